@@ -1,0 +1,204 @@
+"""Fixtures that the whole suite shares.
+
+- `settings`, `schema_name`: what a test needs to declare tables and run workers; once per database.
+- `database_url`: SQLite, a private MariaDB, and MySQL where `DJQ_TEST_MYSQL_URL` names one.
+  `DJQ_TEST_DATABASES` (`sqlite,mariadb,mysql`) narrows the choice.
+- `local_settings`: SQLite alone, for tests that need no server.
+- `redis_url`, `redis_server`: an empty private Redis.
+- `start_process`: real workers, schedulers, …
+
+Servers start when the first test asks for them. One that is not installed skips the test, or fails
+it where `CI` is set.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from djq.config import PREFIX, Settings, load
+from tests.support import servers
+from tests.support.processes import Process, close_session, environment, leaked, tail
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+DATABASES = ("sqlite", "mariadb", "mysql")
+MYSQL_URL = "DJQ_TEST_MYSQL_URL"
+CHOICE = "DJQ_TEST_DATABASES"
+#: Threads and processes that are ending get this long [s].
+GRACE_S = 5.0
+PROCESSES = pytest.StashKey[list[Process]]()
+
+
+def chosen_databases() -> tuple[str, ...]:
+    """Return the databases of this run."""
+    names = tuple(os.environ.get(CHOICE, ",".join(DATABASES)).replace(",", " ").split())
+    if not names or not set(names) <= set(DATABASES):
+        message = f"{CHOICE} is {os.environ.get(CHOICE)!r}; choose from {','.join(DATABASES)}"
+        raise pytest.UsageError(message)
+    return names
+
+
+def missing(message: str) -> None:
+    """Skip the test, or fail it where every service must be there."""
+    if os.environ.get("CI"):
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
+
+
+@pytest.fixture(autouse=True)
+def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the developer's shell or folder reaches a test."""
+    for name in os.environ:
+        if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_running() -> Iterator[None]:
+    """Fail a test that leaves a thread or a process behind."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + GRACE_S
+    for thread in set(threading.enumerate()) - before:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    threads = [thread for thread in threading.enumerate() if thread not in before]
+    assert not threads, f"the test left threads behind: {threads}"
+    wait_until(lambda: not leaked(), what="the test's processes to end", timeout_s=GRACE_S)
+
+
+@pytest.fixture(scope="session")
+def _redis() -> Iterator[servers.RedisServer]:
+    try:
+        server = servers.redis_server()
+    except servers.MissingServerError as error:
+        missing(str(error))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def _mariadb() -> Iterator[servers.MariaDBServer]:
+    try:
+        server = servers.mariadb_server()
+    except servers.MissingServerError as error:
+        missing(str(error))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_server(_redis: servers.RedisServer) -> servers.RedisServer:
+    """The session's Redis: running and empty, even where the test before killed it."""
+    _redis.start()
+    _redis.flush()
+    return _redis
+
+
+@pytest.fixture
+def redis_url(redis_server: servers.RedisServer) -> str:
+    """The URL of an empty Redis."""
+    return redis_server.url
+
+
+@pytest.fixture
+def mariadb_server(_mariadb: servers.MariaDBServer) -> servers.MariaDBServer:
+    """The session's MariaDB: running, even where the test before killed it."""
+    _mariadb.start()
+    return _mariadb
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database; the test runs once for each kind."""
+    kind: str = request.param
+    if kind not in chosen_databases():
+        pytest.skip(f"{CHOICE} leaves {kind} out")
+    if kind == "sqlite":
+        if mark := request.node.get_closest_marker("needs_row_locks"):
+            pytest.skip(f"SQLite locks the whole file {mark.kwargs.get('reason', '')}".strip())
+        return f"sqlite:///{tmp_path / 'pipeline.sqlite'}"
+    if kind == "mariadb":
+        server: servers.MariaDBServer = request.getfixturevalue("mariadb_server")
+        return server.url
+    if MYSQL_URL not in os.environ:
+        # Not `missing`: CI runs the suite without MySQL first, then again with it.
+        pytest.skip(f"{MYSQL_URL} is not set")
+    return os.environ[MYSQL_URL]
+
+
+@pytest.fixture
+def schema_name(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A name nobody else uses; databases whose names begin with it are dropped after the test."""
+    name = f"t_{secrets.token_hex(4)}"
+    url: str | None = (
+        request.getfixturevalue("database_url") if "database_url" in request.fixturenames else None
+    )
+    yield name
+    if url is not None and not url.startswith("sqlite"):
+        if "mariadb_server" in request.fixturenames or "_mariadb" in request.fixturenames:
+            request.getfixturevalue("mariadb_server").start()
+        servers.drop_databases(url, name)
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
+    """Settings for one database and an empty Redis, with a state folder of the test's own."""
+    return load(database_url=database_url, redis_url=redis_url, state_dir=tmp_path / ".djq")
+
+
+@pytest.fixture
+def local_settings(tmp_path: Path) -> Settings:
+    """Settings for SQLite without Redis: no server is needed."""
+    return load(
+        database_url=f"sqlite:///{tmp_path / 'pipeline.sqlite'}", state_dir=tmp_path / ".djq"
+    )
+
+
+@pytest.fixture
+def start_process(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Callable[..., Process]]:
+    """Start Python as real processes: `start_process("-m", "celery", …, settings=settings)`.
+
+    `env` adds variables. Each is stopped after the test; its log is shown when the test fails.
+    """
+    started: list[Process] = request.node.stash.setdefault(PROCESSES, [])
+
+    def start(
+        *arguments: str | Path, settings: Settings | None = None, env: dict[str, str] | None = None
+    ) -> Process:
+        log = tmp_path / f"process-{len(started) + 1}.log"
+        argv = [sys.executable, *arguments]
+        process = Process(argv, log=log, env=environment(settings, **(env or {})), cwd=tmp_path)
+        started.append(process)
+        return process
+
+    yield start
+    for process in reversed(started):
+        process.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show the logs of a failed test's processes."""
+    report = yield
+    if report.failed:
+        for process in item.stash.get(PROCESSES, []):
+            report.sections.append((f"{process!r}", tail(process.log)))
+    return report
+
+
+def pytest_unconfigure() -> None:
+    """Stop whatever is left, however the session ended."""
+    close_session()

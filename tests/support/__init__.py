@@ -1,0 +1,3 @@
+"""What the parts of the suite share: servers, processes, waiting, contracts, faults."""
+
+from __future__ import annotations
