@@ -1,0 +1,90 @@
+# `make` lists the targets. Everything runs in .venv, which the first target that needs it creates.
+
+PYTHON ?= python3
+UV ?= uv
+#: Arguments for pytest: make test ARGS="-k lease -x"
+ARGS ?=
+#: The modules of `make up`.
+PIPELINE ?= examples.blobs.pipeline
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+# Empty files: when they are newer than the lock, .venv holds what the lock says.
+RUN := .venv/.installed-run
+DEV := .venv/.installed-dev
+PACKAGES := djq workers examples
+FAST := $(wildcard tests/unit tests/property tests/stateful tests/docs)
+LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate $(UPGRADE) --group build pyproject.toml
+
+# Without these pyright's launcher asks the registry for a newer version each time.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check format fast faults servers lock clean distclean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(RUN) ## Compute a real pipeline on this machine and draw the result
+	$(BIN)/djq demo
+
+up: $(RUN) ## Start the whole local stack: embedded queue, scheduler, workers, Flower
+	$(BIN)/djq up $(PIPELINE)
+
+test: $(DEV) servers ## Run the whole suite on SQLite, MariaDB and Redis (on MySQL too: see CONTRIBUTING.md)
+	$(BIN)/pytest $(ARGS)
+
+check: $(DEV) ## What every change must pass: format, lint, types, imports, fast tests
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	DJQ_TEST_DATABASES=sqlite $(BIN)/pytest $(FAST) $(ARGS)
+
+format: $(DEV) ## Format the code and mend what ruff can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+fast: $(DEV) ## Run the tests that need no server
+	DJQ_TEST_DATABASES=sqlite $(BIN)/pytest $(FAST) $(ARGS)
+
+faults: $(DEV) servers ## Run the tests that kill, cut off and double things
+	$(BIN)/pytest tests/faults $(ARGS)
+
+servers: ## Install MariaDB and Redis from the system's packages, where they are missing
+	@tests/support/install_servers.sh
+
+lock: ## Pin the dependencies again (newest versions: make lock UPGRADE=--upgrade)
+	$(LOCK) --all-extras --output-file requirements-dev.lock
+	$(LOCK) --extra demo --constraints requirements-dev.lock --output-file requirements.lock
+
+clean: ## Remove caches and the demo's output; .djq (your data) and .venv stay
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage build dist demo
+	find $(PACKAGES) tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean ## Remove .venv, too
+	rm -rf .venv
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit("djq needs Python 3.11 or newer, and $(PYTHON) is " \
+	+ sys.version.split()[0] + "; name another one: make demo PYTHON=python3.12" \
+	if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo \
+	"$(PYTHON) cannot create environments; on Debian or Ubuntu: sudo apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+$(RUN): requirements.lock pyproject.toml | $(BIN)/pip
+	@echo "Installing the locked packages into .venv (once, about a minute) ..."
+	$(PIP) install --no-deps --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q $(PACKAGES)
+	@touch $@
+
+$(DEV): requirements-dev.lock pyproject.toml | $(BIN)/pip
+	@echo "Installing the locked packages and tools into .venv (once, about a minute) ..."
+	$(PIP) install --no-deps --require-hashes -r requirements-dev.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q $(PACKAGES)
+	@touch $(RUN) $@
