@@ -1,0 +1,3 @@
+"""Find stars, nuclei and craters in real pictures: the pipeline of `djq demo`."""
+
+from __future__ import annotations
