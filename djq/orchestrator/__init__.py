@@ -1,0 +1,1 @@
+"""Many processes: the only place that knows Redis and Celery."""

@@ -1,0 +1,105 @@
+"""What is announced on the stream: a chunk was released, or its keys were freed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A worker is done with a chunk; every key that it reserved is in exactly one of the groups."""
+
+    table: str
+    chunk: str
+    run: str
+    made: tuple[str, ...] = ()
+    exists: tuple[str, ...] = ()
+    #: Key id and first line of the error's message.
+    failed: tuple[tuple[str, str], ...] = ()
+    empty: tuple[str, ...] = ()
+    #: Not touched: the worker is shutting down, or the chunk took much longer than expected.
+    returned: tuple[str, ...] = ()
+    #: Computed, but the reservation had moved on.
+    lost: tuple[str, ...] = ()
+    #: Time spent on the keys that were made, failed or empty [s].
+    seconds: float = 0.0
+    worker: str = ""
+
+    @property
+    def n_tried(self) -> int:
+        """Keys that `seconds` was spent on."""
+        return len(self.made) + len(self.failed) + len(self.empty)
+
+    @property
+    def unsettled(self) -> tuple[str, ...]:
+        """Keys that may be due again."""
+        return self.returned + self.lost
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """Keys of a chunk are free again without having been made."""
+
+    table: str
+    chunk: str
+    run: str
+    keys: tuple[str, ...]
+    reason: str
+    #: One count per key of how many dying workers it took along; empty if nobody died.
+    losses: tuple[int, ...] = ()
+
+
+Announcement = Released | Freed
+
+GROUPS = ("made", "exists", "empty", "returned", "lost")
+
+
+def encode(event: Released) -> str:
+    """Return the text of a release for the stream; `Freed` is written by the scripts."""
+    body: dict[str, Any] = {
+        "kind": "released",
+        "table": event.table,
+        "chunk": event.chunk,
+        "run": event.run,
+    }
+    body.update({group: getattr(event, group) for group in GROUPS if getattr(event, group)})
+    if event.failed:
+        body["failed"] = event.failed
+    return json.dumps(
+        body | {"seconds": round(event.seconds, 6), "worker": event.worker}, separators=(",", ":")
+    )
+
+
+def decode(text: str) -> Announcement | None:
+    """Return what a text from the stream says; None if a newer version wrote it."""
+    body: dict[str, Any] = json.loads(text)
+    table, chunk, run = (str(body.get(name, "")) for name in ("table", "chunk", "run"))
+    groups: dict[str, tuple[str, ...]] = {group: tuple(body.get(group, ())) for group in GROUPS}
+    match body.get("kind"):
+        case "released":
+            return Released(
+                table,
+                chunk,
+                run,
+                made=groups["made"],
+                exists=groups["exists"],
+                failed=tuple((key, message) for key, message in body.get("failed", ())),
+                empty=groups["empty"],
+                returned=groups["returned"],
+                lost=groups["lost"],
+                seconds=float(body.get("seconds", 0.0)),
+                worker=str(body.get("worker", "")),
+            )
+        case "freed":
+            return Freed(
+                table,
+                chunk,
+                run,
+                keys=tuple(body["keys"]),
+                reason=str(body.get("reason", "")),
+                losses=tuple(body.get("losses", ())),
+            )
+        case _:
+            return None

@@ -1,0 +1,282 @@
+"""Who makes which key: leases, tokens, heartbeats and commit announcements as Lua scripts in Redis.
+
+A key of a table is free, *queued* by a chunk, or *reserved* by a holder with a token. A holder is
+one worker process; it is alive while the heartbeat of its main process lasts. Nothing here is the
+truth about results: the database is. Redis may forget everything at any moment, and the worst that
+follows is that a key is computed twice and committed once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from djq.orchestrator import events
+from djq.orchestrator.server import open_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from djq.config import Settings
+    from djq.orchestrator.server import Server
+
+#: Entries of the stream taken in one read.
+READ_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Keys of one table that travel in one message."""
+
+    id: str
+    run: str
+    table: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The keys of a chunk that one holder may make, and the proof of it."""
+
+    chunk: str
+    run: str
+    table: str
+    keys: tuple[str, ...]
+    holder: str
+    #: Grows with every reservation, as long as Redis remembers; compared for equality only.
+    token: int
+    #: Which memory of Redis the token belongs to.
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Main:
+    """What a main process says of itself with each heartbeat."""
+
+    id: str
+    host: str = ""
+    pid: int = 0
+    #: Chunks that its pool works on at the same time.
+    slots: int = 0
+    tables: tuple[str, ...] = ()
+    is_stopping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """One look at the fleet."""
+
+    epoch: str
+    mains: tuple[Main, ...]
+    #: Main processes whose heartbeat had ended; their keys are free now.
+    reaped: tuple[str, ...] = ()
+
+    @property
+    def slots(self) -> int:
+        """Chunks that the fleet works on at the same time."""
+        return sum(main.slots for main in self.mains if not main.is_stopping)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRecord:
+    """What Redis knows of a chunk in flight."""
+
+    id: str
+    table: str
+    run: str
+    keys: tuple[str, ...]
+    is_reserved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The answer to "is this key still mine?"."""
+
+    is_held: bool
+    #: The worker is shutting down: finish this key, give the others back.
+    is_stopping: bool = False
+
+
+def new_main_id() -> str:
+    """Return an identity for this process that no other process ever had."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def holder_id(main: str, slot: int | str) -> str:
+    """Return the identity of one pool process of a main process."""
+    return f"{main}/{slot}"
+
+
+@dataclass(slots=True)
+class Reservations:
+    """The reservations of one installation.
+
+    Every method is one round trip, and raises `RedisUnavailableError` when Redis does not answer.
+    """
+
+    server: Server
+    lease_s: float
+    _epoch_candidate: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    @classmethod
+    def open(cls, settings: Settings) -> Reservations:
+        """Return the reservations that the settings name; nothing is connected yet."""
+        return cls(open_server(settings), settings.lease_s)
+
+    # Chunks: queued by a scheduler, reserved and released by a holder.
+
+    def queue(self, chunks: Sequence[Chunk]) -> list[tuple[str, ...]]:
+        """Note that chunks are about to be sent; return per chunk the keys that it may carry.
+
+        A key that is already queued or reserved is left out. A chunk with no key left must not be
+        sent.
+        """
+        answers: list[list[int]] = self.server.call_many(
+            "queue", ((c.id, c.table, c.run, self._epoch_candidate, *c.keys) for c in chunks)
+        )
+        return [
+            tuple(chunk.keys[i] for i in positions)
+            for chunk, positions in zip(chunks, answers, strict=True)
+        ]
+
+    def reserve(self, chunk: Chunk, holder: str) -> Reservation:
+        """Reserve the keys of a received chunk, as far as nobody else has them.
+
+        A doubled or late message finds its chunk gone, and gets no key. What the holder still had
+        from an earlier chunk is freed.
+        """
+        answer: tuple[str, int, list[int]] = self.server.call(
+            "reserve",
+            chunk.id,
+            chunk.table,
+            chunk.run,
+            holder,
+            self._epoch_candidate,
+            self._lease_ms,
+            *chunk.keys,
+        )
+        epoch, token, positions = answer
+        keys = tuple(chunk.keys[i] for i in positions)
+        return Reservation(chunk.id, chunk.run, chunk.table, keys, holder, int(token), epoch)
+
+    def holds(self, reservation: Reservation, key: str) -> Standing:
+        """Tell whether the holder may commit this key.
+
+        If Redis was flushed since the key was reserved and nobody else has it, the key is taken
+        again and the answer is yes: the table's unique key is the fence, and work that is done
+        should not be thrown away.
+        """
+        r = reservation
+        answer = self.server.call("holds", r.table, key, r.holder, r.token, r.chunk, r.epoch, r.run)
+        return Standing(is_held=answer > 0, is_stopping=answer == 2)  # noqa: PLR2004 - see holds.lua
+
+    def release(self, reservation: Reservation, outcome: events.Released) -> None:
+        """Free the chunk's keys and announce what became of them."""
+        settled = (
+            *outcome.made,
+            *outcome.exists,
+            *(key for key, _ in outcome.failed),
+            *outcome.empty,
+        )
+        r = reservation
+        self.server.call(
+            "release",
+            r.table,
+            r.holder,
+            r.token,
+            r.chunk,
+            events.encode(outcome),
+            len(settled),
+            *settled,
+            *outcome.unsettled,
+        )
+
+    def drop(self, chunks: Iterable[str], reason: str) -> int:
+        """Forget chunks that nobody works on and free their keys; return the number of keys."""
+        return sum(
+            max(0, n) for n in self.server.call_many("drop", ((chunk, reason) for chunk in chunks))
+        )
+
+    def free(self, holder: str, *, is_lost: bool, reason: str) -> int:
+        """Free what a holder has, announce it, and return the number of keys.
+
+        is_lost counts the keys: one of them may be what killed the process.
+        """
+        return int(self.server.call("free", holder, int(is_lost), reason))
+
+    def forgive(self, table: str, keys: Sequence[str]) -> None:
+        """Forget how often these keys were lost with a dying worker."""
+        if keys:
+            self.server.remove_fields("losses", table, fields=keys)
+
+    # Main processes.
+
+    def beat(self, main: Main) -> str:
+        """Renew the lease of a main process for all its holders; return the epoch."""
+        info = json.dumps(asdict(main), separators=(",", ":"))
+        return str(self.server.call("beat", main.id, info, self._lease_ms, self._epoch_candidate))
+
+    def leave(self, main: str) -> int:
+        """End a main process in good order: what it holds goes back, uncounted; return how many."""
+        return int(self.server.call("leave", main))
+
+    def reap(self) -> Census:
+        """Free what dead main processes hold, and tell who is alive."""
+        epoch, reaped, alive = self.server.call("reap", self._epoch_candidate)
+        return Census(epoch, tuple(_main(text) for text in alive), tuple(reaped))
+
+    # Schedulers.
+
+    def lead(self, candidate: str) -> str:
+        """Take or renew the lead for one lease; return who leads: `candidate` if it is us."""
+        return str(self.server.call("lead", candidate, self._lease_ms))
+
+    def resign(self, candidate: str) -> None:
+        """Give the lead up, if it is ours."""
+        self.server.call("resign", candidate)
+
+    def leader(self) -> str | None:
+        """Return who leads, or None."""
+        return self.server.read_text("leader")
+
+    # What is going on.
+
+    def position(self) -> str:
+        """Return the stream's present end, to read announcements from here on."""
+        return self.server.last_id("events")
+
+    def announcements(self, after: str, *, wait_s: float) -> tuple[str, list[events.Announcement]]:
+        """Wait for announcements after a position; return the position after them, and them."""
+        entries = self.server.read_stream("events", after, wait_s=wait_s, limit=READ_LIMIT)
+        decoded = (events.decode(fields["e"]) for _, fields in entries)
+        return (entries[-1][0] if entries else after), [
+            event for event in decoded if event is not None
+        ]
+
+    def chunks(self) -> list[ChunkRecord]:
+        """Return all chunks in flight: their number is bounded by the schedulers."""
+        records = self.server.read_hash("chunks")
+        return [_record(chunk, json.loads(text)) for chunk, text in records.items()]
+
+    def losses(self, table: str) -> dict[str, int]:
+        """Return the keys of a table that dying workers took along, and how often."""
+        counts = self.server.read_hash("losses", table)
+        return {key: int(n) for key, n in counts.items()}
+
+    @property
+    def _lease_ms(self) -> int:
+        return max(1, int(self.lease_s * 1000))
+
+
+def _main(text: str) -> Main:
+    info: dict[str, Any] = json.loads(text)
+    known = {name: info[name] for name in ("host", "pid", "slots", "is_stopping") if name in info}
+    return Main(id=str(info.get("id", "")), tables=tuple(info.get("tables", ())), **known)
+
+
+def _record(chunk: str, body: Mapping[str, Any]) -> ChunkRecord:
+    return ChunkRecord(chunk, body["table"], body["run"], tuple(body["keys"]), "holder" in body)

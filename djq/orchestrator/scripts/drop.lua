@@ -1,0 +1,20 @@
+-- ARGV: chunk, reason
+-- Forget a chunk that nobody works on; its keys are free again. Returns the number of keys, or -1 if it is unknown or taken.
+local chunk, mark = ARGV[1], 'q|' .. ARGV[1]
+local text = redis.call('HGET', name('chunks'), chunk)
+if not text then return -1 end
+local record = cjson.decode(text)
+if record.holder then return -1 end
+local jobs = name('jobs', record.table)
+local states = states_of(jobs, record.keys)
+local queued = {}
+for i, id in ipairs(record.keys) do
+  if states[i] == mark then queued[#queued + 1] = id end
+end
+remove(jobs, queued)
+redis.call('HDEL', name('chunks'), chunk)
+if #queued > 0 then
+  announce(cjson.encode({kind = 'freed', table = record.table, chunk = chunk, run = record.run, keys = queued,
+    reason = ARGV[2]}))
+end
+return #queued

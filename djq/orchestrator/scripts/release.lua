@@ -1,0 +1,21 @@
+-- ARGV: table, holder, token, chunk, announcement, number of settled ids, settled ids..., other ids...
+-- Settled keys (made, exists, failed, empty) will not come back, so their count of losses ends, too.
+local tbl, holder, chunk, n_settled = ARGV[1], ARGV[2], ARGV[4], tonumber(ARGV[6])
+local mine = table.concat({'r', holder, ARGV[3], chunk}, '|')
+local ids, settled = {}, {}
+for i = 7, #ARGV do
+  ids[#ids + 1] = ARGV[i]
+  if i - 6 <= n_settled then settled[#settled + 1] = ARGV[i] end
+end
+local jobs = name('jobs', tbl)
+local states = states_of(jobs, ids)
+local held = {}
+for i, id in ipairs(ids) do
+  if states[i] == mine then held[#held + 1] = id end
+end
+remove(jobs, held)
+remove(name('losses', tbl), settled)
+redis.call('HDEL', name('chunks'), chunk)
+redis.call('SREM', name('holder', holder), chunk)
+announce(ARGV[5])
+return #held

@@ -1,0 +1,398 @@
+"""The contract of reservations: Redis with its scripts, and the model that simulations use."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from djq.errors import RedisUnavailableError
+from djq.orchestrator.events import Freed, Released
+from djq.orchestrator.reservations import Chunk, Main, Reservations, holder_id
+from djq.orchestrator.server import Server
+from tests.support.servers import free_port
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LEASE_S = 0.3
+TABLE = "lab.Detection"
+FLEET = ("main-a", "main-b")
+A, B = (holder_id(main, 1) for main in FLEET)
+
+
+@pytest.fixture
+def reservations(redis_url: str):
+    server = Server(redis_url, "contract")
+    contract = Reservations(server, lease_s=LEASE_S)
+    yield contract
+    server.close()
+
+
+@pytest.fixture
+def alive(reservations: Reservations) -> Reservations:
+    """Reservations whose two mains beat for the whole test."""
+    long = Reservations(reservations.server, lease_s=60)
+    for main in FLEET:
+        long.beat(Main(main, slots=2))
+    return long
+
+
+def flush(reservations: Reservations) -> None:
+    with redis.Redis.from_url(reservations.server.url) as client:
+        client.flushall()
+
+
+def chunk(name: str = "c1", *keys: str, run: str = "run") -> Chunk:
+    return Chunk(name, run, TABLE, keys or ("[1]", "[2]"))
+
+
+def queued(reservations: Reservations, *chunks: Chunk) -> list[tuple[str, ...]]:
+    return reservations.queue(chunks)
+
+
+def everything_free(reservations: Reservations) -> bool:
+    prefix = reservations.server.prefix
+    with redis.Redis.from_url(reservations.server.url, decode_responses=True) as client:
+        names = list(client.scan_iter())
+    kinds = {name.removeprefix(prefix).split(":")[0] for name in names}
+    return not kinds & {"jobs", "chunks", "holder", "losses"}
+
+
+def heard(reservations: Reservations, after: str = "0-0") -> list[Released | Freed]:
+    return reservations.announcements(after, wait_s=0)[1]
+
+
+class TestQueue:
+    def test_a_free_key_is_accepted(self, alive: Reservations) -> None:
+        assert queued(alive, chunk()) == [("[1]", "[2]")]
+
+    def test_a_queued_key_is_refused_to_another_chunk(self, alive: Reservations) -> None:
+        queued(alive, chunk("c1", "[1]"))
+        assert queued(alive, chunk("c2", "[1]", "[2]")) == [("[2]",)]
+
+    def test_a_reserved_key_is_refused(self, alive: Reservations) -> None:
+        queued(alive, chunk("c1", "[1]"))
+        alive.reserve(chunk("c1", "[1]"), A)
+        assert queued(alive, chunk("c2", "[1]")) == [()]
+
+    def test_a_chunk_without_keys_is_not_remembered(self, alive: Reservations) -> None:
+        queued(alive, chunk("c1", "[1]"))
+        queued(alive, chunk("c2", "[1]"))
+        assert [record.id for record in alive.chunks()] == ["c1"]
+
+    def test_queuing_twice_accepts_the_same_keys(self, alive: Reservations) -> None:
+        assert queued(alive, chunk()) == queued(alive, chunk())
+
+    def test_many_chunks_take_one_call(self, alive: Reservations) -> None:
+        chunks = [chunk(f"c{i}", f"[{i}]", "[0]") for i in range(1, 4)]
+        assert queued(alive, *chunks) == [("[1]", "[0]"), ("[2]",), ("[3]",)]
+
+    def test_a_chunk_of_ten_thousand_keys_passes(self, alive: Reservations) -> None:
+        big = chunk("big", *(f"[{i}]" for i in range(10_000)))
+        assert queued(alive, big) == [big.keys]
+        assert alive.reserve(big, A).keys == big.keys
+        alive.release(alive.reserve(big, A), released(big, made=big.keys))
+        assert everything_free(alive)
+
+    def test_the_same_key_of_another_table_is_another_key(self, alive: Reservations) -> None:
+        other = Chunk("c2", "run", "lab.Other", ("[1]",))
+        assert queued(alive, chunk("c1", "[1]"), other) == [("[1]",), ("[1]",)]
+
+
+def released(c: Chunk, **groups: object) -> Released:
+    return Released(c.table, c.id, c.run, **groups)
+
+
+class TestReserve:
+    def test_a_queued_chunk_is_granted_whole(self, alive: Reservations) -> None:
+        queued(alive, chunk())
+        reservation = alive.reserve(chunk(), A)
+        assert reservation.keys == ("[1]", "[2]")
+        assert alive.holds(reservation, "[1]").is_held
+
+    def test_a_doubled_message_gets_nothing(self, alive: Reservations) -> None:
+        queued(alive, chunk())
+        alive.reserve(chunk(), A)
+        assert alive.reserve(chunk(), B).keys == ()
+
+    def test_a_message_that_comes_late_gets_nothing(self, alive: Reservations) -> None:
+        queued(alive, chunk())
+        alive.release(alive.reserve(chunk(), A), released(chunk(), made=chunk().keys))
+        assert alive.reserve(chunk(), B).keys == ()
+
+    def test_a_message_of_a_dropped_chunk_gets_nothing(self, alive: Reservations) -> None:
+        queued(alive, chunk())
+        alive.drop(["c1"], "cancelled")
+        queued(alive, chunk("c2", "[1]"))
+        assert alive.reserve(chunk(), A).keys == ()
+
+    def test_a_dead_holders_keys_can_be_taken(self, reservations: Reservations) -> None:
+        reservations.beat(Main("main-a"))
+        queued(reservations, chunk())
+        old = reservations.reserve(chunk(), A)
+        wait_until(lambda: not reservations_alive(reservations, "main-a"), what="the lease to end")
+        new = reservations.reserve(chunk(), B)
+        assert new.keys == old.keys
+        assert new.token > old.token
+        assert not reservations.holds(old, "[1]").is_held
+
+    def test_a_holder_frees_what_it_forgot_to_release(self, alive: Reservations) -> None:
+        queued(alive, chunk("c1", "[1]"), chunk("c2", "[2]"))
+        alive.reserve(chunk("c1", "[1]"), A)
+        alive.reserve(chunk("c2", "[2]"), A)
+        assert queued(alive, chunk("c3", "[1]")) == [("[1]",)]
+        (event,) = heard(alive)
+        assert isinstance(event, Freed)
+        assert (event.keys, event.losses) == (("[1]",), ())
+
+    def test_tokens_grow(self, alive: Reservations) -> None:
+        tokens = []
+        for name in ("c1", "c2", "c3"):
+            queued(alive, chunk(name))
+            reservation = alive.reserve(chunk(name), A)
+            tokens.append(reservation.token)
+            alive.release(reservation, released(chunk(name), returned=chunk().keys))
+        assert tokens == sorted(set(tokens))
+
+    def test_a_worker_vouches_for_its_main_after_a_flush(self, alive: Reservations) -> None:
+        flush(alive)
+        queued(alive, chunk())
+        reservation = alive.reserve(chunk(), A)
+        alive.reap()
+        assert alive.holds(reservation, "[1]").is_held
+
+
+def reservations_alive(reservations: Reservations, main: str) -> bool:
+    return reservations.server.read_text("alive", main) is not None
+
+
+class TestHolds:
+    def test_a_worker_that_lost_its_lease_cannot_commit(self, reservations: Reservations) -> None:
+        reservations.beat(Main("main-a"))
+        queued(reservations, chunk())
+        reservation = reservations.reserve(chunk(), A)
+        wait_until(lambda: reservations.reap().reaped == ("main-a",), what="the lease to end")
+        assert not reservations.holds(reservation, "[1]").is_held
+
+    def test_a_heartbeat_keeps_the_reservation(self, reservations: Reservations) -> None:
+        reservations.beat(Main("main-a"))
+        queued(reservations, chunk())
+        reservation = reservations.reserve(chunk(), A)
+        assert beats_until(reservations, 3 * LEASE_S)
+        assert reservations.holds(reservation, "[1]").is_held
+
+    def test_after_a_flush_the_key_is_taken_again(self, alive: Reservations) -> None:
+        queued(alive, chunk())
+        reservation = alive.reserve(chunk(), A)
+        flush(alive)
+        assert alive.holds(reservation, "[1]").is_held
+        assert queued(alive, chunk("c2", "[1]", "[2]")) == [("[2]",)]
+
+    def test_a_key_taken_again_after_a_flush_can_be_freed(self, alive: Reservations) -> None:
+        queued(alive, chunk())
+        reservation = alive.reserve(chunk(), A)
+        flush(alive)
+        alive.holds(reservation, "[1]")
+        alive.holds(reservation, "[2]")
+        assert alive.free(A, is_lost=True, reason="killed") == 2
+        alive.forgive(TABLE, ["[1]", "[2]"])
+        assert everything_free(alive)
+
+    def test_after_a_flush_another_holder_wins(self, alive: Reservations) -> None:
+        queued(alive, chunk())
+        old = alive.reserve(chunk(), A)
+        flush(alive)
+        queued(alive, chunk("c2"))
+        new = alive.reserve(chunk("c2"), B)
+        assert not alive.holds(old, "[1]").is_held
+        assert alive.holds(new, "[1]").is_held
+
+    def test_a_worker_hears_that_it_is_shutting_down(self, alive: Reservations) -> None:
+        queued(alive, chunk())
+        reservation = alive.reserve(chunk(), A)
+        assert not alive.holds(reservation, "[1]").is_stopping
+        alive.beat(Main("main-a", is_stopping=True))
+        standing = alive.holds(reservation, "[1]")
+        assert (standing.is_held, standing.is_stopping) == (True, True)
+
+
+def beats_until(reservations: Reservations, seconds: float) -> bool:
+    """Beat for a while, as the main process does; a lease of LEASE_S would end in between."""
+    deadline = time.monotonic() + seconds
+    wait_until(
+        lambda: bool(reservations.beat(Main("main-a"))) and time.monotonic() > deadline,
+        what="time to pass",
+    )
+    return reservations.reap().reaped == ()
+
+
+class TestRelease:
+    def test_nothing_is_left(self, alive: Reservations) -> None:
+        queued(alive, chunk())
+        alive.release(
+            alive.reserve(chunk(), A), released(chunk(), made=("[1]",), returned=("[2]",))
+        )
+        assert everything_free(alive)
+
+    def test_the_outcome_is_announced(self, alive: Reservations) -> None:
+        queued(alive, chunk())
+        outcome = released(
+            chunk(), made=("[1]",), failed=(("[2]", "ValueError: bad"),), seconds=1.5, worker="w"
+        )
+        alive.release(alive.reserve(chunk(), A), outcome)
+        assert heard(alive) == [outcome]
+
+    def test_a_key_that_moved_on_is_left_to_its_new_holder(
+        self, reservations: Reservations
+    ) -> None:
+        reservations.beat(Main("main-a"))
+        queued(reservations, chunk())
+        old = reservations.reserve(chunk(), A)
+        wait_until(lambda: bool(reservations.reap().reaped), what="the lease to end")
+        reservations.beat(Main("main-b"))
+        queued(reservations, chunk("c2"))
+        new = reservations.reserve(chunk("c2"), B)
+        reservations.release(old, released(chunk(), lost=chunk().keys))
+        assert reservations.holds(new, "[1]").is_held
+        assert queued(reservations, chunk("c3")) == [()]
+
+
+class TestDeath:
+    def test_a_killed_process_frees_its_keys_at_once(self, alive: Reservations) -> None:
+        queued(alive, chunk())
+        alive.reserve(chunk(), A)
+        assert alive.free(A, is_lost=True, reason="process 1 ended") == 2
+        assert queued(alive, chunk("c2")) == [("[1]", "[2]")]
+        (event,) = heard(alive)
+        assert event == Freed(TABLE, "c1", "run", ("[1]", "[2]"), "process 1 ended", losses=(1, 1))
+
+    def test_losses_are_counted_until_the_key_is_settled(self, alive: Reservations) -> None:
+        for name in ("c1", "c2"):
+            queued(alive, chunk(name, "[1]"))
+            alive.reserve(chunk(name, "[1]"), A)
+            alive.free(A, is_lost=True, reason="killed")
+        assert alive.losses(TABLE) == {"[1]": 2}
+        queued(alive, chunk("c3", "[1]"))
+        alive.release(
+            alive.reserve(chunk("c3", "[1]"), A), released(chunk("c3", "[1]"), made=("[1]",))
+        )
+        assert alive.losses(TABLE) == {}
+
+    def test_another_holder_of_the_same_main_keeps_its_keys(self, alive: Reservations) -> None:
+        queued(alive, chunk("c1", "[1]"), chunk("c2", "[2]"))
+        alive.reserve(chunk("c1", "[1]"), holder_id("main-a", 1))
+        kept = alive.reserve(chunk("c2", "[2]"), holder_id("main-a", 11))
+        alive.free(holder_id("main-a", 1), is_lost=True, reason="killed")
+        assert alive.holds(kept, "[2]").is_held
+
+    def test_a_silent_main_is_reaped_with_all_its_holders(self, reservations: Reservations) -> None:
+        reservations.beat(Main("main-a"))
+        queued(reservations, chunk("c1", "[1]"), chunk("c2", "[2]"))
+        reservations.reserve(chunk("c1", "[1]"), holder_id("main-a", 1))
+        reservations.reserve(chunk("c2", "[2]"), holder_id("main-a", 2))
+        wait_until(lambda: reservations.reap().reaped == ("main-a",), what="the lease to end")
+        freed = [event.keys[0] for event in heard(reservations) if isinstance(event, Freed)]
+        assert sorted(freed) == ["[1]", "[2]"]
+        assert reservations.reap().reaped == ()
+        reservations.forgive(TABLE, ["[1]", "[2]"])
+        assert everything_free(reservations)
+
+    def test_a_main_that_leaves_gives_everything_back_uncounted(self, alive: Reservations) -> None:
+        queued(alive, chunk())
+        alive.reserve(chunk(), A)
+        assert alive.leave("main-a") == 2
+        (event,) = heard(alive)
+        assert isinstance(event, Freed)
+        assert event.losses == ()
+        assert everything_free(alive)
+
+    def test_a_dropped_chunk_frees_its_keys(self, alive: Reservations) -> None:
+        queued(alive, chunk())
+        assert alive.drop(["c1", "unknown"], "message lost") == 2
+        assert everything_free(alive)
+
+    def test_a_reserved_chunk_cannot_be_dropped(self, alive: Reservations) -> None:
+        queued(alive, chunk())
+        reservation = alive.reserve(chunk(), A)
+        assert alive.drop(["c1"], "message lost") == 0
+        assert alive.holds(reservation, "[1]").is_held
+
+
+class TestCensus:
+    def test_it_counts_the_living(self, alive: Reservations) -> None:
+        alive.beat(Main("main-b", slots=3, tables=(TABLE,), is_stopping=True))
+        census = alive.reap()
+        assert {main.id for main in census.mains} == set(FLEET)
+        assert census.slots == 2
+
+    def test_a_flush_begins_a_new_epoch(self, alive: Reservations) -> None:
+        before = alive.reap().epoch
+        assert alive.reap().epoch == before
+        flush(alive)
+        assert Reservations(alive.server, lease_s=1).reap().epoch != before
+
+
+class TestLead:
+    def test_one_leads(self, reservations: Reservations) -> None:
+        assert reservations.lead("a") == "a"
+        assert reservations.lead("b") == "a"
+        assert reservations.leader() == "a"
+
+    def test_the_lead_ends_with_its_lease(self, reservations: Reservations) -> None:
+        reservations.lead("a")
+        wait_until(lambda: reservations.lead("b") == "b", what="the lease to end")
+
+    def test_resigning_lets_another_lead_at_once(self, reservations: Reservations) -> None:
+        reservations.lead("a")
+        reservations.resign("b")
+        assert reservations.lead("b") == "a"
+        reservations.resign("a")
+        assert reservations.lead("b") == "b"
+
+
+class TestAnnouncements:
+    def test_reading_continues_after_a_position(self, alive: Reservations) -> None:
+        queued(alive, chunk())
+        alive.leave("main-a")
+        position = alive.position()
+        queued(alive, chunk("c2", "[3]"))
+        alive.drop(["c2"], "x")
+        later, heard_then = alive.announcements(position, wait_s=1)
+        assert [event.chunk for event in heard_then] == ["c2"]
+        assert alive.announcements(later, wait_s=0.01) == (later, [])
+
+
+def test_an_unreachable_server_is_named_without_its_password() -> None:
+    port = free_port()
+    reservations = Reservations(
+        Server(f"redis://user:secret@127.0.0.1:{port}/0", "x"), lease_s=LEASE_S
+    )
+    with pytest.raises(RedisUnavailableError, match=f"127.0.0.1:{port}") as caught:
+        reservations.reap()
+    assert "secret" not in str(caught.value)
+    assert "DJQ_REDIS_URL" in str(caught.value)
+
+
+def test_two_installations_on_one_server_do_not_meet(
+    reservations: Reservations, redis_url: str, make_server: Callable[[str], Server]
+) -> None:
+    other = Reservations(make_server("other"), lease_s=LEASE_S)
+    reservations.queue([chunk()])
+    assert other.queue([chunk()]) == [chunk().keys]
+
+
+@pytest.fixture
+def make_server(redis_url: str):
+    servers: list[Server] = []
+
+    def make(namespace: str) -> Server:
+        servers.append(Server(redis_url, namespace))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.close()
