@@ -99,8 +99,8 @@ class ParamSet(dj.Lookup):
     """
     contents = [
         (0, "fine", 1.0, 2.5, 0.12),
-        (1, "medium", 2.5, 6.0, 0.10),
-        (2, "coarse", 6.0, 16.0, 0.10),
+        (1, "medium", 2.5, 6.0, 0.13),
+        (2, "coarse", 6.0, 16.0, 0.15),
     ]
 
 
