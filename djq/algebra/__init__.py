@@ -1,0 +1,1 @@
+"""Queries as values, no I/O."""

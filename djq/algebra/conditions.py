@@ -1,0 +1,167 @@
+"""Mapping, text, sequence, `Not` or query → one condition over known attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from djq.algebra.expressions import (
+    FALSE,
+    TRUE,
+    Call,
+    Expression,
+    Literal,
+    Matches,
+    Name,
+    both,
+    either,
+    names_in,
+    negate,
+)
+from djq.algebra.nodes import Node
+from djq.definition.acceptance import Value
+from djq.definition.attributes import Attribute, CoreType
+from djq.definition.heading import Heading
+from djq.errors import QueryError
+
+
+class AndList(list[Value]):
+    """Conditions that must all hold; empty: no restriction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The complement of a condition."""
+
+    condition: Value
+
+
+@runtime_checkable
+class HasNode(Protocol):
+    """A query: what tables and expressions have in common."""
+
+    @property
+    def node(self) -> Node:
+        """The query's tree."""
+        ...
+
+
+#: Reads a condition in text against a heading.
+ReadText = Callable[[str, Heading], Expression]
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionReader:
+    """Turns what users write behind `&` and `-` into an expression; `read_text` reads SQL text."""
+
+    read_text: ReadText
+
+    def read(self, condition: Value, heading: Heading) -> Expression:
+        """Return the condition as an expression over `heading`.
+
+        Raises
+        ------
+        QueryError
+            A name is unknown, a value does not fit its attribute, or nothing of the kind is known.
+        """
+        if isinstance(condition, type) and hasattr(condition, "node"):
+            condition = condition()
+        match condition:
+            case None:
+                return FALSE
+            case bool():
+                return TRUE if condition else FALSE
+            case str():
+                return self._read_text(condition, heading)
+            case Not():
+                return negate(self.read(condition.condition, heading))
+            case AndList():
+                return both(*(self.read(c, heading) for c in condition))
+            case Mapping():
+                return read_mapping(condition, heading)
+            case HasNode():
+                return read_query(condition.node, heading)
+            case _:
+                return self._read_other(condition, heading)
+
+    def _read_text(self, text: str, heading: Heading) -> Expression:
+        expression = self.read_text(text, heading)
+        for name in names_in(expression):
+            heading[name]
+        return expression
+
+    def _read_other(self, condition: Value, heading: Heading) -> Expression:
+        names: tuple[str, ...] | None = getattr(getattr(condition, "dtype", None), "names", None)
+        if names is not None and getattr(condition, "shape", None) == ():
+            return read_mapping({n: condition[n] for n in names}, heading)
+        if isinstance(condition, Iterable):
+            return self._read_any(list(condition), heading)
+        message = (
+            f"cannot restrict by {condition!r}: use a mapping, a condition in text, a query, "
+            "a list of these (any of them), dj.AndList (all of them) or dj.Not"
+        )
+        raise QueryError(message)
+
+    def _read_any(self, conditions: list[Value], heading: Heading) -> Expression:
+        """Read a list; keys of the same attributes become one `IN`, which databases look up."""
+        keys = [c for c in conditions if isinstance(c, Mapping)]
+        if len(keys) == len(conditions) and keys:
+            names = [n for n in keys[0] if n in heading]
+            if names and all(len(k) == len(keys[0]) and set(names) <= set(k) for k in keys):
+                return _any_key(names, keys, heading)
+        return either(*(self.read(c, heading) for c in conditions))
+
+
+def _any_key(names: list[str], keys: list[Mapping[str, Value]], heading: Heading) -> Expression:
+    rows = [tuple(_literal(k[n], heading[n]) for n in names) for k in keys]
+    if any(literal.value is None for row in rows for literal in row):
+        return either(*(read_mapping(k, heading) for k in keys))
+    rows = list(dict.fromkeys(rows))
+    if len(names) == 1:
+        return Call("in", (Name(names[0]), *(row[0] for row in rows)))
+    shared = [i for i in range(len(names)) if len({row[i] for row in rows}) == 1]
+    common = [Call("=", (Name(names[i]), rows[0][i])) for i in shared]
+    varying = [i for i in range(len(names)) if i not in shared]
+    if not varying:
+        return both(*common)
+    left = Call("tuple", tuple(Name(names[i]) for i in varying))
+    options = [Call("tuple", tuple(row[i] for i in varying)) for row in rows]
+    return both(*common, Call("in", (left, *options)))
+
+
+def read_mapping(mapping: Mapping[str, Value], heading: Heading) -> Expression:
+    """Return the conjunction of equalities; names that are not attributes do not count."""
+    return both(*(_equals(heading[n], v) for n, v in mapping.items() if n in heading))
+
+
+def _equals(attribute: Attribute, value: Value) -> Expression:
+    if value is None:
+        return Call("is null", (Name(attribute.name),))
+    if isinstance(value, list | tuple | set | frozenset):
+        return Call("in", (Name(attribute.name), *(_literal(v, attribute) for v in value)))
+    return Call("=", (Name(attribute.name), _literal(value, attribute)))
+
+
+def _literal(value: Value, attribute: Attribute) -> Literal:
+    if value is None:
+        return Literal(None)
+    if attribute.is_encoded:
+        message = (
+            f'cannot restrict by "{attribute.name}": values of {attribute.type} are not compared'
+        )
+        raise QueryError(message)
+    if not isinstance(attribute.type, CoreType):
+        return Literal(value)
+    try:
+        return Literal(attribute.type.accept(value))
+    except ValueError as error:
+        message = f'cannot compare "{attribute.name}" : {attribute.type} with {value!r}: {error}'
+        raise QueryError(message) from error
+
+
+def read_query(other: Node, heading: Heading) -> Expression:
+    """Return the semijoin with `other` on all shared attributes, whose lineage must agree."""
+    names = heading.namesakes(other.heading)
+    heading.check_lineage(other.heading, names, what="restrict")
+    return Matches(other, names)

@@ -1,0 +1,94 @@
+"""What a query may compute from a row: names, literals and calls, as frozen values.
+
+Conditions are expressions, too. Text of users becomes these nodes or is refused: nothing else can
+reach a database, and every `Literal` is bound, never written into a statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from djq.definition.acceptance import Value
+
+if TYPE_CHECKING:
+    from djq.algebra.nodes import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """The value of an attribute."""
+
+    attribute: str
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A value that is bound as a parameter; None is NULL."""
+
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An operator or a pure function applied to expressions; `function` is lower case.
+
+    Operators carry their SQL name (`=`, `and`, `not`, `is null`, `in`, `between`, `+`, …).
+    """
+
+    function: str
+    arguments: tuple[Expression, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Whether some row of `query` has the same values in `names` (a semijoin).
+
+    With no names in common it asks whether `query` has any row at all.
+    """
+
+    query: Node
+    names: tuple[str, ...]
+
+
+Expression: TypeAlias = Name | Literal | Call | Matches
+
+TRUE = Literal(True)
+FALSE = Literal(False)
+
+
+def both(*conditions: Expression) -> Expression:
+    """Return the conjunction; of none: true."""
+    kept = tuple(c for c in conditions if c != TRUE)
+    if any(c == FALSE for c in kept):
+        return FALSE
+    return kept[0] if len(kept) == 1 else Call("and", kept) if kept else TRUE
+
+
+def either(*conditions: Expression) -> Expression:
+    """Return the disjunction; of none: false."""
+    kept = tuple(c for c in conditions if c != FALSE)
+    if any(c == TRUE for c in kept):
+        return TRUE
+    return kept[0] if len(kept) == 1 else Call("or", kept) if kept else FALSE
+
+
+def negate(condition: Expression) -> Expression:
+    """Return the complement: true exactly where `condition` is not true, NULL included."""
+    if condition in (TRUE, FALSE):
+        return FALSE if condition == TRUE else TRUE
+    if isinstance(condition, Matches):
+        return Call("not", (condition,))
+    return Call("is not true", (condition,))
+
+
+def names_in(expression: Expression) -> Iterator[str]:
+    """Iterate over the attributes that an expression reads."""
+    if isinstance(expression, Name):
+        yield expression.attribute
+    elif isinstance(expression, Matches):
+        yield from expression.names
+    elif isinstance(expression, Call):
+        for argument in expression.arguments:
+            yield from names_in(argument)

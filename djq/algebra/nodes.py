@@ -1,0 +1,85 @@
+"""The frozen nodes of a query, each with its heading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from djq.algebra.expressions import Expression
+from djq.definition.heading import Heading
+from djq.definition.spec import TableName
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """All rows of a table."""
+
+    name: TableName
+    heading: Heading
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """The rows of `source` for which `condition` is true."""
+
+    source: Node
+    condition: Expression
+
+    @property
+    def heading(self) -> Heading:
+        """The heading of the source."""
+        return self.source.heading
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """The rows of `source` with chosen, renamed and computed attributes; `columns` in heading order."""
+
+    source: Node
+    columns: tuple[tuple[str, Expression], ...]
+    heading: Heading
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Pairs of rows that agree in the attributes `on`; with `is_left` also lonely left rows."""
+
+    left: Node
+    right: Node
+    on: tuple[str, ...]
+    is_left: bool
+    heading: Heading
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregation:
+    """The rows of `group`, each with expressions over its matching rows of `detail`.
+
+    `shown` are attributes of the group; with `keeps_empty` rows without a match stay.
+    """
+
+    group: Node
+    detail: Node
+    on: tuple[str, ...]
+    shown: tuple[tuple[str, str], ...]
+    computed: tuple[tuple[str, Expression], ...]
+    keeps_empty: bool
+    heading: Heading
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """`source` in an order, or a window of it; `order` pairs an attribute with "is descending"."""
+
+    source: Node
+    order: tuple[tuple[str, bool], ...]
+    limit: int | None = None
+    offset: int = 0
+
+    @property
+    def heading(self) -> Heading:
+        """The heading of the source."""
+        return self.source.heading
+
+
+Node: TypeAlias = Relation | Restriction | Projection | Join | Aggregation | Top

@@ -1,0 +1,206 @@
+"""One frozen `Settings`, read once at the edge from `djq.toml` and `DJQ_*`, then passed as a value."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from djq.errors import ConfigError
+
+PREFIX = "DJQ_"
+FILE_NAME = "djq.toml"
+#: Variables of the test suite, not settings.
+IGNORED_PREFIXES = ("DJQ_TEST_",)
+LOCAL_HOSTS = frozenset({"", "localhost", "127.0.0.1", "::1"})
+DATABASE_SCHEMES = frozenset({"sqlite", "mysql", "mariadb"})
+REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
+
+
+def _check_scheme(url: str, known: frozenset[str], example: str) -> str:
+    scheme = urlsplit(url).scheme.split("+")[0]
+    if scheme not in known:
+        message = f'the URL scheme "{scheme}" is not one of {", ".join(sorted(known))}; {example}'
+        raise ValueError(message)
+    return url
+
+
+def _database_url(url: SecretStr) -> SecretStr:
+    _check_scheme(url.get_secret_value(), DATABASE_SCHEMES, "write mysql://user:password@host:3306")
+    return url
+
+
+def _redis_url(url: SecretStr) -> SecretStr:
+    _check_scheme(url.get_secret_value(), REDIS_SCHEMES, "write redis://host:6379/0")
+    return url
+
+
+def _split(names: object) -> object:
+    """Accept `a.b,c` and `a.b c` from the environment beside a list from the file."""
+    return tuple(names.replace(",", " ").split()) if isinstance(names, str) else names
+
+
+class StoreSettings(BaseModel):
+    """Where one store keeps its objects."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: `file:///path` or a plain path, or `s3://bucket/prefix`.
+    url: str
+    #: S3 only: the server's address, when it is not Amazon's.
+    endpoint: str | None = None
+    region: str | None = None
+    access_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+
+
+class Settings(BaseSettings):
+    """All settings of one process; immutable.
+
+    Environment variables (`DJQ_REDIS_URL`, `DJQ_STORES__RAW__URL`, …) win over `djq.toml`, which is looked for in the
+    working directory and its parents. Nothing needs to be set: the default is embedded, under `./.djq`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+    )
+
+    #: `sqlite:///path`, `mysql://user:password@host:3306` or `mariadb://…`; None: SQLite in `state_dir`.
+    database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
+    #: `redis://host:6379/0`, `rediss://…` or `unix:///socket?db=0`; None: the server that `djq up` embeds.
+    redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
+    stores: Mapping[str, StoreSettings] = Field(default_factory=dict)
+    #: Modules that define the pipeline, for workers and schedulers.
+    pipeline: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    #: Where embedded files live: database, stores, sockets and logs of the local stack.
+    state_dir: Path = Path(".djq")
+    #: Separates installations that share one Redis; None: made from the database's address.
+    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] | None = None
+
+    #: A holder renews its heartbeat this often [s].
+    heartbeat_s: Annotated[float, Field(gt=0)] = 5.0
+    #: A holder that was silent this long is dead [s]: two heartbeats may be lost.
+    lease_s: Annotated[float, Field(gt=0)] = 15.0
+    #: A chunk should take about this long [s].
+    chunk_s: Annotated[float, Field(gt=0)] = 1.0
+    #: Bound of one statement's wait for a lock, and of one connection attempt [s].
+    database_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    flower_port: Annotated[int, Field(ge=1, le=65535)] = 5555
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of the sources: arguments, environment, file."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, find_file())
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database's URL, password included: never log it."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.state_dir / 'pipeline.sqlite'}"
+
+    @property
+    def resolved_namespace(self) -> str:
+        """The name under which this installation's keys live in Redis."""
+        if self.namespace is not None:
+            return self.namespace
+        parts = urlsplit(self.resolved_database_url)
+        if parts.scheme.startswith("sqlite"):
+            return f"sqlite-{hashlib.sha256(parts.path.encode()).hexdigest()[:12]}"
+        return f"{parts.hostname or 'localhost'}-{parts.port or 3306}"
+
+    def store(self, name: str) -> StoreSettings:
+        """Return the settings of the store `name`.
+
+        A store that is not set is a folder in `state_dir`, as long as the database is on this machine, too; with a database
+        elsewhere that would leave rows whose objects only one machine has.
+        """
+        if name in self.stores:
+            return self.stores[name]
+        host = urlsplit(self.resolved_database_url).hostname or ""
+        if host not in LOCAL_HOSTS:
+            message = (
+                f'store "{name}" is not set, and the database is on another machine ({host}): objects in a local folder '
+                f"would be missing elsewhere. Set {PREFIX}STORES__{name.upper()}__URL=s3://bucket/prefix or a shared folder"
+            )
+            raise ConfigError(message)
+        return StoreSettings(url=str(self.state_dir / "stores" / name))
+
+
+def find_file(start: Path | None = None) -> Path | None:
+    """Return the nearest `djq.toml` in `start` (default: the working directory) or above it."""
+    folder = (start or Path.cwd()).resolve()
+    return next(
+        (f / FILE_NAME for f in (folder, *folder.parents) if (f / FILE_NAME).is_file()), None
+    )
+
+
+def load(**overrides: Any) -> Settings:  # noqa: ANN401 - each setting has its own type
+    """Read the settings from `djq.toml` and the environment.
+
+    Raises
+    ------
+    ConfigError
+        A name is unknown or a value is wrong; the message names each and says what would be right.
+    """
+    _refuse_unknown_variables(os.environ)
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from error
+    base = (find_file() or Path.cwd() / FILE_NAME).parent
+    return settings.model_copy(update={"state_dir": (base / settings.state_dir).resolve()})
+
+
+def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    for variable in environ:
+        if not variable.startswith(PREFIX) or variable.startswith(IGNORED_PREFIXES):
+            continue
+        if variable.split("__")[0] not in known:
+            near = difflib.get_close_matches(variable, known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
+            message = f"unknown setting {variable} in the environment. {hint}"
+            raise ConfigError(message)
+
+
+def _explain(error: ValidationError) -> str:
+    """One line per wrong setting; values are left out, since they may hold passwords."""
+    lines: list[str] = []
+    for item in error.errors(include_input=False, include_url=False, include_context=False):
+        name = PREFIX + "__".join(str(part).upper() for part in item["loc"])
+        lines.append(f"{name}: {item['msg'].removeprefix('Value error, ')}")
+    return "wrong settings:\n  " + "\n  ".join(lines)

@@ -1,0 +1,1 @@
+"""The definition language: text and values, no I/O."""

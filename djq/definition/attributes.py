@@ -1,0 +1,122 @@
+"""`Attribute` and the core types, with their ranges and defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias, TYPE_CHECKING
+
+from djq.definition.acceptance import ACCEPT, Value
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+#: The core types and how many arguments each takes (least, most).
+CORE_TYPES: dict[str, tuple[int, int]] = {
+    "bool": (0, 0),
+    "bytes": (0, 0),
+    "char": (1, 1),
+    "date": (0, 0),
+    "datetime": (0, 1),
+    "decimal": (2, 2),
+    "enum": (1, 65_535),
+    "float32": (0, 0),
+    "float64": (0, 0),
+    "int8": (0, 0),
+    "int16": (0, 0),
+    "int32": (0, 0),
+    "int64": (0, 0),
+    "json": (0, 0),
+    "uuid": (0, 0),
+    "varchar": (1, 1),
+}
+
+#: Types that cannot be part of a primary key.
+KEYLESS_TYPES = frozenset({"json", "bytes"})
+
+
+@dataclass(frozen=True, slots=True)
+class CoreType:
+    """A type of the definition language that the database holds as it is."""
+
+    name: str
+    arguments: tuple[int | str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the type as it is written in a definition."""
+        if not self.arguments:
+            return self.name
+        return f"{self.name}({','.join(_quote(a) for a in self.arguments)})"
+
+    def accept(self, value: Value) -> Value:
+        """Return `value` as the Python value that the database gives back for it.
+
+        Raises
+        ------
+        ValueError
+            The value does not fit the type; the message says why.
+        """
+        return ACCEPT[self.name](value, self.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class CodecType:
+    """A type whose values a codec turns into bytes, kept in the row or in a store."""
+
+    codec: str
+    store: str | None = None
+
+    def __str__(self) -> str:
+        """Return the type as it is written in a definition."""
+        return f"<{self.codec}>" if self.store is None else f"<{self.codec}@{self.store}>"
+
+
+AttributeType: TypeAlias = CoreType | CodecType
+
+
+class Special(Enum):
+    """Defaults that are not values."""
+
+    REQUIRED = "required"
+    NOW = "CURRENT_TIMESTAMP"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One named, typed place in a heading.
+
+    `lineage` is the attribute where the value originates, as `schema.table.attribute`: set for
+    attributes of keys and foreign keys, None for others. `type` is None where an expression
+    computes the value.
+    """
+
+    name: str
+    type: AttributeType | None
+    in_key: bool = False
+    nullable: bool = False
+    default: Value = Special.REQUIRED
+    comment: str = ""
+    lineage: str | None = None
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether a codec stands between the Python value and the database."""
+        return isinstance(self.type, CodecType)
+
+    @property
+    def has_default(self) -> bool:
+        """Whether a row may leave this attribute out."""
+        return self.default is not Special.REQUIRED
+
+    def default_value(self, now: dt.datetime) -> Value:
+        """Return the value of a row that leaves this attribute out; `now` is naive UTC."""
+        if self.default is Special.NOW and isinstance(self.type, CoreType):
+            return self.type.accept(now)
+        return self.default
+
+
+def _quote(argument: int | str) -> str:
+    if isinstance(argument, int):
+        return str(argument)
+    escaped = argument.replace("'", "''")
+    return f"'{escaped}'"

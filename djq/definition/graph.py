@@ -1,0 +1,49 @@
+"""Tables and their dependencies as a graph: levels, ancestors, descendants."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import TypeVar
+
+from djq.errors import DefinitionError
+
+Node = TypeVar("Node", bound=Hashable)
+
+
+def levels(parents: Mapping[Node, Iterable[Node]]) -> list[list[Node]]:
+    """Return the nodes level by level, each after all of its parents; nodes that only occur as parents are left out.
+
+    Raises
+    ------
+    DefinitionError
+        The dependencies form a circle.
+    """
+    sorter = TopologicalSorter(
+        {n: [p for p in ps if p in parents and p != n] for n, ps in parents.items()}
+    )
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        circle = " → ".join(str(n) for n in error.args[1])
+        message = f"the tables depend on each other in a circle: {circle}"
+        raise DefinitionError(message) from error
+    found: list[list[Node]] = []
+    order = {node: i for i, node in enumerate(parents)}
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=order.__getitem__)
+        found.append(ready)
+        sorter.done(*ready)
+    return found
+
+
+def ancestors(node: Node, parents: Mapping[Node, Iterable[Node]]) -> set[Node]:
+    """Return everything that `node` depends on, directly or not, without itself."""
+    found: set[Node] = set()
+    waiting = list(parents.get(node, ()))
+    while waiting:
+        current = waiting.pop()
+        if current not in found and current != node:
+            found.add(current)
+            waiting.extend(parents.get(current, ()))
+    return found

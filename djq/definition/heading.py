@@ -1,0 +1,114 @@
+"""`Heading`: ordered attributes, primary key, lineage, and how each operator transforms them."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from djq.definition.attributes import Attribute
+from djq.errors import QueryError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The attributes of a table or query, in order; primary key first by convention, named by `in_key`."""
+
+    attributes: tuple[Attribute, ...]
+
+    @cached_property
+    def by_name(self) -> dict[str, Attribute]:
+        """Attributes by their names, in order."""
+        return {a.name: a for a in self.attributes}
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """All names, in order."""
+        return tuple(self.by_name)
+
+    @cached_property
+    def primary_key(self) -> tuple[str, ...]:
+        """The names that identify a row."""
+        return tuple(a.name for a in self.attributes if a.in_key)
+
+    @cached_property
+    def secondary(self) -> tuple[str, ...]:
+        """The names outside of the primary key."""
+        return tuple(a.name for a in self.attributes if not a.in_key)
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is an attribute of this name."""
+        return name in self.by_name
+
+    def __getitem__(self, name: str) -> Attribute:
+        """Return the attribute `name`; unknown names are a `QueryError` with suggestions."""
+        try:
+            return self.by_name[name]
+        except KeyError:
+            message = f'unknown attribute "{name}". {self.suggest(name)}'
+            raise QueryError(message) from None
+
+    def __iter__(self) -> Iterator[Attribute]:
+        """Iterate over the attributes."""
+        return iter(self.attributes)
+
+    def __len__(self) -> int:
+        """Return the number of attributes."""
+        return len(self.attributes)
+
+    def suggest(self, name: str) -> str:
+        """Return the words that help somebody who wrote the unknown `name`."""
+        near = difflib.get_close_matches(name, self.names, n=1)
+        known = f"Known: {', '.join(self.names) or 'none'}."
+        return f'Did you mean "{near[0]}"? {known}' if near else known
+
+    def project(self, sources: Mapping[str, str | None]) -> Heading:
+        """Return the heading with exactly the names of `sources`; each maps to the attribute it shows, or None if computed."""
+        shown = [
+            replace(self[old], name=new) if old is not None else Attribute(new, None, nullable=True)
+            for new, old in sources.items()
+        ]
+        return Heading(tuple(shown))
+
+    def join(self, other: Heading, *, left: bool = False) -> Heading:
+        """Return the heading of a natural join.
+
+        The primary key is that of whichever side determines the other: if A's attributes include B's key, A's key
+        identifies a row of the result; otherwise the union does.
+        """
+        if set(other.primary_key) <= set(self.names):
+            key = set(self.primary_key)
+        elif set(self.primary_key) <= set(other.names) and not left:
+            key = set(other.primary_key)
+        else:
+            key = {*self.primary_key, *other.primary_key}
+        others = [a for a in other if a.name not in self]
+        merged = [replace(a, in_key=a.name in key) for a in (*self.attributes, *others)]
+        if left:
+            merged = [a if a.name in self else replace(a, nullable=True) for a in merged]
+        return Heading(tuple(sorted(merged, key=lambda a: not a.in_key)))
+
+    def namesakes(self, other: Heading) -> tuple[str, ...]:
+        """Return the names that both headings have, in this heading's order."""
+        return tuple(n for n in self.names if n in other)
+
+    def check_lineage(self, other: Heading, names: Iterable[str], *, what: str) -> None:
+        """Refuse to match `names` that mean different things on both sides.
+
+        Raises
+        ------
+        QueryError
+            A name has another origin, or none, on the other side: equal by chance is not equal by meaning.
+        """
+        for name in names:
+            mine, theirs = self[name].lineage, other[name].lineage
+            if mine is None or mine != theirs:
+                message = (
+                    f'cannot {what} on "{name}": it comes from {mine or "no key"} on the left and from '
+                    f"{theirs or 'no key'} on the right. Rename or leave out one of them with .proj(new='{name}')"
+                )
+                raise QueryError(message)

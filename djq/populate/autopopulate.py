@@ -1,0 +1,225 @@
+"""`populate()` and `progress()`; `Imported` and `Computed`."""
+
+from __future__ import annotations
+
+import functools
+import pkgutil
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, cast
+
+from djq.algebra.nodes import Relation
+from djq.definition.acceptance import Value
+from djq.definition.attributes import Attribute, CoreType
+from djq.definition.spec import Tier
+from djq.errors import DefinitionError, UsageError
+from djq.populate import plan
+from djq.populate.display import Display, TableProgress, open_display
+from djq.populate.jobs import Jobs, jobs_spec
+from djq.populate.keys import Key
+from djq.populate.make import Outcome, make_chunk
+from djq.tables.query import Query, on_class_too
+from djq.tables.table import Table, TableMeta
+
+#: Keys that are listed at a time: enough to make the query's cost small, few enough to hold.
+PAGE_KEYS = 500
+#: The one place where this layer reaches the orchestrator, by name.
+DISTRIBUTED = "djq.orchestrator.run:populate_distributed"
+
+
+def _hidden(name: str, type_: CoreType, comment: str) -> Attribute:
+    return Attribute(name, type_, nullable=True, default=None, comment=comment)
+
+
+class AutoMeta(TableMeta):
+    """Lets `Detection.jobs` and `Detection.key_source` be asked of the class."""
+
+    @property
+    def jobs(cls) -> Jobs:
+        """Durable records of errors, ignored and empty keys."""
+        return _instance(cls).jobs
+
+    @property
+    def key_source(cls) -> Query:
+        """All keys that there should be."""
+        return _instance(cls).key_source
+
+
+def _instance(cls: type) -> AutoPopulate:
+    return cast("AutoPopulate", cls())
+
+
+class AutoPopulate(Table, metaclass=AutoMeta):
+    """A table whose rows are made by its `make(key)`, one key at a time."""
+
+    hidden_attributes: ClassVar[tuple[Attribute, ...]] = (
+        _hidden("_job_start_time", CoreType("datetime", (3,)), "when make began, UTC"),
+        _hidden("_job_duration", CoreType("float64"), "from there to this INSERT [s]"),
+        _hidden("_job_version", CoreType("varchar", (64,)), "of the code"),
+        _hidden("_job_host", CoreType("varchar", (255,)), "where it ran"),
+        _hidden("_job_worker", CoreType("varchar", (255,)), "which process made it"),
+    )
+
+    def make(self, key: Key) -> None:
+        """Compute one key: fetch its inputs, and insert its row and parts with `self.insert1`."""
+        message = f"{type(self).__name__} has no make: define make(self, key) that inserts the rows of one key"
+        raise NotImplementedError(message)
+
+    @property
+    def key_source(self) -> Query:
+        """All keys that there should be: by default the join of the tables that the key refers to."""
+        parents = [self._parent(i) for i, f in enumerate(self.spec.foreign_keys) if f.in_key]
+        if not parents:
+            message = f"{self.display_name} refers to no table in its key: define key_source"
+            raise DefinitionError(message)
+        return functools.reduce(lambda a, b: a * b, parents)
+
+    def _parent(self, index: int) -> Query:
+        """Return the keys of a parent under the names that this table gives them."""
+        reference = self.spec.foreign_keys[index]
+        parent = self.parent_specs[reference.parent]
+        keys = Query(Relation(parent.name, parent.heading), self.connection)
+        renamed = {mine: theirs for mine, theirs in reference.columns if mine != theirs}
+        return keys.proj(**renamed)
+
+    @property
+    def jobs(self) -> Jobs:
+        """Durable records of errors, ignored and empty keys."""
+        return Jobs(self.spec, self.connection)
+
+    @on_class_too
+    def progress(self, *restrictions: Value) -> plan.Progress:
+        """Count the keys by state: total, made, due, errors, ignored, empty."""
+        return plan.progress(type(self), restrictions)
+
+    @on_class_too
+    def populate(
+        self,
+        *restrictions: Value,
+        distributed: bool = False,
+        suppress_errors: bool = False,
+        return_exception_objects: bool = False,
+        max_calls: int | None = None,
+        display_progress: bool = False,
+    ) -> dict[str, Any]:
+        """Make the keys that are missing, here or on the fleet.
+
+        Parameters
+        ----------
+        restrictions
+            Conditions on the keys; all must hold.
+        distributed
+            Let Celery workers do it; waits for them. Needs Redis and workers (`djq up` starts both).
+        suppress_errors
+            Go on when a `make` raises, and return the errors. Otherwise the first one is raised,
+            and the keys after it wait for the next call; on a fleet, the other keys are done first.
+        return_exception_objects
+            Return exceptions instead of their texts.
+        max_calls
+            Make at most so many keys.
+        display_progress
+            Show a line of progress.
+
+        Returns
+        -------
+        `{"success_count": int, "error_list": [(key, error), …]}`. Errors are in `jobs.errors`, too,
+        until a later call makes their keys.
+        """
+        table = type(self)
+        if self.connection.in_transaction:
+            message = "populate cannot run inside a transaction: each key commits its own"
+            raise UsageError(message)
+        if distributed:
+            submit = pkgutil.resolve_name(DISTRIBUTED)
+            found: dict[str, Any] = submit(
+                tables=[table],
+                restrictions=restrictions,
+                suppress_errors=suppress_errors,
+                max_calls=max_calls,
+                display_progress=display_progress,
+            )
+            return found
+        with open_display(wanted=display_progress) as display:
+            return _populate_here(
+                table,
+                restrictions,
+                display,
+                suppress_errors=suppress_errors,
+                return_exception_objects=return_exception_objects,
+                max_calls=max_calls,
+            )
+
+    @classmethod
+    def declared(cls) -> None:
+        """Declare the table of job records beside it."""
+        cls.schema.create(jobs_spec(cls.spec), {})
+
+
+def _populate_here(
+    table: type[AutoPopulate],
+    restrictions: Sequence[Value],
+    display: Display,
+    *,
+    suppress_errors: bool,
+    return_exception_objects: bool,
+    max_calls: int | None,
+) -> dict[str, Any]:
+    state = plan.progress(table, restrictions)
+    started = time.monotonic()
+    n_made, errors = 0, list[tuple[Key, Any]]()
+    had_records = bool(state.errors or state.empty)
+    for outcome in _outcomes(table, restrictions, max_calls):
+        if outcome.status == "made":
+            n_made += 1
+        elif outcome.error is not None:
+            exception = outcome.error.exception
+            if not suppress_errors and exception is not None:
+                exception.add_note(f"in {table.spec.display_name}.make({outcome.key!r})")
+                raise exception
+            shown = exception if return_exception_objects else outcome.error.message
+            errors.append((outcome.key, shown))
+        display.show(
+            [
+                TableProgress(
+                    table=table.spec.display_name,
+                    total=state.total,
+                    made=state.made + n_made,
+                    made_before=state.made,
+                    failed=len(errors),
+                    seconds=time.monotonic() - started,
+                )
+            ]
+        )
+    if had_records:
+        table().jobs.forget_made(table())
+    return {"success_count": n_made, "error_list": errors}
+
+
+def _outcomes(
+    table: type[AutoPopulate], restrictions: Sequence[Value], max_calls: int | None
+) -> Iterator[Outcome]:
+    """Make due keys page by page; each key comes up once, whatever becomes of it."""
+    after: Key | None = None
+    left = max_calls
+    while left is None or left > 0:
+        size = PAGE_KEYS if left is None else min(PAGE_KEYS, left)
+        keys = plan.due_keys(
+            table, limit=size, restrictions=restrictions, after=after, retries=True
+        )
+        yield from make_chunk(table, keys)
+        if len(keys) < size:
+            return
+        after = keys[-1]
+        left = None if left is None else left - len(keys)
+
+
+class Imported(AutoPopulate):
+    """A table whose `make` reads from outside of the database: files, instruments."""
+
+    tier = Tier.IMPORTED
+
+
+class Computed(AutoPopulate):
+    """A table whose `make` computes from other tables alone."""
+
+    tier = Tier.COMPUTED

@@ -1,0 +1,170 @@
+"""Progress for people: a live table on a terminal, now and then a line in a pipe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table as Grid
+from rich.text import Text
+
+#: In a pipe a table's line is repeated at most this often, and when it is done [s].
+LINE_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class TableProgress:
+    """One table's line: counts of keys; `seconds` is the time since the start, for rate and ETA."""
+
+    table: str
+    total: int
+    made: int
+    failed: int = 0
+    running: int = 0
+    seconds: float = 0.0
+    #: Keys that were there at the start: they say nothing about the rate.
+    made_before: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.made + self.failed >= self.total
+
+    @property
+    def rate(self) -> float:
+        """Keys per second since the start."""
+        return (self.made - self.made_before) / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def eta(self) -> str:
+        """How long the rest takes at this rate."""
+        left = self.total - self.made - self.failed
+        return f"ETA {_span(left / self.rate)}" if left > 0 and self.rate > 0 else ""
+
+    def __str__(self) -> str:
+        """Return the line as plain text."""
+        percent = 100 * (self.made + self.failed) // self.total if self.total else 100
+        failed = f"  {self.failed} failed" if self.failed else ""
+        running = f"  {self.running} running" if self.running else ""
+        rate = f"  {self.rate:.3g}/s" if self.rate else ""
+        eta = f"  {self.eta}" if self.eta else ""
+        return f"{self.table} [{percent:3d}%] {self.made}/{self.total}{failed}{running}{rate}{eta}"
+
+
+class Display(Protocol):
+    """Something that shows progress."""
+
+    def show(self, rows: Sequence[TableProgress]) -> None:
+        """Show the state of all tables."""
+        ...
+
+    def __enter__(self) -> Display:
+        """Begin."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End; what was shown last stays."""
+        ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def show(self, rows: Sequence[TableProgress]) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> Silent:
+        """Begin."""
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """End."""
+
+
+@dataclass
+class Lines:
+    """One line per table, when it is done and every few seconds before: for pipes and CI."""
+
+    console: Console
+    _last: dict[str, tuple[float, str]] = field(default_factory=dict[str, tuple[float, str]])
+
+    def show(self, rows: Sequence[TableProgress]) -> None:
+        """Write the lines that are worth it."""
+        now = time.monotonic()
+        for row in rows:
+            at, text = self._last.get(row.table, (-LINE_EVERY_S, ""))
+            line = str(row)
+            has_news = row.is_done or now - at >= LINE_EVERY_S
+            if line != text and has_news and row.total:
+                self._last[row.table] = (now, line)
+                self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def __enter__(self) -> Lines:
+        """Begin."""
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """End."""
+
+
+class LiveTable:
+    """All tables at once, redrawn in place: for terminals and notebooks."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, refresh_per_second=8, transient=False)
+
+    def show(self, rows: Sequence[TableProgress]) -> None:
+        """Redraw."""
+        self._live.update(_grid(rows))
+
+    def __enter__(self) -> LiveTable:
+        """Begin."""
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """End; the last state stays on the screen."""
+        self._live.stop()
+
+
+def open_display(*, wanted: bool = True, file: TextIO | None = None) -> Display:
+    """Return the display that fits where the output goes."""
+    if not wanted:
+        return Silent()
+    console = Console(file=file)
+    if console.is_terminal or console.is_jupyter:
+        return LiveTable(console)
+    return Lines(console)
+
+
+def _grid(rows: Sequence[TableProgress]) -> RenderableType:
+    grid = Grid.grid(padding=(0, 2))
+    for row in rows:
+        grid.add_row(
+            Text(row.table, style="bold"),
+            ProgressBar(total=max(row.total, 1), completed=row.made + row.failed, width=30),
+            Text(f"{row.made}/{row.total}", justify="right"),
+            Text(f"{row.failed} failed" if row.failed else "", style="red"),
+            Text(f"{row.running} running" if row.running else "", style="cyan"),
+            Text(f"{row.rate:.3g}/s" if row.rate else "", style="dim"),
+            Text(row.eta, style="dim"),
+        )
+    return Group(grid)
+
+
+def _span(seconds: float) -> str:
+    """Return a duration as people say it: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,174 @@
+"""Durable records of errors, ignored and empty keys; `Table.jobs`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
+
+from djq.algebra.nodes import Relation
+from djq.definition.acceptance import Value
+from djq.definition.attributes import Attribute, CodecType, CoreType
+from djq.definition.heading import Heading
+from djq.definition.spec import TableName, TableSpec, Tier
+from djq.populate.failures import JobError
+from djq.sql import statements
+from djq.sql.compile import Compiler
+from djq.tables.connection import Connection
+from djq.tables.encode import RowEncoder
+from djq.tables.query import Query
+
+Status: TypeAlias = Literal["error", "ignore", "empty"]
+
+#: DataJoint's statuses, and `empty`: make returned without inserting.
+STATUSES = ("pending", "reserved", "success", "error", "ignore", "empty")
+#: A key with one of these is not tried again by itself.
+BLOCKING: tuple[Status, ...] = ("error", "ignore", "empty")
+
+_TIME = CoreType("datetime", (3,))
+
+
+def _optional(name: str, type_: CoreType | CodecType, comment: str) -> Attribute:
+    return Attribute(name, type_, nullable=True, default=None, comment=comment)
+
+
+#: The columns of DataJoint's job tables, with `attempt`, `token` and `fingerprint` added.
+_RECORD = (
+    Attribute("status", CoreType("enum", STATUSES), comment="what became of the key"),
+    _optional("priority", CoreType("int8"), "lower is more urgent"),
+    _optional("created_time", _TIME, "UTC"),
+    _optional("scheduled_time", _TIME, "not before, UTC"),
+    _optional("reserved_time", _TIME, "UTC"),
+    _optional("completed_time", _TIME, "UTC"),
+    _optional("duration", CoreType("float64"), "s"),
+    _optional("error_message", CoreType("varchar", (2047,)), "type and text of the exception"),
+    _optional("error_stack", CodecType("blob"), "traceback"),
+    _optional("user", CoreType("varchar", (255,)), "who ran the worker"),
+    _optional("host", CoreType("varchar", (255,)), "where it ran"),
+    _optional("pid", CoreType("int64"), "process"),
+    _optional("connection_id", CoreType("int64"), "of the database session"),
+    _optional("version", CoreType("varchar", (255,)), "of the code"),
+    _optional("attempt", CoreType("int32"), "how many times it was tried"),
+    _optional("token", CoreType("varchar", (64,)), "of the reservation"),
+    _optional("fingerprint", CoreType("varchar", (255,)), "equal for equal causes"),
+)
+
+
+@lru_cache(maxsize=1024)
+def jobs_spec(spec: TableSpec) -> TableSpec:
+    """Return the spec of the job table of an auto-populated table: `~~detection` for `__detection`."""
+    base = spec.name.table.removeprefix(spec.tier.value)
+    key = [replace(spec.heading[n], comment="") for n in spec.heading.primary_key]
+    return TableSpec(
+        name=TableName(spec.name.schema, f"{Tier.JOB.value}{base}"),
+        class_name=f"{spec.class_name}.jobs",
+        tier=Tier.JOB,
+        heading=Heading((*key, *_RECORD)),
+        comment=f"jobs of {spec.name.table}",
+    )
+
+
+class Jobs(Query):
+    """The durable job records of one table: a query like any other, and a few verbs."""
+
+    def __init__(self, spec: TableSpec, connection: Connection) -> None:
+        self.spec = jobs_spec(spec)
+        self._display_name = spec.display_name
+        super().__init__(Relation(self.spec.name, self.spec.heading), connection)
+
+    @property
+    def errors(self) -> Query:
+        """Keys whose make raised, with message, traceback and fingerprint."""
+        return self & {"status": "error"}
+
+    @property
+    def ignored(self) -> Query:
+        """Keys that somebody decided not to make."""
+        return self & {"status": "ignore"}
+
+    @property
+    def empty(self) -> Query:
+        """Keys whose make returned without inserting."""
+        return self & {"status": "empty"}
+
+    def blocking(self, version: str) -> Query:
+        """Keys that are not due: ignored, or failed under this very version of the code."""
+        return self & [
+            {"status": "ignore"},
+            {"status": ["error", "empty"], "version": version},
+        ]
+
+    def record(
+        self,
+        key: Mapping[str, Value],
+        status: Status,
+        *,
+        error: JobError | None = None,
+        seconds: float | None = None,
+        version: str | None = None,
+    ) -> None:
+        """Write what became of a key, over what was there."""
+        now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        row: dict[str, Any] = {
+            **{n: key[n] for n in self.spec.heading.primary_key},
+            "status": status,
+            "created_time": now,
+            "completed_time": now,
+            "duration": seconds,
+            "error_message": error.message if error else None,
+            "error_stack": error.traceback if error else None,
+            "fingerprint": error.fingerprint if error else None,
+            "user": _user(),
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "version": version,
+        }
+        encoded = RowEncoder.of(self.spec, self.connection).encode(row, 1, now)
+        database = self.connection.database
+        statement = statements.upsert(self.spec, database.connect().dialect)
+        database.write(statement, [encoded])
+
+    def ignore(self, key: Mapping[str, Value]) -> None:
+        """Do not make this key until `retry`."""
+        self.record(key, "ignore")
+
+    def retry(self, *restrictions: Value) -> int:
+        """Forget the records that match, so that their keys are due again; return how many."""
+        return self._delete(self.restrict(*restrictions) if restrictions else self)
+
+    def forget_made(self, made: Query) -> int:
+        """Forget the records of keys that are made by now."""
+        return self._delete(self & made.proj())
+
+    def _delete(self, which: Query) -> int:
+        database = self.connection.database
+        statement = Compiler(database.connect().dialect).delete(which.node)
+        return database.write(statement)
+
+    def groups(self) -> Sequence[dict[str, Any]]:
+        """Return the errors by cause, most frequent first: fingerprint, count, an example message."""
+        groups: dict[str, dict[str, Any]] = {}
+        for row in self.errors.proj("fingerprint", "error_message", "completed_time"):
+            name = row["fingerprint"] or ""
+            group = groups.setdefault(
+                name, {"fingerprint": name, "count": 0, "message": row["error_message"]}
+            )
+            group["count"] += 1
+            group["last"] = row["completed_time"]
+        return sorted(groups.values(), key=lambda g: -int(g["count"]))
+
+    def _describe(self) -> str:
+        return f"the jobs of {self._display_name}"
+
+
+@lru_cache(maxsize=1)
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        return str(os.getuid()) if hasattr(os, "getuid") else ""

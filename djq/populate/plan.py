@@ -1,0 +1,158 @@
+"""Due keys as one query: `key_source` minus made minus blocked; counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from djq.algebra import operators
+from djq.algebra.expressions import Call, Expression, Matches
+from djq.algebra.nodes import Aggregation, Join, Node, Projection, Relation, Restriction, Top
+from djq.definition import graph
+from djq.definition.acceptance import Value
+from djq.definition.spec import TableName, Tier
+from djq.errors import DefinitionError
+from djq.populate.keys import Key
+from djq.populate.version import code_version
+from djq.tables.query import Query
+
+if TYPE_CHECKING:
+    from djq.populate.autopopulate import AutoPopulate
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a table is; all counts are of keys."""
+
+    total: int
+    made: int
+    due: int
+    errors: int
+    ignored: int
+    empty: int
+
+
+def key_source(table: type[AutoPopulate], restrictions: Sequence[Value] = ()) -> Query:
+    """Return all keys that the table should have, restricted, with the key's attributes only.
+
+    Raises
+    ------
+    DefinitionError
+        The key source is no query, or lacks an attribute of the table's key.
+    """
+    source = table().key_source
+    if isinstance(source, type):
+        source = source()
+    if not isinstance(source, Query):  # pyright: ignore[reportUnnecessaryIsInstance] # the user's property
+        message = f"{table.spec.display_name}.key_source is {source!r}; it must be a table or query"
+        raise DefinitionError(message)
+    key = table.spec.heading.primary_key
+    missing = [n for n in key if n not in source.heading]
+    if missing:
+        message = (
+            f'{table.spec.display_name}.key_source has no "{missing[0]}", which is in the key '
+            f"({', '.join(key)}); keys coarser than the table's are not supported yet"
+        )
+        raise DefinitionError(message)
+    restricted = source.restrict(*restrictions) if restrictions else source
+    return restricted.proj(*(n for n in key if n not in restricted.heading.primary_key))
+
+
+def due(
+    table: type[AutoPopulate], restrictions: Sequence[Value] = (), *, retries: bool = False
+) -> Query:
+    """Return the keys to make now; with `retries` also those that failed before."""
+    jobs = table().jobs
+    blocked = jobs.ignored if retries else jobs.blocking(code_version(table))
+    return key_source(table, restrictions) - table() - blocked.proj()
+
+
+def due_keys(
+    table: type[AutoPopulate],
+    *,
+    limit: int,
+    restrictions: Sequence[Value] = (),
+    among: Sequence[Mapping[str, Value]] | None = None,
+    after: Mapping[str, Value] | None = None,
+    retries: bool = False,
+) -> list[Key]:
+    """Return the first `limit` due keys behind `after`, in the order of the primary key.
+
+    With `among`, only keys that agree with one of these (say, of a parent) where they share names.
+    """
+    wanted = due(table, restrictions, retries=retries)
+    if among is not None:
+        wanted = wanted & list(among)
+    node = wanted.node if after is None else operators.after(wanted.node, after)
+    names = table.spec.heading.primary_key
+    node = operators.order(node, names, limit=limit)
+    return Query(node, wanted.connection).keys()
+
+
+def made_keys(table: type[AutoPopulate], keys: Sequence[Mapping[str, Value]]) -> list[Key]:
+    """Return which of `keys` have a row, by one query."""
+    return (table() & [dict(k) for k in keys]).keys() if keys else []
+
+
+def progress(table: type[AutoPopulate], restrictions: Sequence[Value] = ()) -> Progress:
+    """Count the table's keys by state; four small queries."""
+    source = key_source(table, restrictions)
+    total = len(source)
+    missing = source - table()
+    n_missing = len(missing)
+    blocked = (table().jobs & missing).fetch("status", "version") if n_missing else ([], [])
+    version = code_version(table)
+    counts = {"error": 0, "ignore": 0, "empty": 0}
+    for status, of_version in zip(*blocked, strict=True):
+        if status == "ignore" or (status in counts and of_version == version):
+            counts[status] += 1
+    return Progress(
+        total=total,
+        made=total - n_missing,
+        due=n_missing - sum(counts.values()),
+        errors=counts["error"],
+        ignored=counts["ignore"],
+        empty=counts["empty"],
+    )
+
+
+def parents(table: type[AutoPopulate]) -> tuple[TableName, ...]:
+    """Return every table that the due keys depend on: references of the key and the key source."""
+    referred = [f.parent for f in table.spec.foreign_keys if f.in_key]
+    named = [n for n in _relations(key_source(table).node) if n != table.spec.name]
+    return tuple(dict.fromkeys([*referred, *named]))
+
+
+def levels(tables: Iterable[type[AutoPopulate]]) -> list[list[type[AutoPopulate]]]:
+    """Return the tables level by level, each after all that it depends on."""
+    by_name = {t.spec.name: t for t in tables}
+    found = graph.levels({name: parents(t) for name, t in by_name.items()})
+    return [[by_name[name] for name in level] for level in found]
+
+
+def _relations(node: Node) -> Iterator[TableName]:
+    """Iterate over the tables that a query reads; job records are not inputs."""
+    match node:
+        case Relation():
+            if not node.name.table.startswith(Tier.JOB.value):
+                yield node.name
+        case Restriction():
+            yield from _relations(node.source)
+            yield from _in_condition(node.condition)
+        case Projection() | Top():
+            yield from _relations(node.source)
+        case Join():
+            yield from _relations(node.left)
+            yield from _relations(node.right)
+        case Aggregation():
+            yield from _relations(node.group)
+            yield from _relations(node.detail)
+
+
+def _in_condition(condition: Expression) -> Iterator[TableName]:
+    if isinstance(condition, Matches):
+        yield from _relations(condition.query)
+    elif isinstance(condition, Call):
+        for argument in condition.arguments:
+            yield from _in_condition(argument)

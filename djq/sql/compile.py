@@ -1,0 +1,265 @@
+"""Nodes → select statements.
+
+Each node becomes a `Selection`, which the next operator extends in place as long as SQL allows it:
+a chain of restrictions, projections and joins is one SELECT. Only grouped or limited queries that
+are used further become subqueries.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from djq.algebra.expressions import Call, Expression, Literal, Matches, Name
+from djq.algebra.nodes import Aggregation, Join, Node, Projection, Relation, Restriction, Top
+
+from djq.errors import QueryError
+from djq.sql.dialects import Dialect
+from djq.sql.functions import FUNCTIONS, Column
+from djq.sql.statements import table_clause
+
+
+@dataclass
+class Selection:
+    """A SELECT in the making: what it reads from, shows and asks."""
+
+    source: sa.FromClause
+    columns: dict[str, Column]
+    where: list[Column] = field(default_factory=list[Column])
+    group_by: list[Column] | None = None
+    having: list[Column] = field(default_factory=list[Column])
+    order: list[Column] = field(default_factory=list[Column])
+    limit: int | None = None
+    offset: int = 0
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether more tables can be joined to it as it is."""
+        return self.group_by is None and not self.is_window
+
+    @property
+    def is_window(self) -> bool:
+        """Whether it shows only some of its rows by their order."""
+        return self.limit is not None or self.offset > 0
+
+    def statement(self, shown: Sequence[Column] | None = None) -> sa.Select[Any]:
+        """Return the finished statement."""
+        labelled = [c.label(n) for n, c in self.columns.items()] if shown is None else shown
+        select = sa.select(*labelled).select_from(self.source).where(*self.where)
+        if self.group_by is not None:
+            select = select.group_by(*self.group_by).having(*self.having)
+        select = select.order_by(*self.order)
+        if self.limit is not None:
+            select = select.limit(self.limit)
+        elif self.offset:
+            select = select.limit(2**63 - 1)  # an OFFSET needs a LIMIT
+        return select.offset(self.offset) if self.offset else select
+
+
+class Compiler:
+    """One compilation; it names each table's occurrence."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._seen: Counter[str] = Counter()
+
+    def select(self, node: Node) -> sa.Select[Any]:
+        """Return the statement of a query, its columns in heading order."""
+        selection = self.compile(node)
+        columns = {n: selection.columns[n] for n in node.heading.names}
+        selection.columns = columns
+        return selection.statement()
+
+    def count(self, node: Node) -> sa.Select[Any]:
+        """Return the statement that counts a query's rows."""
+        selection = self.compile(node)
+        if selection.is_flat:
+            selection.order = []
+            return selection.statement([sa.func.count().label("n")])
+        inner = selection.statement().subquery(self._name("counted"))
+        return sa.select(sa.func.count().label("n")).select_from(inner)
+
+    def exists(self, node: Node) -> sa.Select[Any]:
+        """Return the statement that has a row if the query has any."""
+        selection = self.compile(node)
+        return selection.statement([sa.literal_column("1").label("one")]).limit(1)
+
+    def delete(self, node: Node) -> sa.Delete:
+        """Return the statement that deletes the rows of a restricted table, and nothing else."""
+        selection = self.compile(node)
+        if not selection.is_flat or not isinstance(selection.source, sa.TableClause):
+            message = "only the rows of one table can be deleted, restricted by its own attributes"
+            raise QueryError(message)
+        return sa.delete(selection.source).where(*selection.where)
+
+    def compile(self, node: Node) -> Selection:
+        """Return the selection of a node."""
+        match node:
+            case Relation():
+                return self._relation(node)
+            case Restriction():
+                return self._restriction(node)
+            case Projection():
+                return self._projection(node)
+            case Join():
+                return self._join(node)
+            case Aggregation():
+                return self._aggregation(node)
+            case Top():
+                return self._top(node)
+
+    def _relation(self, node: Relation) -> Selection:
+        table = table_clause(node.name, node.heading, self.dialect)
+        name = self._name(node.name.table)
+        source = table if name == node.name.table else table.alias(name)
+        return Selection(source, {n: source.c[n] for n in node.heading.names})
+
+    def _name(self, base: str) -> str:
+        self._seen[base] += 1
+        return base if self._seen[base] == 1 else f"{base}_{self._seen[base]}"
+
+    def _restriction(self, node: Restriction) -> Selection:
+        selection = self.compile(node.source)
+        if selection.is_window:
+            selection = self._wrap(selection, node.source)
+        for condition in _conjuncts(node.condition):
+            if (
+                isinstance(condition, Call)
+                and condition.function == "not"
+                and isinstance(condition.arguments[0], Matches)
+                and selection.group_by is None
+                and condition.arguments[0].names
+            ):
+                self._antijoin(selection, condition.arguments[0])
+                continue
+            built = self.expression(condition, selection.columns)
+            (selection.where if selection.group_by is None else selection.having).append(built)
+        return selection
+
+    def _antijoin(self, selection: Selection, matches: Matches) -> None:
+        """Keep rows without a match, as LEFT JOIN … IS NULL.
+
+        MariaDB materialises the whole inner table for every page of a NOT EXISTS (measured: 18 s
+        for 50 pages against 0.7 s in this form).
+        """
+        other = self.compile(matches.query)
+        if (
+            not other.is_flat
+            or other.where
+            or not isinstance(other.source, sa.TableClause | sa.Alias)
+        ):
+            other = self._wrap(other, matches.query, shown=matches.names)
+        on = [_equal(selection.columns[n], other.columns[n]) for n in matches.names]
+        selection.source = selection.source.outerjoin(other.source, sa.and_(*on))
+        selection.where.append(other.columns[matches.names[0]].is_(sa.null()))
+
+    def _projection(self, node: Projection) -> Selection:
+        selection = self.compile(node.source)
+        selection.columns = {new: self.expression(e, selection.columns) for new, e in node.columns}
+        return selection
+
+    def _join(self, node: Join) -> Selection:
+        left, right = self.compile(node.left), self.compile(node.right)
+        if not left.is_flat:
+            left = self._wrap(left, node.left)
+        if not right.is_flat or (node.is_left and right.where):
+            right = self._wrap(right, node.right)
+        on = sa.and_(sa.true(), *(_equal(left.columns[n], right.columns[n]) for n in node.on))
+        source = left.source.join(right.source, on, isouter=node.is_left)
+        columns = {**right.columns, **left.columns}
+        return Selection(source, columns, where=[*left.where, *right.where])
+
+    def _aggregation(self, node: Aggregation) -> Selection:
+        group, detail = self.compile(node.group), self.compile(node.detail)
+        if not group.is_flat:
+            group = self._wrap(group, node.group)
+        if not detail.is_flat or (node.keeps_empty and detail.where):
+            detail = self._wrap(detail, node.detail)
+        on = sa.and_(*(_equal(group.columns[n], detail.columns[n]) for n in node.on))
+        source = group.source.join(detail.source, on, isouter=node.keeps_empty)
+        counted = detail.columns[node.detail.heading.primary_key[0]]
+        columns = {new: group.columns[old] for new, old in node.shown}
+        for new, expression in node.computed:
+            columns[new] = self.expression(expression, detail.columns, counted=counted)
+        return Selection(
+            source,
+            columns,
+            where=[*group.where, *detail.where],
+            group_by=[group.columns[n] for n in node.group.heading.primary_key],
+        )
+
+    def _top(self, node: Top) -> Selection:
+        selection = self.compile(node.source)
+        if selection.is_window:
+            selection = self._wrap(selection, node.source)
+        terms = [(selection.columns[n], is_descending) for n, is_descending in node.order]
+        if terms or not selection.order:
+            selection.order = [c.desc() if d else c.asc() for c, d in terms]
+        selection.limit, selection.offset = node.limit, node.offset
+        return selection
+
+    def _wrap(
+        self, selection: Selection, node: Node, shown: tuple[str, ...] | None = None
+    ) -> Selection:
+        names = shown or node.heading.names
+        labelled = [selection.columns[n].label(n) for n in names]
+        inner = selection.statement(labelled).subquery(self._name("q"))
+        return Selection(inner, {n: inner.c[n] for n in names})
+
+    def expression(
+        self, expression: Expression, columns: dict[str, Column], counted: Column | None = None
+    ) -> Column:
+        """Return the SQL of an expression; `counted` is what `count(*)` counts in a left join."""
+        match expression:
+            case Name():
+                return columns[expression.attribute]
+            case Literal():
+                return _literal(expression.value)
+            case Matches():
+                return self._matches(expression, columns)
+            case Call(function="count", arguments=()):
+                return sa.func.count(counted) if counted is not None else sa.func.count()
+            case Call():
+                arguments = [self.expression(a, columns, counted) for a in expression.arguments]
+                return FUNCTIONS[expression.function](self.dialect, arguments)
+
+    def _matches(self, matches: Matches, columns: dict[str, Column]) -> Column:
+        other = self.compile(matches.query)
+        if not other.is_flat:
+            other = self._wrap(other, matches.query)
+        on = [_equal(columns[n], other.columns[n]) for n in matches.names]
+        inner: sa.Select[Any] = (
+            sa.select(sa.literal_column("1")).select_from(other.source).where(*other.where, *on)
+        )
+        # Only the outer query's own tables are correlated; the inner one lists its sources itself.
+        return sa.exists(inner.correlate_except(*_tables(other.source)))
+
+
+def _tables(source: sa.FromClause) -> list[sa.FromClause]:
+    """Return the tables that a FROM lists."""
+    if isinstance(source, sa.Join):
+        return [source, *_tables(source.left), *_tables(source.right)]
+    return [source]
+
+
+def _conjuncts(condition: Expression) -> list[Expression]:
+    if isinstance(condition, Call) and condition.function == "and":
+        return [c for a in condition.arguments for c in _conjuncts(a)]
+    return [condition]
+
+
+def _equal(left: Column, right: Column) -> Column:
+    equal: Column = left == right
+    return equal
+
+
+def _literal(value: Any) -> Column:  # noqa: ANN401 - the user's data
+    if value is None:
+        return sa.null()
+    if isinstance(value, bool):
+        return sa.true() if value else sa.false()
+    return sa.literal(value)

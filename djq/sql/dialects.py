@@ -1,0 +1,210 @@
+"""What differs between MySQL, MariaDB and SQLite: types, names, upsert, session settings."""
+
+from __future__ import annotations
+
+import decimal
+import uuid
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from djq.definition.acceptance import Value, round_float32, shortest_float32
+from djq.definition.attributes import Attribute, CodecType, CoreType
+from djq.definition.spec import TableName
+
+Backend = Literal["mysql", "mariadb", "sqlite"]
+
+#: Rows per INSERT statement; keeps one statement well below `max_allowed_packet`.
+ROWS_PER_INSERT = 10_000
+
+
+class Float32(TypeDecorator[float]):
+    """A float32 that comes back as the shortest float64 of the same value, from every database.
+
+    MySQL prints a FLOAT with six digits; reading it as DOUBLE keeps all of it, and comparing with
+    the exact float32 makes `= 1.1` true for a stored 1.1.
+    """
+
+    impl = sa.Float
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[Any]:
+        """Return FLOAT for MySQL and REAL for SQLite."""
+        return dialect.type_descriptor(mysql.FLOAT() if dialect.name != "sqlite" else sa.REAL())
+
+    def process_bind_param(self, value: float | None, dialect: sa.Dialect) -> float | None:
+        """Send the exact float32 to MySQL, the shortest form to SQLite, which keeps float64."""
+        if value is None:
+            return None
+        return shortest_float32(value) if dialect.name == "sqlite" else round_float32(value)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> float | None:  # noqa: ANN401 - driver's
+        """Return the shortest float64 of the same float32."""
+        del dialect
+        return None if value is None else shortest_float32(float(value))
+
+    def column_expression(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """Read the column as DOUBLE."""
+        return sa.type_coerce(column + sa.literal_column("0e0"), self)
+
+
+class ExactDecimal(TypeDecorator[decimal.Decimal]):
+    """A decimal that is text on its way to and from SQLite, whose numbers are binary.
+
+    SQLite keeps at most 15 significant digits of it.
+    """
+
+    impl = sa.Numeric
+    cache_ok = True
+
+    def __init__(self, precision: int, scale: int) -> None:
+        super().__init__(precision, scale)
+        self.step = decimal.Decimal(1).scaleb(-scale)
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[Any]:
+        """Return DECIMAL for MySQL and a NUMERIC affinity for SQLite."""
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(_SqliteNumeric())
+        return dialect.type_descriptor(self.impl_instance)
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:  # noqa: ANN401 - driver's
+        """Send text to SQLite."""
+        return str(value) if value is not None and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> decimal.Decimal | None:  # noqa: ANN401
+        """Restore the digits behind the point."""
+        del dialect
+        return None if value is None else decimal.Decimal(str(value)).quantize(self.step)
+
+
+class _SqliteNumeric(sa.types.UserDefinedType[Any]):
+    """NUMERIC without conversions of its own."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:  # noqa: ANN401 - the library's signature
+        return "NUMERIC"
+
+
+class BinaryUuid(TypeDecorator[Any]):
+    """A UUID in 16 bytes."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[Any]:
+        """Return BINARY(16) for MySQL and BLOB for SQLite."""
+        return dialect.type_descriptor(mysql.BINARY(16) if dialect.name != "sqlite" else sa.BLOB())
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> bytes | None:  # noqa: ANN401 - driver's
+        """Send the bytes."""
+        del dialect
+        return None if value is None else bytes(value.bytes)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:  # noqa: ANN401 - driver's
+        """Return a `uuid.UUID`."""
+        del dialect
+        return None if value is None else uuid.UUID(bytes=bytes(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """The differences between the databases, as values and small functions."""
+
+    backend: Backend
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is embedded in this process."""
+        return self.backend == "sqlite"
+
+    def place(self, name: TableName) -> tuple[str, str | None]:
+        """Return a table's name and schema as the database knows them.
+
+        SQLite keeps all schemas in one file, under prefixed names: foreign keys do not reach
+        across attached files.
+        """
+        return (str(name), None) if self.is_sqlite else (name.table, name.schema)
+
+    def column_type(self, attribute: Attribute) -> TypeEngine[Any]:
+        """Return the column's type; an expression of unknown type stays as the driver gives it."""
+        type_ = attribute.type
+        if type_ is None:
+            return sa.types.NULLTYPE
+        if isinstance(type_, CodecType):
+            return self._json() if type_.store is not None else self._bytes()
+        return self._core_type(type_)
+
+    def _core_type(self, type_: CoreType) -> TypeEngine[Any]:
+        fixed = _FIXED_TYPES.get(type_.name)
+        if fixed is not None:
+            return fixed
+        numbers = [a for a in type_.arguments if isinstance(a, int)]
+        match type_.name:
+            case "char":
+                return sa.CHAR(numbers[0]) if not self.is_sqlite else sa.VARCHAR(numbers[0])
+            case "varchar":
+                return sa.VARCHAR(numbers[0])
+            case "decimal":
+                return ExactDecimal(numbers[0], numbers[1])
+            case "datetime":
+                return sa.DateTime() if self.is_sqlite else mysql.DATETIME(fsp=(numbers or [0])[0])
+            case "enum":
+                values = [str(a) for a in type_.arguments]
+                return sa.VARCHAR(max(map(len, values))) if self.is_sqlite else mysql.ENUM(*values)
+            case "json":
+                return self._json()
+            case _:
+                return self._bytes()
+
+    def _json(self) -> TypeEngine[Any]:
+        return sa.JSON(none_as_null=True)
+
+    def _bytes(self) -> TypeEngine[Any]:
+        return sa.BLOB() if self.is_sqlite else mysql.LONGBLOB()
+
+    @property
+    def collation(self) -> str:
+        """The collation that compares text as Python does: by code points, trailing blanks included."""
+        return "utf8mb4_0900_bin" if self.backend == "mysql" else "utf8mb4_nopad_bin"
+
+    def skip_duplicates(self, table: sa.TableClause, key: str) -> sa.Insert:
+        """Return an INSERT that leaves rows alone whose key is taken."""
+        if self.is_sqlite:
+            return sqlite.insert(table).on_conflict_do_nothing()
+        return mysql.insert(table).on_duplicate_key_update({key: table.c[key]})
+
+    def upsert(
+        self, table: sa.TableClause, key: tuple[str, ...], others: tuple[str, ...]
+    ) -> sa.Insert:
+        """Return an INSERT that overwrites `others` where the key is taken."""
+        if self.is_sqlite:
+            insert = sqlite.insert(table)
+            return insert.on_conflict_do_update(
+                index_elements=list(key), set_={n: insert.excluded[n] for n in others}
+            )
+        on_mysql = mysql.insert(table)
+        return on_mysql.on_duplicate_key_update({n: on_mysql.inserted[n] for n in others})
+
+
+_FIXED_TYPES: dict[str, TypeEngine[Any]] = {
+    "int8": sa.SmallInteger().with_variant(mysql.TINYINT(), "mysql", "mariadb"),
+    "int16": sa.SmallInteger(),
+    "int32": sa.Integer(),
+    "int64": sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+    "float32": Float32(),
+    "float64": sa.Double(),
+    "bool": sa.Boolean(create_constraint=False),
+    "date": sa.Date(),
+    "uuid": BinaryUuid(),
+}
+
+
+def sql_default(value: Value) -> str | None:
+    """Return a literal default for DDL, None where djq fills it in itself."""
+    if isinstance(value, bool):
+        return str(int(value))
+    return str(value) if isinstance(value, int | float | decimal.Decimal | str) else None

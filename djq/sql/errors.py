@@ -1,0 +1,115 @@
+"""The one door by which a driver's errors enter and leave as ours."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pymysql.err
+import sqlalchemy.exc as sa_exc
+
+from djq.errors import (
+    AccessError,
+    BrokenReferenceError,
+    ContentionError,
+    DatabaseError,
+    DuplicateError,
+    IntegrityError,
+    LostConnectionError,
+    MissingTableError,
+)
+
+#: MySQL's and MariaDB's server error numbers → our class (MySQL 8.4 error reference; the same in MariaDB).
+MYSQL_ERRORS: dict[int, type[DatabaseError]] = {
+    1022: DuplicateError,
+    1062: DuplicateError,
+    1586: DuplicateError,
+    1216: BrokenReferenceError,
+    1217: BrokenReferenceError,
+    1451: BrokenReferenceError,
+    1452: BrokenReferenceError,
+    1048: IntegrityError,
+    1364: IntegrityError,
+    3819: IntegrityError,
+    4025: IntegrityError,
+    1044: AccessError,
+    1045: AccessError,
+    1142: AccessError,
+    1143: AccessError,
+    1227: AccessError,
+    1370: AccessError,
+    1698: AccessError,
+    1049: MissingTableError,
+    1051: MissingTableError,
+    1146: MissingTableError,
+    1205: ContentionError,
+    1213: ContentionError,
+    1020: ContentionError,
+    3572: ContentionError,
+    1053: LostConnectionError,
+    1077: LostConnectionError,
+    1927: LostConnectionError,
+    2006: LostConnectionError,
+    2013: LostConnectionError,
+    2014: LostConnectionError,
+    2055: LostConnectionError,
+    4031: LostConnectionError,
+}
+
+#: SQLite's extended result codes → our class (https://sqlite.org/rescode.html).
+SQLITE_ERRORS: dict[str, type[DatabaseError]] = {
+    "SQLITE_CONSTRAINT_PRIMARYKEY": DuplicateError,
+    "SQLITE_CONSTRAINT_UNIQUE": DuplicateError,
+    "SQLITE_CONSTRAINT_ROWID": DuplicateError,
+    "SQLITE_CONSTRAINT_FOREIGNKEY": BrokenReferenceError,
+    "SQLITE_CONSTRAINT_TRIGGER": BrokenReferenceError,
+    "SQLITE_BUSY": ContentionError,
+    "SQLITE_BUSY_SNAPSHOT": ContentionError,
+    "SQLITE_BUSY_RECOVERY": ContentionError,
+    "SQLITE_LOCKED": ContentionError,
+    "SQLITE_READONLY": AccessError,
+    "SQLITE_PERM": AccessError,
+    "SQLITE_CANTOPEN": AccessError,
+}
+
+
+def classify(error: BaseException) -> type[DatabaseError]:
+    """Return our class for a driver's error."""
+    if isinstance(error, sqlite3.Error):
+        return _classify_sqlite(error)
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    if number in MYSQL_ERRORS:
+        return MYSQL_ERRORS[number]
+    if number == 0 and isinstance(error, pymysql.err.InterfaceError):
+        return LostConnectionError
+    return IntegrityError if isinstance(error, pymysql.err.IntegrityError) else DatabaseError
+
+
+def _classify_sqlite(error: sqlite3.Error) -> type[DatabaseError]:
+    name: str = getattr(error, "sqlite_errorname", "") or ""
+    if name in SQLITE_ERRORS:
+        return SQLITE_ERRORS[name]
+    if name == "SQLITE_ERROR" and str(error).startswith("no such table"):
+        # SQLite has no code of its own for this; the text has been stable since 2004.
+        return MissingTableError
+    return IntegrityError if isinstance(error, sqlite3.IntegrityError) else DatabaseError
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn a driver's error into ours, with the cause attached; `doing` says what failed."""
+    try:
+        yield
+    except sa_exc.DBAPIError as error:
+        cause = error.orig if error.orig is not None else error
+        message = f"{doing}: {_text(cause)}"
+        raise classify(cause)(message) from error
+    except (sqlite3.Error, pymysql.err.Error) as error:
+        message = f"{doing}: {_text(error)}"
+        raise classify(error)(message) from error
+
+
+def _text(error: BaseException) -> str:
+    """Return the server's sentence, without the number in front of it."""
+    return str(error.args[-1]) if error.args else str(error)

@@ -1,0 +1,151 @@
+"""Operators and pure functions: the name in an expression → SQL of the database in use.
+
+This list is what text conditions may call. Everything on it computes from its arguments alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+
+from djq.sql.dialects import Dialect
+
+Column: TypeAlias = sa.ColumnElement[Any]
+Build: TypeAlias = Callable[[Dialect, Sequence[Column]], Column]
+
+
+def _binary(apply: Callable[[Column, Column], Any]) -> Build:
+    def build(_: Dialect, arguments: Sequence[Column]) -> Column:
+        built: Column = functools.reduce(apply, arguments)
+        return built
+
+    return build
+
+
+def _plain(name: str) -> Build:
+    def build(_: Dialect, arguments: Sequence[Column]) -> Column:
+        return getattr(sa.func, name)(*arguments)  # type: ignore[no-any-return] # built by name
+
+    return build
+
+
+def _renamed(name: str, sqlite: str) -> Build:
+    def build(dialect: Dialect, arguments: Sequence[Column]) -> Column:
+        return _plain(sqlite if dialect.is_sqlite else name)(dialect, arguments)
+
+    return build
+
+
+def _in(_: Dialect, arguments: Sequence[Column]) -> Column:
+    first, *options = arguments
+    return first.in_(options)
+
+
+def _between(_: Dialect, arguments: Sequence[Column]) -> Column:
+    value, low, high = arguments
+    return sa.between(value, low, high)
+
+
+def _case(_: Dialect, arguments: Sequence[Column]) -> Column:
+    """Conditions and values in turn; a last one without a partner is the ELSE."""
+    pairs = [(arguments[i], arguments[i + 1]) for i in range(0, len(arguments) - 1, 2)]
+    if len(arguments) % 2:
+        return sa.case(*pairs, else_=arguments[-1])
+    return sa.case(*pairs)
+
+
+def _divide(_: Dialect, arguments: Sequence[Column]) -> Column:
+    """Divide as MySQL does: whole numbers have fractions, and by zero is NULL."""
+    left, right = arguments
+    return left * sa.literal_column("1e0") / sa.func.nullif(right, 0)
+
+
+def _average(_: Dialect, arguments: Sequence[Column]) -> Column:
+    """Average as float64: MySQL would keep four digits behind the point for whole numbers."""
+    return sa.func.avg(arguments[0] * sa.literal_column("1e0"))
+
+
+def _count_distinct(_: Dialect, arguments: Sequence[Column]) -> Column:
+    return sa.func.count(sa.distinct(arguments[0]))
+
+
+def _concat(dialect: Dialect, arguments: Sequence[Column]) -> Column:
+    if not dialect.is_sqlite:
+        return sa.func.concat(*arguments)
+    texts = [sa.cast(a, sa.Text) for a in arguments]
+    return functools.reduce(lambda a, b: a.concat(b), texts)
+
+
+def _like(dialect: Dialect, arguments: Sequence[Column]) -> Column:
+    """Match with a backslash as escape, as MySQL does by default."""
+    return arguments[0].like(arguments[1], escape="\\" if dialect.is_sqlite else None)
+
+
+def _negative(_: Dialect, arguments: Sequence[Column]) -> Column:
+    return -arguments[0]
+
+
+def _not(_: Dialect, arguments: Sequence[Column]) -> Column:
+    return sa.not_(arguments[0])
+
+
+def _is_null(_: Dialect, arguments: Sequence[Column]) -> Column:
+    return arguments[0].is_(sa.null())
+
+
+def _is_not_true(_: Dialect, arguments: Sequence[Column]) -> Column:
+    return (
+        sa.or_(arguments[0], sa.false())
+        .self_group()
+        .op("IS NOT", is_comparison=True)(sa.literal_column("TRUE"))
+    )
+
+
+def _tuple(_: Dialect, arguments: Sequence[Column]) -> Column:
+    return sa.tuple_(*arguments)
+
+
+#: Names of users' text, in lower case; some carry a blank, so that no text can name them.
+FUNCTIONS: dict[str, Build] = {
+    "and": lambda _, a: sa.and_(*a),
+    "or": lambda _, a: sa.or_(*a),
+    "not": _not,
+    "=": _binary(operator.eq),
+    "!=": _binary(operator.ne),
+    "<": _binary(operator.lt),
+    "<=": _binary(operator.le),
+    ">": _binary(operator.gt),
+    ">=": _binary(operator.ge),
+    "<=>": _binary(lambda a, b: a.is_not_distinct_from(b)),
+    "+": _binary(operator.add),
+    "-": _binary(operator.sub),
+    "*": _binary(operator.mul),
+    "/": _divide,
+    "%": _binary(operator.mod),
+    "negative": _negative,
+    "is null": _is_null,
+    "is not true": _is_not_true,
+    "in": _in,
+    "between": _between,
+    "like": _like,
+    "case": _case,
+    "tuple": _tuple,
+    "avg": _average,
+    "count distinct": _count_distinct,
+    "concat": _concat,
+    "if": _case,
+    "greatest": _renamed("greatest", "max"),
+    "least": _renamed("least", "min"),
+    "char_length": _renamed("char_length", "length"),
+    **{
+        name: _plain(name)
+        for name in (
+            *("abs", "coalesce", "count", "ifnull", "lower", "max", "min", "nullif"),
+            *("round", "sum", "trim", "upper"),
+        )
+    },
+}

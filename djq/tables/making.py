@@ -1,0 +1,44 @@
+"""What a running `make` lets its tables do, and what it knows of itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from djq.definition.acceptance import Value
+from djq.definition.spec import TableName
+
+
+@dataclass(slots=True)
+class Making:
+    """One call of `make`: which table it fills, and the provenance that its rows carry."""
+
+    table: TableName
+    provenance: Mapping[str, Value]
+    started: float = field(default_factory=time.monotonic)
+    n_inserted: int = 0
+
+    def hidden_values(self) -> dict[str, Value]:
+        """Return the hidden columns of a row that is inserted now."""
+        return {**self.provenance, "_job_duration": time.monotonic() - self.started}
+
+
+_current: ContextVar[Making | None] = ContextVar("djq_making", default=None)
+
+
+def current() -> Making | None:
+    """Return the call of `make` that this code runs in, None outside of one."""
+    return _current.get()
+
+
+@contextmanager
+def making(call: Making) -> Iterator[Making]:
+    """Let the block insert into the tables of `call`."""
+    token = _current.set(call)
+    try:
+        yield call
+    finally:
+        _current.reset(token)

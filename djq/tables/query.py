@@ -1,0 +1,328 @@
+"""`Query`: an expression bound to a connection: combine, count, fetch, iterate, decode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+
+import numpy as np
+
+from djq.algebra import operators
+from djq.algebra.conditions import ConditionReader, Not
+from djq.algebra.expressions import both
+from djq.algebra.nodes import Node
+from djq.definition.acceptance import Value
+from djq.definition.heading import Heading
+from djq.errors import QueryError
+from djq.sql.compile import Compiler
+from djq.sql.conditions import read_text
+from djq.tables.connection import Connection
+from djq.tables.decode import decoder
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Row = dict[str, Any]
+
+CONDITIONS = ConditionReader(read_text)
+
+
+class on_class_too(Generic[P, R]):  # noqa: N801 - used as a decorator
+    """A method that may be called on the class as on an instance: `Image.fetch()`."""
+
+    def __init__(self, function: Callable[Concatenate[Any, P], R]) -> None:
+        self.function = function
+        self.__doc__ = function.__doc__
+        self.__name__ = function.__name__
+
+    def __get__(self, instance: object, owner: type) -> Callable[P, R]:
+        """Bind to the instance, or to a new one of the class."""
+        bound = instance if instance is not None else owner()
+        return cast("Callable[P, R]", self.function.__get__(bound, type(bound)))
+
+
+class Query:
+    """A set of rows, described and not yet fetched; immutable.
+
+    Operators return new queries: `&` and `-` restrict, `*` joins, `proj` and `aggr` choose, rename
+    and compute attributes. Nothing is asked of the database before rows are needed.
+    """
+
+    def __init__(self, node: Node, connection: Connection) -> None:
+        self._node = node
+        self._connection = connection
+
+    @property
+    def node(self) -> Node:
+        """The query's tree."""
+        return self._node
+
+    @property
+    def connection(self) -> Connection:
+        """Where the rows are."""
+        return self._connection
+
+    @property
+    def heading(self) -> Heading:
+        """The attributes of the rows."""
+        return self.node.heading
+
+    @property
+    def primary_key(self) -> list[str]:
+        """The names that identify a row."""
+        return list(self.heading.primary_key)
+
+    # --- operators -----------------------------------------------------------------------------
+
+    def _with(self, node: Node) -> Query:
+        return Query(node, self.connection)
+
+    def _restricted(self, condition: Value) -> Query:
+        return self._with(operators.restrict(self.node, CONDITIONS.read(condition, self.heading)))
+
+    def __and__(self, condition: Value) -> Query:
+        """Return the rows for which the condition holds.
+
+        A condition is a mapping, SQL text, another query (rows with a match), a list of conditions
+        (any of them), `dj.AndList` (all of them), `dj.Not` or a bool.
+        """
+        return self._restricted(condition)
+
+    def __sub__(self, condition: Value) -> Query:
+        """Return the rows for which the condition does not hold; the same forms as for `&`."""
+        return self._restricted(Not(condition))
+
+    def __mul__(self, other: Query | type[Query]) -> Query:
+        """Return the natural join on all shared attributes."""
+        return self.join(other)
+
+    @on_class_too
+    def join(self, other: Query | type[Query], *, left: bool = False) -> Query:
+        """Return the natural join; with `left` also the rows of this side that have no match."""
+        node = _as_query(other).node
+        return self._with(operators.join(self.node, node, is_left=left))
+
+    @on_class_too
+    def restrict(self, *conditions: Value) -> Query:
+        """Return the rows for which all conditions hold."""
+        read = [CONDITIONS.read(c, self.heading) for c in conditions]
+        return self._with(operators.restrict(self.node, both(*read)))
+
+    @on_class_too
+    def proj(self, /, *attributes: Any, **computed: str) -> Query:  # noqa: ANN401 - names or an ellipsis
+        """Return the same rows with the key, the named attributes, and renamed or computed ones.
+
+        `...` is all secondary attributes, `"-name"` leaves one out, `new="old"` renames,
+        `new="a + b"` computes.
+        """
+        node = operators.project(self.node, attributes, computed, read_text)
+        return self._with(node)
+
+    @on_class_too
+    def aggr(
+        self,
+        other: Query | type[Query],
+        /,
+        *attributes: Any,  # noqa: ANN401 - names or an ellipsis
+        exclude_nonmatching: bool = False,
+        **computed: str,
+    ) -> Query:
+        """Return this query's rows with values computed over the matching rows of `other`.
+
+        `count(*)` counts matching rows: 0 where there are none.
+        """
+        node = operators.aggregate(
+            self.node,
+            _as_query(other).node,
+            attributes,
+            computed,
+            read_text,
+            keeps_empty=not exclude_nonmatching,
+        )
+        return self._with(node)
+
+    # --- asking --------------------------------------------------------------------------------
+
+    def _compiler(self) -> Compiler:
+        return Compiler(self.connection.database.connect().dialect)
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return int(self.connection.database.read(self._compiler().count(self.node))[0][0])
+
+    def __bool__(self) -> bool:
+        """Tell whether there is any row."""
+        return bool(self.connection.database.read(self._compiler().exists(self.node)))
+
+    def __contains__(self, row: Value) -> bool:
+        """Tell whether a row with these values is in the query."""
+        return bool(self._restricted(row))
+
+    def __iter__(self) -> Iterator[Row]:
+        """Iterate over the rows as dicts, without holding them all."""
+        decode = decoder(self.heading, self.connection)
+        for row in self.connection.database.stream(self._compiler().select(self.node)):
+            yield decode(row)
+
+    def _fetch_rows(self, node: Node) -> list[Row]:
+        decode = decoder(node.heading, self.connection)
+        rows = self.connection.database.read(self._compiler().select(node))
+        return [decode(row) for row in rows]
+
+    def _ordered(
+        self, order_by: Sequence[str] | str | None, limit: int | None, offset: int
+    ) -> Node:
+        if order_by is None and limit is None and not offset:
+            return self.node
+        return operators.order(self.node, order_by, limit=limit, offset=offset)
+
+    @on_class_too
+    def to_dicts(
+        self,
+        order_by: Sequence[str] | str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Row]:
+        """Return the rows as a list of dicts."""
+        return self._fetch_rows(self._ordered(order_by, limit, offset))
+
+    @on_class_too
+    def keys(
+        self,
+        order_by: Sequence[str] | str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Row]:
+        """Return the primary keys as a list of dicts."""
+        node = self._ordered(order_by, limit, offset)
+        return self._fetch_rows(operators.project(node, (), {}, read_text))
+
+    @on_class_too
+    def fetch1(self, *attributes: str) -> Any:  # noqa: ANN401 - the user's data
+        """Return the one row there is: a dict, or the values of the named attributes.
+
+        One name gives its value, several give a tuple; `"KEY"` is the primary key as a dict.
+
+        Raises
+        ------
+        QueryError
+            There is no row, or more than one.
+        """
+        rows = self._fetch_rows(self._top(self._narrowed(attributes), 2))
+        if len(rows) != 1:
+            count = "no row" if not rows else f"{len(self)} rows"
+            message = (
+                f"fetch1 needs exactly one row, and {self._describe()} has {count}: restrict it"
+            )
+            raise QueryError(message)
+        row = rows[0]
+        if not attributes:
+            return row
+        values = tuple(self._pick(row, a) for a in attributes)
+        return values if len(values) > 1 else values[0]
+
+    def _top(self, node: Node, limit: int) -> Node:
+        return operators.order(node, None, limit=limit)
+
+    def _narrowed(self, attributes: Sequence[str]) -> Node:
+        """Return the node without attributes that were not asked for: objects are not loaded."""
+        if not attributes:
+            return self.node
+        wanted = [a for a in attributes if a != "KEY"]
+        for name in wanted:
+            self.heading[name]
+        return operators.project(self.node, wanted, {}, read_text)
+
+    def _pick(self, row: Row, name: str) -> Value:
+        return {n: row[n] for n in self.heading.primary_key} if name == "KEY" else row[name]
+
+    @on_class_too
+    def fetch(
+        self,
+        *attributes: str,
+        as_dict: bool = False,
+        order_by: Sequence[str] | str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> Any:  # noqa: ANN401 - the shape depends on the arguments
+        """Return the rows in the shapes of DataJoint 0.14.
+
+        Without names: a structured array, or a list of dicts with `as_dict`. With one name: an array of
+        its values; with several: a list of arrays. `"KEY"` gives the primary keys as a list of dicts.
+        """
+        node = self._narrowed(attributes)
+        if order_by is not None or limit is not None or offset:
+            full = operators.order(self.node, order_by, limit=limit, offset=offset)
+            wanted = [a for a in attributes if a != "KEY"]
+            node = operators.project(full, wanted, {}, read_text) if attributes else full
+        rows = self._fetch_rows(node)
+        if as_dict:
+            names = [n for a in attributes for n in (self.primary_key if a == "KEY" else [a])]
+            return [{n: row[n] for n in names} for row in rows] if attributes else rows
+        if not attributes:
+            return _structured(rows, self.heading)
+        columns = [
+            [self._pick(row, a) for row in rows] if a == "KEY" else _array([row[a] for row in rows])
+            for a in attributes
+        ]
+        return columns[0] if len(columns) == 1 else columns
+
+    @on_class_too
+    def make_sql(self) -> str:
+        """Return the query's SQL, with its values as placeholders."""
+        return self.connection.database.text(self._compiler().select(self.node))
+
+    def _describe(self) -> str:
+        return "the query"
+
+    def __repr__(self) -> str:
+        """Return the first rows as a table."""
+        names = self.heading.names
+        shown = [n for n in names if not self.heading[n].is_encoded]
+        node = operators.order(operators.project(self.node, shown, {}, read_text), None, limit=12)
+        rows = self._fetch_rows(node)
+        return preview(names, rows, total=len(self), heading=self.heading)
+
+
+def _as_query(other: Query | type[Query]) -> Query:
+    if isinstance(other, type):
+        make = cast("Callable[[], Query]", other)
+        return make()
+    if not isinstance(other, Query):
+        message = f"{other!r} is not a table or query"
+        raise QueryError(message)
+    return other
+
+
+def _array(values: list[Any]) -> np.ndarray[Any, Any]:
+    """Return the values as an array: of numbers where they are, of objects otherwise."""
+    if values and all(type(v) in {int, float, bool} for v in values):
+        return np.array(values)
+    found = np.empty(len(values), dtype=object)
+    found[:] = values
+    return found
+
+
+def _structured(rows: list[Row], heading: Heading) -> np.ndarray[Any, Any]:
+    columns = {n: _array([row[n] for row in rows]) for n in heading.names}
+    found = np.empty(len(rows), dtype=[(n, c.dtype) for n, c in columns.items()])
+    for name, column in columns.items():
+        found[name] = column
+    return found
+
+
+def preview(names: Sequence[str], rows: list[Row], *, total: int, heading: Heading) -> str:
+    """Return rows as text: key attributes are marked, encoded values are not loaded."""
+    header = [f"*{n}" if heading[n].in_key else n for n in names]
+    body = [[_short(row[n]) if n in row else str(heading[n].type) for n in names] for row in rows]
+    widths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]
+    lines = [
+        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True))
+        for line in [header, *body]
+    ]
+    more = [f"   … {total - len(rows)} more"] if total > len(rows) else []
+    return "\n".join([*(line.rstrip() for line in lines), *more, f"({total} rows)"])
+
+
+def _short(value: Value, most: int = 40) -> str:
+    text = str(value)
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,0 +1,166 @@
+"""The decorator that binds a class to its spec and declares the table."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from djq.definition import spec as specs
+from djq.definition.spec import TableName, TableSpec
+from djq.errors import DefinitionError
+from djq.sql.catalog import Catalog
+from djq.sql.ddl import create_schema, create_table
+from djq.sql.statements import full_heading
+from djq.tables.connection import Connection, conn
+from djq.tables.table import Part, Table
+
+T = TypeVar("T", bound=type[Table])
+
+_SCHEMA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
+
+
+class Schema:
+    """A namespace of tables; as a decorator it declares a table class and its parts.
+
+    Parameters
+    ----------
+    name
+        Letters, digits and underscores; on MySQL and MariaDB the database of this name.
+    connection
+        Where the tables live; None: the default connection, from the settings.
+
+    Raises
+    ------
+    DefinitionError
+        When decorating: the class or its definition is wrong; nothing was declared.
+    """
+
+    def __init__(self, name: str, connection: Connection | None = None) -> None:
+        if not _SCHEMA_NAME.match(name):
+            message = (
+                f'bad schema name "{name}": letters, digits and underscores, at most 64, '
+                "beginning with a letter"
+            )
+            raise DefinitionError(message)
+        self.name = name
+        self._connection = connection
+        #: Class names → classes, in the order of their declaration; without parts.
+        self.tables: dict[str, type[Table]] = {}
+        self._is_created = False
+
+    def __repr__(self) -> str:
+        """Return the schema's name and tables."""
+        return f"Schema({self.name!r}: {', '.join(self.tables) or 'no tables yet'})"
+
+    @property
+    def connection(self) -> Connection:
+        """Where the tables live."""
+        if self._connection is None:
+            self._connection = conn()
+        return self._connection
+
+    def __call__(self, cls: T) -> T:
+        """Declare the class's table and its parts' tables, unless they are there."""
+        if not isinstance(cls, type) or not issubclass(cls, Table):  # pyright: ignore[reportUnnecessaryIsInstance]
+            message = f"{cls!r} is not a table: derive it from dj.Manual, dj.Lookup, dj.Imported or dj.Computed"
+            raise DefinitionError(message)
+        if issubclass(cls, Part) and not hasattr(cls, "tier"):
+            message = f"{cls.__name__} is a part: nest it in its master's class, which is decorated"
+            raise DefinitionError(message)
+        scope = {**vars(sys.modules[cls.__module__]), **sys._getframe(1).f_locals}  # noqa: SLF001 - the caller's scope
+        declare = _Declaration(self, scope)
+        spec = declare.build(cls)
+        declared: list[tuple[type[Table], TableSpec]] = [(cls, spec)]
+        for part in vars(cls).values():
+            if isinstance(part, type) and issubclass(part, Part):
+                declared.append((part, declare.build(part, master=cls, before=spec)))
+        for table, table_spec in declared:
+            declare.create(table, table_spec)
+        self.tables[cls.__name__] = cls
+        for table, _ in declared:
+            table.declared()
+        return cls
+
+    def create(self, spec: TableSpec, parents: Mapping[TableName, TableSpec]) -> None:
+        """Create a table on the server unless it is there; a different one there is refused."""
+        database = self.connection.database.connect()
+        if not self._is_created:
+            create_schema(database, self.name)
+            self._is_created = True
+        present = Catalog(database, self.name).tables.get(spec.name.table)
+        if present is None:
+            create_table(database, spec, dict(parents))
+            return
+        wanted = full_heading(spec).names
+        if set(present) != set(wanted):
+            missing = sorted(set(wanted) - set(present))
+            extra = sorted(set(present) - set(wanted))
+            message = (
+                f"{spec.display_name} is in the database with other attributes: "
+                f"missing there: {', '.join(missing) or 'none'}; only there: "
+                f"{', '.join(extra) or 'none'}. Bring the definition and the table together"
+            )
+            raise DefinitionError(message)
+
+
+class _Declaration:
+    """One use of the decorator: a scope in which references are looked up."""
+
+    def __init__(self, schema: Schema, scope: Mapping[str, Any]) -> None:
+        self.schema = schema
+        self.scope = scope
+        self.known: dict[TableName, TableSpec] = {}
+
+    def build(
+        self, cls: type[Table], master: type[Table] | None = None, before: TableSpec | None = None
+    ) -> TableSpec:
+        """Read the class's definition; parts see their master and its other parts."""
+        local: dict[str, Any] = {}
+        if master is not None:
+            local = {**vars(master), "master": master, master.__name__: master}
+            cls.tier = master.tier
+        text = getattr(cls, "definition", "")
+        if not isinstance(text, str) or not text.strip():
+            message = f'{cls.__name__} has no definition: add definition = """ … """ to the class'
+            raise DefinitionError(message)
+        spec = specs.build(
+            text,
+            schema=self.schema.name,
+            class_name=cls.__name__,
+            tier=cls.tier,
+            resolve=self._resolver(local),
+            master=before,
+            hidden=cls.hidden_attributes if master is None else (),
+        )
+        cls.spec, cls.schema = spec, self.schema
+        cls.parent_specs = {name: self.known[name] for name in spec.parents}
+        self.known[spec.name] = spec
+        return spec
+
+    def _resolver(self, local: Mapping[str, Any]) -> Callable[[str], TableSpec]:
+        def resolve(name: str) -> TableSpec:
+            first, *rest = name.split(".")
+            found = local.get(first, self.scope.get(first, self.schema.tables.get(first)))
+            if found is None:
+                message = f'unknown table "{name}"'
+                raise DefinitionError(message)
+            for step in rest:
+                if not hasattr(found, step):
+                    message = f'"{step}" is not in {first}: unknown table "{name}"'
+                    raise DefinitionError(message)
+                found = getattr(found, step)
+            spec = getattr(found, "spec", None)
+            if not isinstance(spec, TableSpec):
+                message = f'"{name}" is not a declared table'
+                raise DefinitionError(message)
+            self.known[spec.name] = spec
+            return spec
+
+        return resolve
+
+    def create(self, cls: type[Table], spec: TableSpec) -> None:
+        """Create the table of a class."""
+        self.schema.create(spec, self.known)
+        cls.__doc__ = f"{cls.__doc__ or spec.comment}\n\n{spec.display_name}::\n{cls.definition}"
