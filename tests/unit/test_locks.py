@@ -1,0 +1,88 @@
+"""The lock files: complete, pinned with hashes, and silent about where they were made."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from tests.support.processes import ROOT
+
+LOCKS = {"requirements.lock": ("demo",), "requirements-dev.lock": ("dev",)}
+ENTRY = re.compile(
+    r"^(?P<name>[a-z0-9.-]+)==(?P<version>[^\s;]+)( ; (?P<marker>.+?))? \\\n"
+    r"(?P<hashes>(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+)",
+    re.MULTILINE,
+)
+
+
+@pytest.fixture(scope="module")
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def pins(lock: str) -> dict[str, list[tuple[Version, Marker | None]]]:
+    found: dict[str, list[tuple[Version, Marker | None]]] = {}
+    for entry in ENTRY.finditer((ROOT / lock).read_text()):
+        marker = Marker(entry["marker"]) if entry["marker"] else None
+        found.setdefault(entry["name"], []).append((Version(entry["version"]), marker))
+    return found
+
+
+def wanted(project: dict, extras: tuple[str, ...]) -> list[Requirement]:
+    """The dependencies of the project with `extras`, those that extras name in turn included."""
+    table = project["project"]
+    lines = [*table["dependencies"], *project["dependency-groups"]["build"]]
+    for extra in extras:
+        lines += table["optional-dependencies"][extra]
+    requirements = [Requirement(line) for line in lines]
+    own = {extra for r in requirements if r.name == "djq" for extra in r.extras}
+    more = wanted(project, tuple(own - set(extras))) if own - set(extras) else []
+    return [r for r in requirements if r.name != "djq"] + more
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_holds_names_versions_and_hashes_only(lock):
+    text = (ROOT / lock).read_text()
+    assert ENTRY.sub("", text).strip() == ""
+    assert "/" not in text
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_pins_every_dependency_within_its_bounds(lock, project):
+    pinned = pins(lock)
+    for requirement in wanted(project, LOCKS[lock]):
+        versions = pinned.get(canonicalize_name(requirement.name), [])
+        assert versions, f"{requirement.name} is not in {lock}; run `make lock`"
+        for version, _ in versions:
+            assert requirement.specifier.contains(version), f"{requirement} but {version} in {lock}"
+
+
+def test_both_locks_pin_the_same_versions():
+    run, dev = pins("requirements.lock"), pins("requirements-dev.lock")
+    assert {name: dev.get(name) for name in run} == run
+
+
+def test_every_dependency_has_its_reason(project):
+    page = (ROOT / "docs/decisions/0002-dependencies.md").read_text()
+    table = project["project"]
+    lines = [*table["dependencies"], *project["build-system"]["requires"]]
+    for requirements in (
+        *table["optional-dependencies"].values(),
+        *project["dependency-groups"].values(),
+    ):
+        lines += requirements
+    names = {Requirement(line).name for line in lines} - {"djq"}
+    assert [name for name in sorted(names, key=str.lower) if f"`{name}`" not in page] == []
+
+
+def test_mypy_and_pyright_check_the_same_packages(project):
+    tools = project["tool"]
+    assert tools["mypy"]["files"] == tools["pyright"]["include"] == ["djq", "workers"]
+    assert tools["mypy"]["strict"] is True
+    assert tools["pyright"]["typeCheckingMode"] == "strict"
