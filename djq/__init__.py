@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from djq.tables.connection import Connection as Connection
     from djq.tables.connection import conn as conn
     from djq.tables.schema import Schema as Schema
-    from djq.tables.schema import Schema as schema
+    from djq.tables.schema import Schema as schema  # noqa: N813 - DataJoint's older spelling
     from djq.tables.table import Lookup as Lookup
     from djq.tables.table import Manual as Manual
     from djq.tables.table import Part as Part
@@ -50,7 +50,7 @@ _HOMES = {
 }
 _MODULES = ("errors",)
 
-__all__ = [  # noqa: PLE0604 - the names are those of the list above
+__all__ = [
     "AndList",
     "Computed",
     "Connection",

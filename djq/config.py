@@ -1,4 +1,4 @@
-"""One frozen `Settings`, read once at the edge from `djq.toml` and `DJQ_*`, then passed as a value."""
+"""One frozen `Settings`, read once at the edge from `djq.toml` and `DJQ_*`, passed as a value."""
 
 from __future__ import annotations
 
@@ -78,8 +78,9 @@ class StoreSettings(BaseModel):
 class Settings(BaseSettings):
     """All settings of one process; immutable.
 
-    Environment variables (`DJQ_REDIS_URL`, `DJQ_STORES__RAW__URL`, …) win over `djq.toml`, which is looked for in the
-    working directory and its parents. Nothing needs to be set: the default is embedded, under `./.djq`.
+    Environment variables (`DJQ_REDIS_URL`, `DJQ_STORES__RAW__URL`, …) win over `djq.toml`, which is
+    looked for in the working directory and its parents. Nothing needs to be set: the default is
+    embedded, under `./.djq`.
     """
 
     model_config = SettingsConfigDict(
@@ -90,9 +91,11 @@ class Settings(BaseSettings):
         extra="forbid",
     )
 
-    #: `sqlite:///path`, `mysql://user:password@host:3306` or `mariadb://…`; None: SQLite in `state_dir`.
+    #: `sqlite:///path`, `mysql://user:password@host:3306` or `mariadb://…`;
+    #: None: SQLite in `state_dir`.
     database_url: Annotated[SecretStr, AfterValidator(_database_url)] | None = None
-    #: `redis://host:6379/0`, `rediss://…` or `unix:///socket?db=0`; None: the server that `djq up` embeds.
+    #: `redis://host:6379/0`, `rediss://…` or `unix:///socket?db=0`;
+    #: None: the server that `djq up` embeds.
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
     stores: Mapping[str, StoreSettings] = Field(default_factory=dict)
     #: Modules that define the pipeline, for workers and schedulers.
@@ -145,16 +148,18 @@ class Settings(BaseSettings):
     def store(self, name: str) -> StoreSettings:
         """Return the settings of the store `name`.
 
-        A store that is not set is a folder in `state_dir`, as long as the database is on this machine, too; with a database
-        elsewhere that would leave rows whose objects only one machine has.
+        A store that is not set is a folder in `state_dir`, as long as the database is on this
+        machine, too; with a database elsewhere that would leave rows whose objects only one
+        machine has.
         """
         if name in self.stores:
             return self.stores[name]
         host = urlsplit(self.resolved_database_url).hostname or ""
         if host not in LOCAL_HOSTS:
             message = (
-                f'store "{name}" is not set, and the database is on another machine ({host}): objects in a local folder '
-                f"would be missing elsewhere. Set {PREFIX}STORES__{name.upper()}__URL=s3://bucket/prefix or a shared folder"
+                f'store "{name}" is not set, and the database is on another machine ({host}): '
+                f"objects in a local folder would be missing elsewhere. "
+                f"Set {PREFIX}STORES__{name.upper()}__URL=s3://bucket/prefix or a shared folder"
             )
             raise ConfigError(message)
         return StoreSettings(url=str(self.state_dir / "stores" / name))

@@ -28,7 +28,7 @@ Every exception that djq raises on purpose derives from `DjqError`::
     │   └── PipelineMissingError a worker was asked for a table it does not know
     ├── MakeError                `make` did not do its part
     └── ControlFlow              not a failure
-        └── LeaseLostError       the reservation of this key moved on; its result must not be committed
+        └── LeaseLostError       the reservation moved on: the result must not be committed
 
 A message says what was wrong (with the value), where (table, attribute, line, key) and what to do.
 """
@@ -49,7 +49,7 @@ class DefinitionError(UsageError):
 
 
 class QueryError(UsageError):
-    """A query is wrong: unknown attribute, bad condition, ambiguous join, more or fewer rows than one."""
+    """A query is wrong: unknown attribute, bad condition, ambiguous join, not exactly one row."""
 
 
 class RowError(UsageError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from djq.algebra.expressions import (
     FALSE,
@@ -19,11 +19,13 @@ from djq.algebra.expressions import (
     names_in,
     negate,
 )
-from djq.algebra.nodes import Node
 from djq.definition.acceptance import Value
 from djq.definition.attributes import Attribute, CoreType
 from djq.definition.heading import Heading
 from djq.errors import QueryError
+
+if TYPE_CHECKING:
+    from djq.algebra.nodes import Node
 
 
 class AndList(list[Value]):
@@ -67,23 +69,25 @@ class ConditionReader:
         """
         if isinstance(condition, type) and hasattr(condition, "node"):
             condition = condition()
+        found: Expression
         match condition:
             case None:
-                return FALSE
+                found = FALSE
             case bool():
-                return TRUE if condition else FALSE
+                found = TRUE if condition else FALSE
             case str():
-                return self._read_text(condition, heading)
+                found = self._read_text(condition, heading)
             case Not():
-                return negate(self.read(condition.condition, heading))
+                found = negate(self.read(condition.condition, heading))
             case AndList():
-                return both(*(self.read(c, heading) for c in condition))
+                found = both(*(self.read(c, heading) for c in condition))
             case Mapping():
-                return read_mapping(condition, heading)
+                found = read_mapping(condition, heading)
             case HasNode():
-                return read_query(condition.node, heading)
+                found = read_query(condition.node, heading)
             case _:
-                return self._read_other(condition, heading)
+                found = self._read_other(condition, heading)
+        return found
 
     def _read_text(self, text: str, heading: Heading) -> Expression:
         expression = self.read_text(text, heading)

@@ -6,14 +6,14 @@ reach a database, and every `Literal` is bound, never written into a statement.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from djq.definition.acceptance import Value
-
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from djq.algebra.nodes import Node
+    from djq.definition.acceptance import Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from djq.algebra.expressions import Expression
-from djq.definition.heading import Heading
-from djq.definition.spec import TableName
+if TYPE_CHECKING:
+    from djq.algebra.expressions import Expression
+    from djq.definition.heading import Heading
+    from djq.definition.spec import TableName
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Restriction:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """The rows of `source` with chosen, renamed and computed attributes; `columns` in heading order."""
+    """The rows of `source` with chosen, renamed and computed attributes, in heading order."""
 
     source: Node
     columns: tuple[tuple[str, Expression], ...]

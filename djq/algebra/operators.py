@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from djq.algebra.expressions import Call, Expression, Literal, Name, names_in
 from djq.algebra.nodes import Aggregation, Join, Node, Projection, Restriction, Top
-from djq.definition.acceptance import Value
 from djq.definition.heading import Heading
 from djq.errors import QueryError
+
+if TYPE_CHECKING:
+    from djq.definition.acceptance import Value
 
 #: Reads an expression in text against a heading.
 ReadExpression = Callable[[str, Heading], Expression]
@@ -153,8 +156,8 @@ def aggregate(
     missing = [n for n in group.heading.primary_key if n not in detail.heading]
     if missing:
         message = (
-            f'cannot aggregate: the rows to aggregate have no "{missing[0]}", which is in the key of '
-            f"the groups ({', '.join(group.heading.primary_key)})"
+            f'cannot aggregate: the rows to aggregate have no "{missing[0]}", which is in the '
+            f"key of the groups ({', '.join(group.heading.primary_key)})"
         )
         raise QueryError(message)
     on = tuple(n for n in names if n in group.heading.primary_key)

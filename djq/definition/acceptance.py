@@ -13,7 +13,7 @@ import math
 import numbers
 import struct
 import uuid
-from typing import Any, TypeAlias, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,7 +151,7 @@ def _datetime(value: Value, arguments: Arguments) -> dt.datetime:
     if isinstance(value, str):
         value = _from_iso(dt.datetime.fromisoformat, value, "a datetime (YYYY-MM-DD hh:mm:ss)")
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-        value = dt.datetime(value.year, value.month, value.day)  # noqa: DTZ001 - the column is naive UTC
+        value = dt.datetime(value.year, value.month, value.day)  # noqa: DTZ001
     time: dt.datetime = _instance(value, dt.datetime, "a datetime")
     if time.tzinfo is not None:
         time = time.astimezone(dt.UTC).replace(tzinfo=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from typing import NoReturn, TypeAlias, TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from djq.definition.attributes import CORE_TYPES, AttributeType, CodecType, CoreType
 from djq.errors import DefinitionError
@@ -77,7 +77,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class AttributeLine:
-    """`name [= default] : type [# comment]`; `default` is the text between `=` and `:`, None if there is none."""
+    """`name [= default] : type [# comment]`; `default` is the text between `=` and `:`, or None."""
 
     at: Position
     name: str
@@ -229,7 +229,10 @@ def _parse_attribute(at: Position, code: str, comment: str) -> AttributeLine:
         )
     name = match["name"]
     if not ATTRIBUTE_NAME.match(name) or len(name) > MAX_NAME:
-        advice = f"Names have lower-case letters, digits and underscores, begin with a letter, and at most {MAX_NAME} characters."
+        advice = (
+            "Names have lower-case letters, digits and underscores, begin with a letter, "
+            f"and at most {MAX_NAME} characters."
+        )
         at.fail(f'bad attribute name "{name}"', name, advice)
     if comment.startswith(":"):
         at.fail("the comment begins with a colon", comment, "Begin it with another character.")
@@ -241,7 +244,7 @@ def parse_type(at: Position, text: str) -> AttributeType:
     if text.startswith("<"):
         return _parse_codec(at, text)
     match = _TYPE.match(text)
-    name = match["name"].lower() if match else text.split("(")[0].split()[0].lower()
+    name = (match["name"] if match else re.split(r"[\s(]", text)[0]).lower()
     if name not in CORE_TYPES:
         _fail_type(at, name, text)
     if match is None:

@@ -12,7 +12,9 @@ Node = TypeVar("Node", bound=Hashable)
 
 
 def levels(parents: Mapping[Node, Iterable[Node]]) -> list[list[Node]]:
-    """Return the nodes level by level, each after all of its parents; nodes that only occur as parents are left out.
+    """Return the nodes level by level, each after all of its parents.
+
+    Nodes that only occur as parents are left out.
 
     Raises
     ------

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from djq.definition.attributes import Attribute
 from djq.errors import QueryError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Heading:
-    """The attributes of a table or query, in order; primary key first by convention, named by `in_key`."""
+    """The attributes of a table or query, in order, those of the primary key first."""
 
     attributes: tuple[Attribute, ...]
 
@@ -67,7 +67,7 @@ class Heading:
         return f'Did you mean "{near[0]}"? {known}' if near else known
 
     def project(self, sources: Mapping[str, str | None]) -> Heading:
-        """Return the heading with exactly the names of `sources`; each maps to the attribute it shows, or None if computed."""
+        """Return the heading of `sources`: new name → the attribute it shows, None if computed."""
         shown = [
             replace(self[old], name=new) if old is not None else Attribute(new, None, nullable=True)
             for new, old in sources.items()
@@ -77,8 +77,8 @@ class Heading:
     def join(self, other: Heading, *, left: bool = False) -> Heading:
         """Return the heading of a natural join.
 
-        The primary key is that of whichever side determines the other: if A's attributes include B's key, A's key
-        identifies a row of the result; otherwise the union does.
+        The primary key is that of whichever side determines the other: if A's attributes include
+        B's key, A's key identifies a row of the result; otherwise the union does.
         """
         if set(other.primary_key) <= set(self.names):
             key = set(self.primary_key)
@@ -102,13 +102,14 @@ class Heading:
         Raises
         ------
         QueryError
-            A name has another origin, or none, on the other side: equal by chance is not equal by meaning.
+            A name has another origin, or none, on the other side: equal by chance only.
         """
         for name in names:
             mine, theirs = self[name].lineage, other[name].lineage
             if mine is None or mine != theirs:
                 message = (
-                    f'cannot {what} on "{name}": it comes from {mine or "no key"} on the left and from '
-                    f"{theirs or 'no key'} on the right. Rename or leave out one of them with .proj(new='{name}')"
+                    f'cannot {what} on "{name}": it comes from {mine or "no key"} on the left and '
+                    f"from {theirs or 'no key'} on the right. "
+                    f"Rename or leave out one of them with .proj(new='{name}')"
                 )
                 raise QueryError(message)

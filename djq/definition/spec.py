@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import TYPE_CHECKING
+
 from djq.definition.attributes import KEYLESS_TYPES, Attribute, CodecType, CoreType, Special
 from djq.definition.grammar import (
     MAX_NAME,
@@ -19,7 +21,6 @@ from djq.definition.grammar import (
 )
 from djq.definition.heading import Heading
 from djq.errors import DefinitionError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from djq.definition.acceptance import Value
@@ -113,11 +114,14 @@ def snake_case(class_name: str) -> str:
 def table_name(
     schema: str, class_name: str, tier: Tier, master: TableName | None = None
 ) -> TableName:
-    """Return the name on the server, with its tier's prefix; parts carry their master's name in front."""
+    """Return the name on the server: tier's prefix and snake case; parts behind their master's."""
     base = snake_case(class_name)
     table = f"{master.table}__{base}" if master else f"{tier.value}{base}"
     if len(table) > MAX_NAME:
-        message = f'the table name "{table}" has {len(table)} characters, {MAX_NAME} fit: shorten "{class_name}"'
+        message = (
+            f'the table name "{table}" has {len(table)} characters, {MAX_NAME} fit: '
+            f'shorten "{class_name}"'
+        )
         raise DefinitionError(message)
     return TableName(schema, table)
 
@@ -301,7 +305,10 @@ def _adopt(draft: _Draft, line: ReferenceLine, inherited: Attribute) -> None:
 def _check(draft: _Draft, owner: str, tier: Tier, master: TableSpec | None) -> None:
     key = [a for a in draft.attributes.values() if a.in_key]
     if not key:
-        message = f"{owner} has no primary key; tables of one row (nothing above the dashes) are not supported yet"
+        message = (
+            f"{owner} has no primary key; tables of one row (nothing above the dashes) "
+            "are not supported yet"
+        )
         raise DefinitionError(message)
     if master is not None and not any(f.parent == master.name for f in draft.foreign_keys):
         message = f"{owner} is a part and does not refer to its master: add the line -> master"
@@ -311,7 +318,8 @@ def _check(draft: _Draft, owner: str, tier: Tier, master: TableSpec | None) -> N
         own = [a.name for a in key if a.name not in referred]
         if own:
             message = (
-                f'{owner} is computed, and its key has "{own[0]}", which no reference of the key brings. '
-                "Move it into a part, or into a table that this one refers to; keys finer than the work are not supported yet"
+                f'{owner} is computed, and its key has "{own[0]}", which no reference of the key '
+                "brings. Move it into a part, or into a table that this one refers to; "
+                "keys finer than the work are not supported yet"
             )
             raise DefinitionError(message)

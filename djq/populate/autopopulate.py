@@ -5,11 +5,9 @@ from __future__ import annotations
 import functools
 import pkgutil
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from djq.algebra.nodes import Relation
-from djq.definition.acceptance import Value
 from djq.definition.attributes import Attribute, CoreType
 from djq.definition.spec import Tier
 from djq.errors import DefinitionError, UsageError
@@ -20,6 +18,11 @@ from djq.populate.keys import Key
 from djq.populate.make import Outcome, make_chunk
 from djq.tables.query import Query, on_class_too
 from djq.tables.table import Table, TableMeta
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from djq.definition.acceptance import Value
 
 #: Keys that are listed at a time: enough to make the query's cost small, few enough to hold.
 PAGE_KEYS = 500
@@ -35,12 +38,12 @@ class AutoMeta(TableMeta):
     """Lets `Detection.jobs` and `Detection.key_source` be asked of the class."""
 
     @property
-    def jobs(cls) -> Jobs:
+    def jobs(cls) -> Jobs:  # noqa: N805 - a metaclass: its instances are classes
         """Durable records of errors, ignored and empty keys."""
         return _instance(cls).jobs
 
     @property
-    def key_source(cls) -> Query:
+    def key_source(cls) -> Query:  # noqa: N805 - a metaclass: its instances are classes
         """All keys that there should be."""
         return _instance(cls).key_source
 
@@ -62,12 +65,15 @@ class AutoPopulate(Table, metaclass=AutoMeta):
 
     def make(self, key: Key) -> None:
         """Compute one key: fetch its inputs, and insert its row and parts with `self.insert1`."""
-        message = f"{type(self).__name__} has no make: define make(self, key) that inserts the rows of one key"
+        message = (
+            f"{type(self).__name__} has no make: "
+            "define make(self, key) that inserts the rows of one key"
+        )
         raise NotImplementedError(message)
 
     @property
     def key_source(self) -> Query:
-        """All keys that there should be: by default the join of the tables that the key refers to."""
+        """All keys that there should be: by default the join of what the key refers to."""
         parents = [self._parent(i) for i, f in enumerate(self.spec.foreign_keys) if f.in_key]
         if not parents:
             message = f"{self.display_name} refers to no table in its key: define key_source"
@@ -109,7 +115,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         restrictions
             Conditions on the keys; all must hold.
         distributed
-            Let Celery workers do it; waits for them. Needs Redis and workers (`djq up` starts both).
+            Let Celery workers do it, and wait. Needs Redis and workers: `djq up` starts both.
         suppress_errors
             Go on when a `make` raises, and return the errors. Otherwise the first one is raised,
             and the keys after it wait for the next call; on a fleet, the other keys are done first.

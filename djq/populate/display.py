@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,8 +12,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table as Grid
 from rich.text import Text
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
 #: In a pipe a table's line is repeated at most this often, and when it is done [s].
 LINE_EVERY_S = 5.0
+#: Up to so many of a unit of time, the smaller unit says more.
+FEW = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,7 @@ def _grid(rows: Sequence[TableProgress]) -> RenderableType:
 
 def _span(seconds: float) -> str:
     """Return a duration as people say it: `40 s`, `12 min`, `3.5 h`."""
-    if seconds < 90:
+    minutes = seconds / 60
+    if minutes < FEW:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return f"{minutes:.0f} min" if minutes < 60 * FEW else f"{minutes / 60:.1f} h"

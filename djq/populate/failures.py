@@ -6,7 +6,10 @@ import sysconfig
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 #: Longest message that is kept in the row itself, as in DataJoint's job tables [characters].
 MAX_MESSAGE = 2047
@@ -44,7 +47,7 @@ class JobError:
 
 
 def fingerprint(exception: BaseException) -> str:
-    """Return the exception's type and the innermost place in the user's code: `ValueError in T.make`."""
+    """Return the exception's type and innermost place in the user's code: `KeyError in T.make`."""
     frames = [frame for frame, _ in traceback.walk_tb(exception.__traceback__)]
     own = next((f for f in reversed(frames) if _is_users(f)), frames[-1] if frames else None)
     name = type(exception).__name__

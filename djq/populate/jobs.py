@@ -6,22 +6,25 @@ import datetime as dt
 import getpass
 import os
 import platform
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from djq.algebra.nodes import Relation
-from djq.definition.acceptance import Value
 from djq.definition.attributes import Attribute, CodecType, CoreType
 from djq.definition.heading import Heading
 from djq.definition.spec import TableName, TableSpec, Tier
-from djq.populate.failures import JobError
 from djq.sql import statements
 from djq.sql.compile import Compiler
-from djq.tables.connection import Connection
 from djq.tables.encode import RowEncoder
 from djq.tables.query import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from djq.definition.acceptance import Value
+    from djq.populate.failures import JobError
+    from djq.tables.connection import Connection
 
 Status: TypeAlias = Literal["error", "ignore", "empty"]
 
@@ -61,7 +64,7 @@ _RECORD = (
 
 @lru_cache(maxsize=1024)
 def jobs_spec(spec: TableSpec) -> TableSpec:
-    """Return the spec of the job table of an auto-populated table: `~~detection` for `__detection`."""
+    """Return the spec of a table's job records: `~~detection` for `__detection`."""
     base = spec.name.table.removeprefix(spec.tier.value)
     key = [replace(spec.heading[n], comment="") for n in spec.heading.primary_key]
     return TableSpec(
@@ -151,7 +154,7 @@ class Jobs(Query):
         return database.write(statement)
 
     def groups(self) -> Sequence[dict[str, Any]]:
-        """Return the errors by cause, most frequent first: fingerprint, count, an example message."""
+        """Return the errors by cause, most frequent first: fingerprint, count, message, last."""
         groups: dict[str, dict[str, Any]] = {}
         for row in self.errors.proj("fingerprint", "error_message", "completed_time"):
             name = row["fingerprint"] or ""

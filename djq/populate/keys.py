@@ -6,12 +6,15 @@ import datetime as dt
 import decimal
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from djq.definition.attributes import Attribute, CoreType
-from djq.definition.heading import Heading
-from djq.definition.acceptance import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from djq.definition.acceptance import Value
+    from djq.definition.heading import Heading
 
 Key: TypeAlias = dict[str, Any]
 JsonValue: TypeAlias = str | int | float | bool | None

@@ -21,13 +21,13 @@ from djq.errors import (
 )
 from djq.populate import plan
 from djq.populate.failures import JobError
-from djq.populate.keys import Key
 from djq.populate.version import code_version
 from djq.tables.insert import show_key
 from djq.tables.making import Making, making
 
 if TYPE_CHECKING:
     from djq.populate.autopopulate import AutoPopulate
+    from djq.populate.keys import Key
 
 Status: TypeAlias = Literal["made", "exists", "failed", "empty", "lost", "returned"]
 Holds: TypeAlias = Callable[[Mapping[str, Value]], bool]
@@ -125,7 +125,7 @@ def make_key(
             if plan.made_keys(table, [key]):
                 return Outcome(key, "exists", time.monotonic() - started)
             return _fail(table, key, error, started)
-        except Exception as error:  # noqa: BLE001 - whatever the user's code raises belongs to its key
+        except Exception as error:  # noqa: BLE001 - what the user's code raises belongs to its key
             return _fail(table, key, error, started)
 
 
@@ -138,8 +138,8 @@ def _commit(table: type[AutoPopulate], key: Key, holds: Holds, worker: str) -> N
         instance.make(dict(key))
         if not call.n_inserted:
             message = (
-                f"{table.spec.display_name}.make inserted nothing for {show_key(key)}: call self.insert1(...) "
-                "in it, or leave such keys out of key_source"
+                f"{table.spec.display_name}.make inserted nothing for {show_key(key)}: "
+                "call self.insert1(...) in it, or leave such keys out of key_source"
             )
             raise _EmptyError(message)
         if not holds(key):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 from djq.errors import ConfigError
 from djq.populate.autopopulate import AutoPopulate
 from djq.tables.schema import Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,10 @@ def load_pipeline(modules: Sequence[str]) -> Pipeline:
     for name in modules:
         found = _schemas_in(_import(name))
         if not found:
-            message = f'the module "{name}" defines no schema: it needs schema = dj.Schema(...) and tables'
+            message = (
+                f'the module "{name}" defines no schema: '
+                "it needs schema = dj.Schema(...) and tables"
+            )
             raise ConfigError(message)
         schemas.update({s.name: s for s in found})
     return Pipeline(tuple(schemas.values()), collect(tuple(schemas.values())))
@@ -66,8 +72,8 @@ def _import(name: str) -> ModuleType:
         missing = error.name or name
         if name == missing or name.startswith(f"{missing}."):
             message = (
-                f'cannot find the module "{name}" from {folder}: start in the folder that holds it, '
-                "or install it, and write it with dots (mylab.pipeline)"
+                f'cannot find the module "{name}" from {folder}: start in the folder that holds '
+                "it, or install it, and write it with dots (mylab.pipeline)"
             )
         else:
             message = f'the module "{name}" needs "{missing}", which is not installed here'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,15 +9,17 @@ from djq.algebra import operators
 from djq.algebra.expressions import Call, Expression, Matches
 from djq.algebra.nodes import Aggregation, Join, Node, Projection, Relation, Restriction, Top
 from djq.definition import graph
-from djq.definition.acceptance import Value
 from djq.definition.spec import TableName, Tier
 from djq.errors import DefinitionError
-from djq.populate.keys import Key
 from djq.populate.version import code_version
 from djq.tables.query import Query
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from djq.definition.acceptance import Value
     from djq.populate.autopopulate import AutoPopulate
+    from djq.populate.keys import Key
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from djq.sql.engine import Database
+if TYPE_CHECKING:
+    from djq.sql.engine import Database
 
 
 class Catalog:
@@ -28,8 +30,10 @@ class Catalog:
         if self.database.dialect.is_sqlite:
             prefix = f"{self.schema}."
             text = (
-                "SELECT substr(m.name, :start), c.name FROM sqlite_master m, pragma_table_info(m.name) c"
-                " WHERE m.type = 'table' AND substr(m.name, 1, :length) = :prefix ORDER BY m.name, c.cid"
+                "SELECT substr(m.name, :start), c.name"
+                " FROM sqlite_master m, pragma_table_info(m.name) c"
+                " WHERE m.type = 'table' AND substr(m.name, 1, :length) = :prefix"
+                " ORDER BY m.name, c.cid"
             )
             return sa.text(text).bindparams(
                 start=len(prefix) + 1, length=len(prefix), prefix=prefix

@@ -8,19 +8,21 @@ are used further become subqueries.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from djq.algebra.expressions import Call, Expression, Literal, Matches, Name
 from djq.algebra.nodes import Aggregation, Join, Node, Projection, Relation, Restriction, Top
-
 from djq.errors import QueryError
-from djq.sql.dialects import Dialect
 from djq.sql.functions import FUNCTIONS, Column
 from djq.sql.statements import table_clause
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from djq.sql.dialects import Dialect
 
 
 @dataclass

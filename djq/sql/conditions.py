@@ -7,19 +7,22 @@ name: there is no way through for a subquery, a comment, a second statement or a
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from djq.algebra.expressions import Call, Expression, Literal, Name
-from djq.definition.heading import Heading
 from djq.errors import QueryError
 from djq.sql.functions import FUNCTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from djq.definition.heading import Heading
 
 #: Longer text is refused before it is parsed [characters].
 MAX_LENGTH = 100_000
@@ -189,6 +192,7 @@ class _Reader:
             truth = Call("=", (value, Literal(bool(right.this))))
             return Call("coalesce", (truth, Literal(value=False)))
         self.refuse(f"IS {right.sql(dialect='mysql')!r} is not supported")
+        return None
 
     def in_(self, node: exp.Expression) -> Expression:
         if node.args.get("query") or node.args.get("unnest"):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from djq.definition.attributes import Attribute, CoreType, Special
-from djq.definition.spec import ForeignKey, TableName, TableSpec
 from djq.sql.catalog import Catalog
-from djq.sql.dialects import Dialect
-from djq.sql.engine import Database
 from djq.sql.statements import full_heading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from djq.definition.spec import ForeignKey, TableName, TableSpec
+    from djq.sql.dialects import Dialect
+    from djq.sql.engine import Database
 
 #: How long one process waits while another declares tables [s].
 DECLARE_LOCK_S = 30

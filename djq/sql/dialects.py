@@ -5,7 +5,7 @@ from __future__ import annotations
 import decimal
 import uuid
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, sqlite
@@ -13,7 +13,9 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from djq.definition.acceptance import Value, round_float32, shortest_float32
 from djq.definition.attributes import Attribute, CodecType, CoreType
-from djq.definition.spec import TableName
+
+if TYPE_CHECKING:
+    from djq.definition.spec import TableName
 
 Backend = Literal["mysql", "mariadb", "sqlite"]
 
@@ -41,7 +43,7 @@ class Float32(TypeDecorator[float]):
             return None
         return shortest_float32(value) if dialect.name == "sqlite" else round_float32(value)
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> float | None:  # noqa: ANN401 - driver's
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> float | None:  # noqa: ANN401
         """Return the shortest float64 of the same float32."""
         del dialect
         return None if value is None else shortest_float32(float(value))
@@ -70,7 +72,7 @@ class ExactDecimal(TypeDecorator[decimal.Decimal]):
             return dialect.type_descriptor(_SqliteNumeric())
         return dialect.type_descriptor(self.impl_instance)
 
-    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:  # noqa: ANN401 - driver's
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:  # noqa: ANN401
         """Send text to SQLite."""
         return str(value) if value is not None and dialect.name == "sqlite" else value
 
@@ -85,7 +87,7 @@ class _SqliteNumeric(sa.types.UserDefinedType[Any]):
 
     cache_ok = True
 
-    def get_col_spec(self, **_: Any) -> str:  # noqa: ANN401 - the library's signature
+    def get_col_spec(self, **_: Any) -> str:  # noqa: ANN401 - the driver's value
         return "NUMERIC"
 
 
@@ -99,12 +101,12 @@ class BinaryUuid(TypeDecorator[Any]):
         """Return BINARY(16) for MySQL and BLOB for SQLite."""
         return dialect.type_descriptor(mysql.BINARY(16) if dialect.name != "sqlite" else sa.BLOB())
 
-    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> bytes | None:  # noqa: ANN401 - driver's
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> bytes | None:  # noqa: ANN401
         """Send the bytes."""
         del dialect
         return None if value is None else bytes(value.bytes)
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:  # noqa: ANN401 - driver's
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:  # noqa: ANN401
         """Return a `uuid.UUID`."""
         del dialect
         return None if value is None else uuid.UUID(bytes=bytes(value))
@@ -139,26 +141,27 @@ class Dialect:
         return self._core_type(type_)
 
     def _core_type(self, type_: CoreType) -> TypeEngine[Any]:
-        fixed = _FIXED_TYPES.get(type_.name)
-        if fixed is not None:
-            return fixed
+        if type_.name in _FIXED_TYPES:
+            return _FIXED_TYPES[type_.name]
         numbers = [a for a in type_.arguments if isinstance(a, int)]
+        found: TypeEngine[Any]
         match type_.name:
-            case "char":
-                return sa.CHAR(numbers[0]) if not self.is_sqlite else sa.VARCHAR(numbers[0])
-            case "varchar":
-                return sa.VARCHAR(numbers[0])
+            case "char" if not self.is_sqlite:
+                found = sa.CHAR(numbers[0])
+            case "char" | "varchar":
+                found = sa.VARCHAR(numbers[0])
             case "decimal":
-                return ExactDecimal(numbers[0], numbers[1])
+                found = ExactDecimal(numbers[0], numbers[1])
             case "datetime":
-                return sa.DateTime() if self.is_sqlite else mysql.DATETIME(fsp=(numbers or [0])[0])
+                found = sa.DateTime() if self.is_sqlite else mysql.DATETIME(fsp=(numbers or [0])[0])
             case "enum":
                 values = [str(a) for a in type_.arguments]
-                return sa.VARCHAR(max(map(len, values))) if self.is_sqlite else mysql.ENUM(*values)
+                found = sa.VARCHAR(255) if self.is_sqlite else mysql.ENUM(*values)
             case "json":
-                return self._json()
+                found = self._json()
             case _:
-                return self._bytes()
+                found = self._bytes()
+        return found
 
     def _json(self) -> TypeEngine[Any]:
         return sa.JSON(none_as_null=True)
@@ -168,7 +171,7 @@ class Dialect:
 
     @property
     def collation(self) -> str:
-        """The collation that compares text as Python does: by code points, trailing blanks included."""
+        """The collation that compares text as Python does: by code points, with trailing blanks."""
         return "utf8mb4_0900_bin" if self.backend == "mysql" else "utf8mb4_nopad_bin"
 
     def skip_duplicates(self, table: sa.TableClause, key: str) -> sa.Insert:

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from djq.definition.acceptance import Value
 from djq.errors import (
     AccessError,
     DatabaseError,
@@ -28,6 +26,11 @@ from djq.errors import (
 )
 from djq.sql.dialects import Backend, Dialect
 from djq.sql.errors import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from djq.definition.acceptance import Value
 
 Returned = TypeVar("Returned")
 
@@ -115,8 +118,8 @@ class Database:
 
     def _connect(self) -> sa.Connection:
         if self.dialect.is_sqlite and self.url.database:
-            folder = os.path.dirname(self.url.database)  # noqa: PTH120 - a text from a URL
-            os.makedirs(folder or ".", exist_ok=True)  # noqa: PTH103
+            folder = os.path.dirname(self.url.database)
+            os.makedirs(folder or ".", exist_ok=True)
         try:
             with translated("cannot connect"):
                 connection = self._engine.connect()
@@ -144,7 +147,7 @@ class Database:
                 self.dialect = Dialect(backend)
 
     def _own_state(self) -> _ThreadState:
-        """Return this thread's state; after a fork, a new one that leaves the parent's sockets be."""
+        """Return this thread's state; after a fork a new one, the parent's sockets left alone."""
         state = self._state
         if state.pid != os.getpid():
             _PARENTS.extend(c for c in (state.reader, state.writer) if c is not None)
@@ -214,7 +217,7 @@ class Database:
         return str(statement.compile(dialect=self._engine.dialect))  # type: ignore[attr-defined] # every statement has it
 
     def write(self, statement: sa.Executable, rows: Sequence[dict[str, Value]] = ()) -> int:
-        """Execute a statement that changes rows, once for each of `rows`; return how many changed."""
+        """Execute a statement that changes rows, once for each of `rows`; return how many."""
         parameters = list(rows) or None
 
         def execute(connection: sa.Connection) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pymysql.err
 import sqlalchemy.exc as sa_exc
@@ -20,7 +20,10 @@ from djq.errors import (
     MissingTableError,
 )
 
-#: MySQL's and MariaDB's server error numbers → our class (MySQL 8.4 error reference; the same in MariaDB).
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Server error numbers → our class (MySQL 8.4 error reference; MariaDB shares them).
 MYSQL_ERRORS: dict[int, type[DatabaseError]] = {
     1022: DuplicateError,
     1062: DuplicateError,

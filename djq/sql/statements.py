@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from djq.definition.heading import Heading
-from djq.definition.spec import TableName, TableSpec
-from djq.sql.dialects import Dialect
+
+if TYPE_CHECKING:
+    from djq.definition.spec import TableName, TableSpec
+    from djq.sql.dialects import Dialect
 
 
 @lru_cache(maxsize=4096)

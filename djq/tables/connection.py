@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from djq.config import Settings, load
 from djq.sql.engine import Database
-from djq.storage.content import ContentStore
 from djq.storage.open import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from djq.storage.content import ContentStore
 
 
 class Connection:
@@ -39,7 +43,7 @@ class Connection:
 
     @property
     def transaction(self) -> _Transaction:
-        """A context that commits everything in it together, or nothing: `with conn.transaction:`."""
+        """A context that commits all of it together, or nothing: `with conn.transaction:`."""
         return _Transaction(self.database)
 
     def close(self) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import decimal
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from djq.codecs.registry import get
 from djq.definition.acceptance import Value
 from djq.definition.attributes import Attribute, CodecType
-from djq.definition.heading import Heading
 from djq.storage.content import Reference
-from djq.tables.connection import Connection
+
+if TYPE_CHECKING:
+    from djq.definition.heading import Heading
+    from djq.tables.connection import Connection
 
 Decode = Callable[[Value], Value]
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from djq.codecs.registry import get
 from djq.definition.acceptance import Value
 from djq.definition.attributes import Attribute, CodecType, CoreType
-from djq.definition.spec import TableSpec
 from djq.errors import CodecError, RowError
-from djq.tables.connection import Connection
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from djq.definition.spec import TableSpec
+    from djq.tables.connection import Connection
 
 Encode = Callable[[Value], Value]
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from djq.algebra.expressions import Call, Literal, Name
 from djq.algebra.nodes import Projection, Relation, Restriction
-from djq.definition.acceptance import Value
 from djq.definition.spec import AUTO_TIERS, ForeignKey, TableSpec
 from djq.errors import BrokenReferenceError, DuplicateError, UsageError
 from djq.sql import statements
 from djq.sql.compile import Compiler
 from djq.sql.dialects import ROWS_PER_INSERT
-from djq.tables.connection import Connection
-from djq.tables.encode import RowEncoder
 from djq.tables.making import Making, current
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from djq.definition.acceptance import Value
+    from djq.tables.connection import Connection
+    from djq.tables.encode import RowEncoder
 
 #: Keys that an error message looks up to say which row was wrong.
 EXPLAINED_ROWS = 1_000
@@ -60,7 +64,7 @@ def _send_all(
     connection: Connection,
     first: list[dict[str, Value]],
     rest: Iterator[dict[str, Value]],
-    skip_duplicates: bool,  # noqa: FBT001 - passed through
+    skip_duplicates: bool,
 ) -> int:
     n_rows = 0
     chunk = first
@@ -139,8 +143,8 @@ def _explain_reference(
         missing = _missing_parent(key, spec, connection, rows[:EXPLAINED_ROWS])
         if missing is not None:
             return (
-                f"{spec.display_name}: {show_key(missing)} is not in {key.parent}, which it refers to. "
-                "Insert it there first"
+                f"{spec.display_name}: {show_key(missing)} is not in {key.parent}, "
+                "which it refers to. Insert it there first"
             )
     return f"{spec.display_name}: {error}"
 

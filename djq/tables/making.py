@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from djq.definition.acceptance import Value
-from djq.definition.spec import TableName
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from djq.definition.acceptance import Value
+    from djq.definition.spec import TableName
 
 
 @dataclass(slots=True)

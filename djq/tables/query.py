@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 import numpy as np
 
 from djq.algebra import operators
 from djq.algebra.conditions import ConditionReader, Not
 from djq.algebra.expressions import both
-from djq.algebra.nodes import Node
-from djq.definition.acceptance import Value
-from djq.definition.heading import Heading
 from djq.errors import QueryError
 from djq.sql.compile import Compiler
 from djq.sql.conditions import read_text
-from djq.tables.connection import Connection
 from djq.tables.decode import decoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from djq.algebra.nodes import Node
+    from djq.definition.acceptance import Value
+    from djq.definition.heading import Heading
+    from djq.tables.connection import Connection
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -108,7 +111,7 @@ class Query:
         return self._with(operators.restrict(self.node, both(*read)))
 
     @on_class_too
-    def proj(self, /, *attributes: Any, **computed: str) -> Query:  # noqa: ANN401 - names or an ellipsis
+    def proj(self, /, *attributes: Any, **computed: str) -> Query:  # noqa: ANN401 - the user's data
         """Return the same rows with the key, the named attributes, and renamed or computed ones.
 
         `...` is all secondary attributes, `"-name"` leaves one out, `new="old"` renames,
@@ -122,7 +125,7 @@ class Query:
         self,
         other: Query | type[Query],
         /,
-        *attributes: Any,  # noqa: ANN401 - names or an ellipsis
+        *attributes: Any,  # noqa: ANN401 - the user's data
         exclude_nonmatching: bool = False,
         **computed: str,
     ) -> Query:
@@ -243,11 +246,12 @@ class Query:
         order_by: Sequence[str] | str | None = None,
         limit: int | None = None,
         offset: int = 0,
-    ) -> Any:  # noqa: ANN401 - the shape depends on the arguments
+    ) -> Any:  # noqa: ANN401 - the user's data
         """Return the rows in the shapes of DataJoint 0.14.
 
-        Without names: a structured array, or a list of dicts with `as_dict`. With one name: an array of
-        its values; with several: a list of arrays. `"KEY"` gives the primary keys as a list of dicts.
+        Without names: a structured array, or a list of dicts with `as_dict`. With one name: an
+        array of its values; with several: a list of arrays. `"KEY"` gives the primary keys as a
+        list of dicts.
         """
         node = self._narrowed(attributes)
         if order_by is not None or limit is not None or offset:

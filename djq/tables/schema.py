@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from djq.definition import spec as specs
 from djq.definition.spec import TableName, TableSpec
@@ -15,6 +14,9 @@ from djq.sql.ddl import create_schema, create_table
 from djq.sql.statements import full_heading
 from djq.tables.connection import Connection, conn
 from djq.tables.table import Part, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 T = TypeVar("T", bound=type[Table])
 
@@ -64,18 +66,20 @@ class Schema:
     def __call__(self, cls: T) -> T:
         """Declare the class's table and its parts' tables, unless they are there."""
         if not isinstance(cls, type) or not issubclass(cls, Table):  # pyright: ignore[reportUnnecessaryIsInstance]
-            message = f"{cls!r} is not a table: derive it from dj.Manual, dj.Lookup, dj.Imported or dj.Computed"
+            message = (
+                f"{cls!r} is not a table: "
+                "derive it from dj.Manual, dj.Lookup, dj.Imported or dj.Computed"
+            )
             raise DefinitionError(message)
         if issubclass(cls, Part) and not hasattr(cls, "tier"):
             message = f"{cls.__name__} is a part: nest it in its master's class, which is decorated"
             raise DefinitionError(message)
-        scope = {**vars(sys.modules[cls.__module__]), **sys._getframe(1).f_locals}  # noqa: SLF001 - the caller's scope
+        scope = {**vars(sys.modules[cls.__module__]), **sys._getframe(1).f_locals}  # noqa: SLF001
         declare = _Declaration(self, scope)
         spec = declare.build(cls)
         declared: list[tuple[type[Table], TableSpec]] = [(cls, spec)]
-        for part in vars(cls).values():
-            if isinstance(part, type) and issubclass(part, Part):
-                declared.append((part, declare.build(part, master=cls, before=spec)))
+        parts = [p for p in vars(cls).values() if isinstance(p, type) and issubclass(p, Part)]
+        declared += [(part, declare.build(part, master=cls, before=spec)) for part in parts]
         for table, table_spec in declared:
             declare.create(table, table_spec)
         self.tables[cls.__name__] = cls

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from djq.algebra.nodes import Node, Relation
-from djq.definition.acceptance import Value
-from djq.definition.attributes import Attribute
-from djq.definition.heading import Heading
 from djq.definition.spec import TableName, TableSpec, Tier
 from djq.errors import DefinitionError
-from djq.tables.connection import Connection
 from djq.tables.encode import RowEncoder
 from djq.tables.insert import check_direct_insert, insert_rows
 from djq.tables.query import Query, Row, on_class_too
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from djq.definition.acceptance import Value
+    from djq.definition.attributes import Attribute
+    from djq.definition.heading import Heading
+    from djq.tables.connection import Connection
     from djq.tables.schema import Schema
 
 
 class TableMeta(type):
-    """Lets operators take the class for the table: `Image & key`, `len(Image)`, `for row in Image`."""
+    """Lets operators take the class for the table: `Image & key`, `len(Image)`."""
 
     def __and__(cls, condition: Value) -> Query:
         """Restrict."""
