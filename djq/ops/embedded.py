@@ -139,7 +139,9 @@ class EmbeddedServer:
         self._ask(b"SHUTDOWN SAVE")
         while self._ask(b"PING"):
             if time.monotonic() > deadline:
-                message = f"an old embedded server still answers on {self.socket_path}; end it first"
+                message = (
+                    f"an old embedded server still answers on {self.socket_path}; end it first"
+                )
                 raise FleetError(message)
             time.sleep(0.05)
 

@@ -1,0 +1,138 @@
+"""Is everything there that a pipeline needs? One check per noun, one line per check."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from djq.config import Settings, find_file
+from djq.errors import DjqError, RedisUnavailableError
+from djq.orchestrator.reservations import Reservations
+from djq.orchestrator.server import masked, open_server, resolve_url
+from djq.populate.pipeline import load_pipeline
+from djq.tables.connection import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from djq.populate.pipeline import Pipeline
+
+
+class Health(Enum):
+    """How a check ended."""
+
+    OK = "ok"
+    #: Works for some purposes: the text says for which not.
+    PARTLY = "partly"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    subject: str
+    health: Health
+    text: str
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Check one thing after the other; a failure of one does not hide the others."""
+    checks: list[tuple[str, Callable[[Settings], Iterator[Finding]]]] = [
+        ("settings", _settings),
+        ("database", _database),
+        ("pipeline", _pipeline),
+        ("redis", _redis),
+        ("fleet", _fleet),
+        ("stores", _stores),
+    ]
+    for subject, check in checks:
+        try:
+            yield from check(settings)
+        except DjqError as error:
+            yield Finding(subject, Health.BROKEN, str(error))
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    source = find_file() or "no djq.toml; the environment and defaults"
+    yield Finding("settings", Health.OK, f"from {source}")
+    folder = settings.state_dir
+    nearest = next(f for f in (folder, *folder.parents) if f.exists())
+    if os.access(nearest, os.W_OK):
+        yield Finding("settings", Health.OK, f"state folder {folder}")
+    else:
+        text = f"cannot write to {nearest}: set DJQ_STATE_DIR to a folder that you may write to"
+        yield Finding("settings", Health.BROKEN, text)
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    with contextlib.closing(Connection(settings)) as connection:
+        connection.database.connect()
+        yield Finding("database", Health.OK, connection.database.address)
+
+
+def _pipeline(settings: Settings) -> Iterator[Finding]:
+    if not settings.pipeline:
+        text = "no modules named: set DJQ_PIPELINE, or name them behind the verb"
+        yield Finding("pipeline", Health.PARTLY, text)
+        return
+    pipeline = load_pipeline(settings.pipeline)
+    yield Finding("pipeline", Health.OK, ", ".join(pipeline.tables) or "no computed tables")
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    try:
+        url = resolve_url(settings)
+    except RedisUnavailableError as error:
+        # Tables and populate() here work without.
+        yield Finding("redis", Health.PARTLY, str(error))
+        return
+    with contextlib.closing(open_server(settings)) as server:
+        server.ping()
+    yield Finding("redis", Health.OK, masked(url))
+
+
+def _fleet(settings: Settings) -> Iterator[Finding]:
+    try:
+        resolve_url(settings)
+    except RedisUnavailableError:
+        return
+    reservations = Reservations.open(settings)
+    with contextlib.closing(reservations.server):
+        mains = reservations.reap().mains
+        leader = reservations.leader()
+    if mains:
+        for main in mains:
+            yield Finding(
+                "workers", Health.OK, f"{main.host} process {main.pid}: {main.slots} slots"
+            )
+    else:
+        text = 'none: start some with "djq worker MODULE" or "djq up MODULE"'
+        yield Finding("workers", Health.PARTLY, text)
+    yield from _missing(settings, [set(main.tables) for main in mains])
+    text = "one leads" if leader else 'none: runs are driven by whoever calls; or "djq scheduler"'
+    yield Finding("scheduler", Health.OK if leader else Health.PARTLY, text)
+
+
+def _missing(settings: Settings, known: list[set[str]]) -> Iterator[Finding]:
+    pipeline: Pipeline | None = None
+    with contextlib.suppress(DjqError):
+        pipeline = load_pipeline(settings.pipeline)
+    if pipeline is None or not known:
+        return
+    for table in pipeline.tables:
+        if not any(table in tables for tables in known):
+            text = f"no worker knows {table}: start one with the module that defines it"
+            yield Finding("workers", Health.BROKEN, text)
+
+
+def _stores(settings: Settings) -> Iterator[Finding]:
+    with contextlib.closing(Connection(settings)) as connection:
+        for name in settings.stores:
+            store = connection.store(name)
+            content = b"djq doctor"
+            store.get(store.put(content))
+            yield Finding("stores", Health.OK, f"{name}: {settings.store(name).url}")
