@@ -1,0 +1,3 @@
+"""Values ↔ bytes, no I/O."""
+
+from __future__ import annotations

@@ -1,0 +1,286 @@
+"""Frames: a checked header and a row of compressed chunks.
+
+Chunks are Blosc2 chunks, but the frame around them is djq's own: the C library reads a hostile Blosc2 *frame* out of
+bounds and takes the process down, whereas a single chunk whose header was checked first fails with an error
+(docs/decisions/0003-blob-format.md has the measurement). The layout is described in docs/blob-format.md.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import blosc2
+import msgpack
+import numpy as np
+import xxhash
+
+from djq.errors import CodecError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+MAGIC: Final = b"djq"
+VERSION: Final = 1
+#: magic, version, kind, three zero bytes, length of the head, checksum of all before it and of the head.
+PREFIX: Final = struct.Struct("<3sBc3sIQ")
+_CHECKED: Final = PREFIX.size - 8
+
+#: Fresh pages cost more than compression beyond this size (measured: twice as fast as one chunk) [bytes].
+CHUNK_BYTES: Final = 4 << 20
+#: A reader refuses chunks larger than this, unless one element is [bytes].
+MAX_CHUNK_BYTES: Final = 16 << 20
+#: Blosc2 counts bytes in 32 bits and adds a header [bytes].
+MAX_ITEM_BYTES: Final = (1 << 31) - (1 << 10)
+#: Below this a Blosc2 header costs more than compression saves [bytes].
+MIN_COMPRESSED_BYTES: Final = 128
+#: Blosc2 keeps the element size in one byte.
+_MAX_TYPESIZE: Final = 255
+#: Threads would be started anew for each chunk and do not survive a fork; the fleet has a process per core instead.
+_N_THREADS: Final = 1
+
+_INDEX: Final = np.dtype([("stored", "<u4"), ("checksum", "<u8")])
+
+_BLOSC2_HEADER: Final = struct.Struct("<BBBBIII6sBB6sBB")
+_BLOSC2_VERSION: Final = 5
+#: No filter, byte shuffle, bit shuffle; LZ4 and Zstandard: what writers of version 1 may use.
+_FILTERS: Final = frozenset(bytes([code, 0, 0, 0, 0, 0]) for code in (0, 1, 2))
+_CODECS: Final = frozenset({1, 5})
+#: An ordinary chunk, and one of nothing but zeros.
+_SPECIAL: Final = frozenset({0x00, 0x10})
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame whose head was verified; its body was not looked at."""
+
+    kind: bytes
+    head: Mapping[str, Any]
+    body: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """Compressed chunks and the index that tells where each lies and how to verify it."""
+
+    index: bytes
+    parts: Sequence[bytes]
+
+
+def write_frame(kind: bytes, head: Mapping[str, Any], body: Sequence[bytes]) -> list[bytes]:
+    """Return the parts of a frame, to be joined or streamed.
+
+    Raises
+    ------
+    CodecError
+        The head is larger than 4 GB.
+    """
+    packed = cast("bytes", msgpack.packb(head))
+    if len(packed) >= 1 << 32:
+        message = "the index of this value exceeds 4 GB"
+        raise CodecError(message)
+    unchecked = PREFIX.pack(MAGIC, VERSION, kind, b"\0\0\0", len(packed), 0)[:_CHECKED]
+    checksum = xxhash.xxh3_64_intdigest(unchecked + packed)
+    return [unchecked + checksum.to_bytes(8, "little") + packed, *body]
+
+
+def read_frame(data: memoryview, keys: Mapping[bytes, frozenset[str]]) -> Frame:
+    """Verify the header of a frame and return its parts without copying the body.
+
+    Parameters
+    ----------
+    data
+        The whole frame.
+    keys
+        The names that the head of each kind must have; other kinds are refused.
+
+    Raises
+    ------
+    CodecError
+        These bytes are no frame, are cut off or damaged, or need a newer djq.
+    """
+    if len(data) < PREFIX.size:
+        message = f"these {len(data)} bytes are not a djq blob: the header alone has {PREFIX.size}"
+        raise CodecError(message)
+    magic, version, kind, zeros, n_head, checksum = PREFIX.unpack_from(data)
+    if magic != MAGIC:
+        message = f"these bytes are not a djq blob: they begin with {bytes(data[:4])!r}"
+        raise CodecError(message)
+    if version != VERSION or kind not in keys or any(zeros):
+        message = (
+            f"blob of version {version} and kind {kind!r}: this djq reads version {VERSION} and kinds "
+            f"{b', '.join(sorted(keys)).decode()}; update djq"
+        )
+        raise CodecError(message)
+    packed = data[PREFIX.size : PREFIX.size + n_head]
+    digest = xxhash.xxh3_64(data[:_CHECKED])
+    digest.update(packed)
+    if len(packed) != n_head or digest.intdigest() != checksum:
+        message = "the header of this blob is damaged or cut off: its checksum does not match"
+        raise CodecError(message)
+    head = _unpack_head(packed)
+    if head.keys() != keys[kind]:
+        message = f"blob with the unknown header fields {sorted(map(str, head.keys() ^ keys[kind]))}; update djq"
+        raise CodecError(message)
+    return Frame(kind, head, data[PREFIX.size + n_head :])
+
+
+def _unpack_head(packed: memoryview) -> dict[str, Any]:
+    try:
+        # A structured dtype nests a few levels; a list of 64 dimensions or 65,535 fields is the longest.
+        head: Any = msgpack.unpackb(packed, max_array_len=1 << 16, max_map_len=64)
+    except (ValueError, TypeError, RecursionError) as error:
+        message = "the header of this blob cannot be read"
+        raise CodecError(message) from error
+    if not isinstance(head, dict):
+        message = "the header of this blob is not a map"
+        raise CodecError(message)
+    return cast("dict[str, Any]", head)
+
+
+def compress(
+    raws: Iterable[NDArray[np.uint8]], *, typesize: int, least: int = MIN_COMPRESSED_BYTES, max_ratio: int | None = None
+) -> Chunks:
+    """Compress each of `raws` as one chunk.
+
+    Parameters
+    ----------
+    raws
+        One-dimensional contiguous bytes of each chunk.
+    typesize
+        Size of the elements [bytes]: multi-byte types are shuffled; one-byte types must not be, since Blosc2 does not
+        skip it (4 times slower in, 13 times slower out).
+    least
+        Smaller chunks are stored as they are [bytes].
+    max_ratio
+        Pad chunks that shrink by more, so that a reader may take such a ratio for an attack.
+    """
+    typesize = typesize if typesize <= _MAX_TYPESIZE else 1
+    parts: list[bytes] = []
+    for raw in raws:
+        part = _compress_chunk(raw, typesize) if raw.size >= least else raw.tobytes()
+        if max_ratio is not None and len(part) * max_ratio < raw.size:
+            part += bytes(-(-raw.size // max_ratio) - len(part))
+        parts.append(part)
+    index = np.array([(len(part), xxhash.xxh3_64_intdigest(part)) for part in parts], dtype=_INDEX)
+    return Chunks(index.tobytes(), parts)
+
+
+def _compress_chunk(raw: NDArray[np.uint8], typesize: int) -> bytes:
+    compressed = cast(
+        "bytes",
+        blosc2.compress2(  # pyright: ignore[reportUnknownMemberType] - blosc2 has no types
+            raw,
+            codec=blosc2.Codec.ZSTD,
+            clevel=1,
+            typesize=typesize,
+            filters=[blosc2.Filter.SHUFFLE if typesize > 1 else blosc2.Filter.NOFILTER],
+            filters_meta=[0],
+            nthreads=_N_THREADS,
+        ),
+    )
+    return compressed if len(compressed) < raw.size else raw.tobytes()
+
+
+class ChunkReader:
+    """The chunks of one frame's body, verified as they are read.
+
+    Parameters
+    ----------
+    index
+        The index from the frame's head.
+    body
+        The bytes after the head; may go on after the last chunk.
+
+    Raises
+    ------
+    CodecError
+        The index is malformed or promises more bytes than there are.
+    """
+
+    def __init__(self, index: object, body: memoryview) -> None:
+        if not isinstance(index, bytes) or len(index) % _INDEX.itemsize:
+            message = "the chunk index of this blob is malformed"
+            raise CodecError(message)
+        table = np.frombuffer(index, dtype=_INDEX)
+        self._checksums: list[int] = table["checksum"].tolist()
+        self._stops: list[int] = np.cumsum(table["stored"], dtype=np.int64).tolist()
+        self._body = body
+        if self.n_bytes > len(body):
+            message = f"this blob is cut off: {len(body)} of {self.n_bytes} bytes are there"
+            raise CodecError(message)
+
+    def __len__(self) -> int:
+        return len(self._stops)
+
+    @property
+    def n_bytes(self) -> int:
+        """Stored size of all chunks together [bytes]."""
+        return self._stops[-1] if self._stops else 0
+
+    def read(self, position: int, out: NDArray[np.uint8]) -> None:
+        """Verify the chunk at `position` and decompress it into `out`, which it must fill exactly.
+
+        Raises
+        ------
+        CodecError
+            The chunk is damaged.
+        """
+        start = self._stops[position - 1] if position else 0
+        stored = self._body[start : self._stops[position]]
+        if xxhash.xxh3_64_intdigest(stored) != self._checksums[position]:
+            message = f"chunk {position} of this blob is damaged: its checksum does not match"
+            raise CodecError(message)
+        if len(stored) == out.size:
+            out[:] = np.frombuffer(stored, dtype=np.uint8)
+            return
+        try:
+            _check_chunk(stored, out.size)
+            blosc2.decompress2(  # pyright: ignore[reportUnknownMemberType] - blosc2 has no types
+                stored, dst=out, nthreads=_N_THREADS
+            )
+        except (ValueError, RuntimeError) as error:
+            message = f"chunk {position} of this blob cannot be decompressed: {error}"
+            raise CodecError(message) from error
+
+
+def _check_chunk(stored: memoryview, n_raw: int) -> None:
+    """Refuse what no writer makes before the C library sees it: it trusts the sizes in the header."""
+    if len(stored) < _BLOSC2_HEADER.size:
+        message = "shorter than its header"
+        raise ValueError(message)
+    fields = _BLOSC2_HEADER.unpack_from(stored)
+    (
+        version,
+        _,
+        _,
+        typesize,
+        n_bytes,
+        block,
+        n_stored,
+        filters,
+        codec,
+        codec_meta,
+        metas,
+        reserved,
+        special,
+    ) = fields
+    is_expected = (
+        version == _BLOSC2_VERSION
+        and typesize > 0
+        and n_bytes == n_raw
+        and 0 < block <= n_raw
+        and _BLOSC2_HEADER.size <= n_stored <= len(stored)
+        and filters in _FILTERS
+        and codec in _CODECS
+        and codec_meta == 0
+        and not any(metas)
+        and reserved == 0
+        and special in _SPECIAL
+    )
+    if not is_expected:
+        message = "its header is not one that djq writes"
+        raise ValueError(message)

@@ -1,0 +1,119 @@
+"""NumPy dtypes ↔ plain values that MessagePack carries, without ever evaluating text."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+
+from djq.errors import CodecError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: bool, integers, floats, complex, timedelta, datetime, bytes, text, raw bytes.
+KINDS: Final = "biufcmMSUV"
+_TEXT: Final = re.compile(
+    r"([<>|][biufcmMSUV][0-9]{1,10}(?:\[[0-9]{0,10}[a-zA-Z]{1,7}\])?)(?:/([0-9]{1,3}))?"
+)
+#: Mantissa bits tell the 80-bit extended float of x86 from the 128-bit ones of other machines; both are `f16`.
+_LONG_BITS: Final = int(np.finfo(np.longdouble).nmant)
+_LONG_NAMES: Final = frozenset(np.dtype(t).str[1:] for t in (np.longdouble, np.clongdouble)) - {
+    "f8",
+    "c16",
+}
+_FIELDS: Final = frozenset(
+    {"names", "formats", "offsets", "titles", "itemsize", "aligned", "record"}
+)
+_MAX_NESTING: Final = 16
+
+
+def describe(dtype: np.dtype[Any]) -> object:
+    """Return `dtype` as text, or as a map if it is structured; metadata is left out.
+
+    Raises
+    ------
+    CodecError
+        Elements of this dtype are Python objects or have no fixed size.
+    """
+    if dtype.kind == "T":
+        message = 'NumPy texts of variable length cannot be stored; convert them with .astype("U")'
+        raise CodecError(message)
+    if dtype.hasobject or dtype.kind not in KINDS:
+        message = f"NumPy arrays of dtype {dtype} cannot be stored; use a list, or an array of numbers, texts or dates"
+        raise CodecError(message)
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return [describe(base), list(shape)]
+    if dtype.fields is not None and dtype.names is not None:
+        return _describe_fields(dtype, dtype.names, dtype.fields)
+    text = dtype.str
+    return f"{text}/{_LONG_BITS}" if text[1:] in _LONG_NAMES else text
+
+
+def _describe_fields(
+    dtype: np.dtype[Any], names: tuple[str, ...], fields: Mapping[str, tuple[Any, ...]]
+) -> dict[str, object]:
+    titles = [fields[name][2] if len(fields[name]) > 2 else None for name in names]  # noqa: PLR2004 - dtype, offset, title
+    if not all(title is None or isinstance(title, str) for title in titles):
+        message = f"NumPy dtype {dtype!r} has a field title that is not text"
+        raise CodecError(message)
+    return {
+        "names": list(names),
+        "formats": [describe(fields[name][0]) for name in names],
+        "offsets": [fields[name][1] for name in names],
+        "titles": titles,
+        "itemsize": dtype.itemsize,
+        "aligned": dtype.isalignedstruct,
+        "record": dtype.type is np.record,
+    }
+
+
+def parse(description: object, *, nesting: int = 0) -> np.dtype[Any]:
+    """Return the dtype that `describe` described.
+
+    Raises
+    ------
+    CodecError
+        The description is malformed, or this machine has no such dtype.
+    """
+    if nesting > _MAX_NESTING:
+        message = f"NumPy dtype nested deeper than {_MAX_NESTING} levels"
+        raise CodecError(message)
+    try:
+        if isinstance(description, str):
+            return _parse_text(description)
+        if isinstance(description, list):
+            base, shape = cast("list[Any]", description)
+            return np.dtype((parse(base, nesting=nesting + 1), tuple(shape)))
+        return _parse_fields(cast("dict[str, Any]", description), nesting)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, MemoryError) as error:
+        message = f"NumPy dtype {str(description)[:80]!r} cannot be read on this machine"
+        raise CodecError(message) from error
+
+
+def _parse_text(text: str) -> np.dtype[Any]:
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    name, bits = match.groups()
+    if (str(_LONG_BITS) if name[1:] in _LONG_NAMES else None) != bits:
+        raise ValueError(text)
+    return np.dtype(name)
+
+
+def _parse_fields(fields: dict[str, Any], nesting: int) -> np.dtype[Any]:
+    if fields.keys() != _FIELDS:
+        raise ValueError(fields)
+    spec = {
+        "names": fields["names"],
+        "formats": [parse(each, nesting=nesting + 1) for each in fields["formats"]],
+        "offsets": fields["offsets"],
+        "titles": fields["titles"],
+        "itemsize": fields["itemsize"],
+    }
+    if not any(title is not None for title in fields["titles"]):
+        del spec["titles"]
+    dtype = np.dtype(cast("Any", spec), align=bool(fields["aligned"]))
+    return np.dtype((np.record, dtype)) if fields["record"] else dtype

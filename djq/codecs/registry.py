@@ -1,0 +1,65 @@
+"""A codec's name in a definition → the codec."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Final, Protocol
+
+from djq.codecs import blob
+from djq.errors import CodecError
+
+
+class Codec(Protocol):
+    """Turns the values of an attribute into bytes and back."""
+
+    @property
+    def name(self) -> str:
+        """How a definition names it, without the angle brackets."""
+        ...
+
+    def encode(self, value: object) -> bytes:
+        """Return `value` as bytes; CodecError if that cannot be."""
+        ...
+
+    def decode(self, data: bytes | bytearray | memoryview) -> Any:  # noqa: ANN401 - the user's value
+        """Return the value; CodecError if the bytes are not of this codec."""
+        ...
+
+
+class BlobCodec:
+    """`<blob>`: any value, in djq's own format."""
+
+    name: Final = "blob"
+
+    def encode(self, value: object) -> bytes:
+        """Return `value` as a blob."""
+        return blob.encode(value)
+
+    def decode(self, data: bytes | bytearray | memoryview) -> Any:  # noqa: ANN401 - the user's value
+        """Return the value of a blob."""
+        return blob.decode(data)
+
+
+_CODECS: Final[dict[str, Codec]] = {codec.name: codec for codec in (BlobCodec(),)}
+
+
+def get(name: str) -> Codec:
+    """Return the codec called `name`.
+
+    Raises
+    ------
+    CodecError
+        There is none; the message names the nearest.
+    """
+    try:
+        return _CODECS[name]
+    except KeyError:
+        near = difflib.get_close_matches(name, _CODECS, n=1)
+        hint = f"Did you mean <{near[0]}>? " if near else ""
+        message = f"unknown codec <{name}>. {hint}Known codecs: {', '.join(f'<{known}>' for known in names())}"
+        raise CodecError(message) from None
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all codecs, sorted."""
+    return tuple(sorted(_CODECS))

@@ -1,0 +1,244 @@
+"""Python values ↔ frames of kind `M`: MessagePack with the extension types of docs/blob-format.md.
+
+Arrays inside a value follow the MessagePack part as frames of their own, so that they are compressed by their dtype and
+copied once, whatever their size.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgpack
+import numpy as np
+
+from djq.codecs import arrays, dtypes
+from djq.codecs.compression import CHUNK_BYTES, MAX_CHUNK_BYTES, ChunkReader, Frame, compress, read_frame, write_frame
+from djq.codecs.extensions import MALFORMED, READERS, WRITERS, Extension, plain
+from djq.errors import CodecError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KIND: Final = b"M"
+KEYS: Final = frozenset({"size", "chunk", "index", "arrays"})
+
+#: Smaller values are not compressed [bytes].
+COMPRESSED_BYTES: Final = 1000
+#: More MessagePack per stored byte is an attack: each of its bytes can become an object of 64.
+MAX_RATIO: Final = 64
+#: Arrays up to this size lie inside the MessagePack part [bytes].
+INLINE_BYTES: Final = 256
+#: Each level of tuples and sets takes 40 kB of the C stack in the parser.
+MAX_NESTING: Final = 64
+#: The parser takes memory for a list before it sees the elements; longer lists are read step by step.
+_MAX_LENGTH: Final = 1 << 16
+#: First bytes of MessagePack's lists and maps: fixarray, array 16, array 32; fixmap, map 16, map 32.
+_LISTS: Final = frozenset({*range(0x90, 0xA0), 0xDC, 0xDD})
+_MAPS: Final = frozenset({*range(0x80, 0x90), 0xDE, 0xDF})
+
+
+def write(value: object) -> list[bytes]:
+    """Return the parts of a frame that holds `value`.
+
+    Raises
+    ------
+    CodecError
+        The value holds something that cannot be stored; the message does not say where.
+    """
+    packer = Packer()
+    raw = np.frombuffer(packer.pack(value), dtype=np.uint8)
+    pieces = (raw[start : start + CHUNK_BYTES] for start in range(0, raw.size, CHUNK_BYTES))
+    packed = compress(pieces, typesize=1, least=COMPRESSED_BYTES, max_ratio=MAX_RATIO)
+    sizes = [sum(map(len, frame)) for frame in packer.frames]
+    head = {"size": raw.size, "chunk": CHUNK_BYTES, "index": packed.index, "arrays": sizes}
+    return write_frame(KIND, head, [*packed.parts, *(part for frame in packer.frames for part in frame)])
+
+
+def read(frame: Frame) -> Any:  # noqa: ANN401 - the user's value
+    """Return the value of a frame.
+
+    Raises
+    ------
+    CodecError
+        The frame is malformed or damaged.
+    """
+    size, step, sizes = frame.head["size"], frame.head["chunk"], frame.head["arrays"]
+    reader = ChunkReader(frame.head["index"], frame.body)
+    if not _is_size(size) or not _is_size(step) or not 0 < step <= MAX_CHUNK_BYTES:
+        message = "the sizes in the header of this blob are malformed"
+        raise CodecError(message)
+    if size > reader.n_bytes * MAX_RATIO or len(reader) != -(-size // step):
+        message = f"this blob claims {size} bytes in {len(reader)} chunks of {reader.n_bytes} bytes together"
+        raise CodecError(message)
+    raw = np.empty(size, dtype=np.uint8)
+    for position in range(len(reader)):
+        reader.read(position, raw[position * step : (position + 1) * step])
+    return Unpacker.load(raw.tobytes(), _split(frame.body[reader.n_bytes :], sizes))
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _split(body: memoryview, sizes: object) -> dict[int, memoryview]:
+    """Return the frames of the arrays that follow the MessagePack part, by their number."""
+    lengths = cast("list[Any]", sizes) if isinstance(sizes, list) else [None]
+    if not all(map(_is_size, lengths)) or sum(lengths) != len(body):
+        message = f"the arrays of this blob do not add up to the {len(body)} bytes that are there"
+        raise CodecError(message)
+    frames: dict[int, memoryview] = {}
+    start = 0
+    for number, length in enumerate(lengths):
+        frames[number] = body[start : start + length]
+        start += length
+    return frames
+
+
+class Packer:
+    """One value on its way to MessagePack; collects the arrays in it."""
+
+    def __init__(self) -> None:
+        #: The parts of each attached array's frame.
+        self.frames: list[list[bytes]] = []
+        self._nesting = 0
+
+    def pack(self, value: object) -> bytes:
+        """Return `value` as MessagePack.
+
+        Raises
+        ------
+        CodecError
+            Something in it cannot be stored.
+        """
+        if self._nesting > MAX_NESTING:
+            message = f"nested deeper than {MAX_NESTING} levels, or part of itself"
+            raise CodecError(message)
+        self._nesting += 1
+        try:
+            return cast("bytes", msgpack.packb(value, default=self._extend, strict_types=True))
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            message = f"{type(value).__name__} cannot be stored: {error}"
+            raise CodecError(message) from error
+        finally:
+            self._nesting -= 1
+
+    def _extend(self, value: object) -> object:
+        """Turn what MessagePack does not know into an extension, or into the plain value it is a subclass of."""
+        if isinstance(value, np.ndarray):
+            return self._array(cast("np.ndarray[Any, Any]", value))
+        if isinstance(value, np.generic):
+            array = np.asarray(cast("Any", value))
+            return self._extension(Extension.SCALAR, [arrays.describe(array), array.tobytes()])
+        if type(value) not in WRITERS:
+            value = plain(value)
+        writer = WRITERS.get(type(value))
+        if writer is None:
+            return value
+        code, payload = writer(value, self.pack)
+        return msgpack.ExtType(code, payload)
+
+    def _array(self, array: np.ndarray[Any, Any]) -> msgpack.ExtType:
+        if array.nbytes > INLINE_BYTES:
+            self.frames.append(arrays.write(array))
+            return self._extension(Extension.ATTACHED_ARRAY, len(self.frames) - 1)
+        return self._extension(Extension.ARRAY, [arrays.describe(array), list(array.shape), array.tobytes()])
+
+    def _extension(self, code: Extension, payload: object) -> msgpack.ExtType:
+        return msgpack.ExtType(code, cast("bytes", msgpack.packb(payload)))
+
+
+class Unpacker:
+    """MessagePack on its way to one value.
+
+    Parameters
+    ----------
+    frames
+        The attached arrays by their number; each can be asked for once, so that a small blob cannot make many of one.
+    is_stepwise
+        Read lists and maps one by one: slower, but any length that the data can fill. Otherwise long ones are an error,
+        since the parser takes memory for what a list only claims to hold, on each of a thousand levels.
+    """
+
+    def __init__(self, frames: Mapping[int, memoryview], *, is_stepwise: bool = False) -> None:
+        self._frames = dict(frames)
+        self._is_stepwise = is_stepwise
+        self._nesting = 0
+
+    @classmethod
+    def load(cls, data: bytes, frames: Mapping[int, memoryview]) -> Any:  # noqa: ANN401 - the user's value
+        """Return the value, which must use all of `frames`.
+
+        Raises
+        ------
+        CodecError
+            The bytes are malformed.
+        """
+        unpacker = cls(frames)
+        try:
+            value = unpacker.unpack(data)
+        except CodecError:
+            if len(data) <= _MAX_LENGTH:
+                raise
+            unpacker = cls(frames, is_stepwise=True)
+            value = unpacker.unpack(data)
+        if unpacker._frames:
+            message = f"{len(unpacker._frames)} arrays of this blob are not part of its value"
+            raise CodecError(message)
+        return value
+
+    def unpack(self, data: bytes) -> Any:  # noqa: ANN401 - the user's value
+        """Return the value of one piece of MessagePack: the whole, or the inside of an extension."""
+        if self._nesting > MAX_NESTING:
+            message = f"blob nested deeper than {MAX_NESTING} levels"
+            raise CodecError(message)
+        self._nesting += 1
+        try:
+            return self._unpack_steps(data) if self._is_stepwise else self._unpack_at_once(data)
+        except MALFORMED as error:
+            message = f"the MessagePack part of this blob cannot be read: {error}"
+            raise CodecError(message) from error
+        finally:
+            self._nesting -= 1
+
+    def _unpack_at_once(self, data: bytes) -> Any:  # noqa: ANN401 - the user's value
+        return msgpack.unpackb(
+            data,
+            ext_hook=self._extend,
+            strict_map_key=False,
+            max_array_len=_MAX_LENGTH,
+            max_map_len=_MAX_LENGTH,
+        )
+
+    def _unpack_steps(self, data: bytes) -> Any:  # noqa: ANN401 - the user's value
+        stream = msgpack.Unpacker(max_buffer_size=len(data), ext_hook=self._extend, strict_map_key=False)
+        stream.feed(data)
+        value = self._step(stream, data)
+        if stream.tell() != len(data):
+            message = "more bytes than its value"
+            raise ValueError(message)
+        return value
+
+    def _step(self, stream: msgpack.Unpacker, data: bytes) -> Any:  # noqa: ANN401 - the user's value
+        first = data[stream.tell()]
+        if first in _LISTS:
+            return [self._step(stream, data) for _ in range(stream.read_array_header())]
+        if first in _MAPS:
+            n_items = stream.read_map_header()
+            return {self._step(stream, data): self._step(stream, data) for _ in range(n_items)}
+        return stream.unpack()
+
+    def _extend(self, code: int, data: bytes) -> Any:  # noqa: ANN401 - the user's value
+        if code == Extension.ATTACHED_ARRAY:
+            frame = self._frames.pop(self.unpack(data))
+            return arrays.read(read_frame(frame, {arrays.KIND: arrays.KEYS}))
+        if code == Extension.ARRAY:
+            description, shape, raw = self.unpack(data)
+            return arrays.from_bytes(raw, shape, dtypes.parse(description))
+        if code == Extension.SCALAR:
+            description, raw = self.unpack(data)
+            return arrays.from_bytes(raw, [], dtypes.parse(description))[()]
+        reader = READERS.get(code)
+        if reader is None:
+            message = f"unknown extension type {code}; update djq"
+            raise CodecError(message)
+        return reader(data, self.unpack)
