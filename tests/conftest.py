@@ -16,16 +16,15 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-import threading
-import time
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from djq.config import PREFIX, Settings, load
 from tests.support import servers
-from tests.support.processes import Process, close_session, environment, leaked, tail
-from tests.support.waiting import wait_until
+from tests.support.leaks import leaks_since, snapshot
+from tests.support.processes import Process, close_session, environment, tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,9 +33,12 @@ if TYPE_CHECKING:
 DATABASES = ("sqlite", "mariadb", "mysql")
 MYSQL_URL = "DJQ_TEST_MYSQL_URL"
 CHOICE = "DJQ_TEST_DATABASES"
-#: Threads and processes that are ending get this long [s].
-GRACE_S = 5.0
 PROCESSES = pytest.StashKey[list[Process]]()
+
+# A slow machine is no counter-example. In CI hypothesis loads a profile of its own, a repeatable one.
+hypothesis.settings.register_profile("local", deadline=None)
+if not os.environ.get("CI"):
+    hypothesis.settings.load_profile("local")
 
 
 def chosen_databases() -> tuple[str, ...]:
@@ -65,16 +67,12 @@ def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left_running() -> Iterator[None]:
-    """Fail a test that leaves a thread or a process behind."""
-    before = set(threading.enumerate())
+def _nothing_left_behind(tmp_path: Path) -> Iterator[None]:
+    """Fail a test that leaves a thread, a process, a connection or an open file behind."""
+    before = snapshot(tmp_path)
     yield
-    deadline = time.monotonic() + GRACE_S
-    for thread in set(threading.enumerate()) - before:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    threads = [thread for thread in threading.enumerate() if thread not in before]
-    assert not threads, f"the test left threads behind: {threads}"
-    wait_until(lambda: not leaked(), what="the test's processes to end", timeout_s=GRACE_S)
+    leaks = leaks_since(before, tmp_path)
+    assert not leaks, f"the test left behind: {', '.join(sorted(leaks))}"
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +16,8 @@ import psutil
 import pytest
 import redis
 
-from tests.support import servers
-from tests.support.processes import ROOT, environment, leaked
+from tests.support import leaks, servers
+from tests.support.processes import ROOT, environment
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -158,9 +160,30 @@ def test_waiting_for_a_word_fails_at_once_when_the_process_ends(start_process):
 
 def test_a_forgotten_process_counts_as_leaked():
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    assert [child.pid for child in leaked()] == [process.pid]
+    assert [child.pid for child in leaks.leaked_processes()] == [process.pid]
     process.kill()
     process.wait()
+
+
+def test_what_is_held_counts_as_leaked(monkeypatch, tmp_path, redis_server):
+    monkeypatch.setattr(leaks, "GRACE_S", 0.1)
+    before = leaks.snapshot(tmp_path)
+    go_on = threading.Event()
+    thread = threading.Thread(target=go_on.wait, name="forgotten")
+    thread.start()
+    with (
+        (tmp_path / "a").open("w"),
+        socket.create_connection(("127.0.0.1", redis_server.port)),
+    ):
+        found = leaks.leaks_since(before, tmp_path)
+    go_on.set()
+    thread.join()
+    assert sorted(found) == [
+        str(tmp_path / "a"),
+        f"connection to port {redis_server.port}",
+        "thread forgotten",
+    ]
+    assert leaks.leaks_since(before, tmp_path) == []
 
 
 def test_a_killed_session_leaves_no_server_and_no_folder(tmp_path):

@@ -223,15 +223,9 @@ def _variable(name: str, value: object) -> Iterator[tuple[str, str]]:
             yield name, str(value)
 
 
-def leaked() -> list[psutil.Process]:
-    """Return the children of this process that nobody stopped, servers of the session left out."""
-    shared = session().shared if session.cache_info().currsize else set()
-    found = []
-    for child in psutil.Process().children():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if child.pid not in shared and child.status() != psutil.STATUS_ZOMBIE:
-                found.append(child)
-    return found
+def shared_processes() -> frozenset[int]:
+    """Return the ids of those that outlive a test: the session's servers and its watcher."""
+    return frozenset(session().shared) if session.cache_info().currsize else frozenset()
 
 
 def tail(log: Path, lines: int = 60) -> str:
