@@ -35,7 +35,7 @@ MYSQL_URL = "DJQ_TEST_MYSQL_URL"
 CHOICE = "DJQ_TEST_DATABASES"
 PROCESSES = pytest.StashKey[list[Process]]()
 
-# A slow machine is no counter-example. In CI hypothesis loads a profile of its own, a repeatable one.
+# A slow machine is no counter-example. In CI hypothesis loads its own profile, a repeatable one.
 hypothesis.settings.register_profile("local", deadline=None)
 if not os.environ.get("CI"):
     hypothesis.settings.load_profile("local")
