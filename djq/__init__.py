@@ -65,7 +65,6 @@ __all__ = [
     "Schema",
     "Settings",
     "conn",
-    "errors",
     "schema",
     "submit",
 ]

@@ -27,6 +27,7 @@ Every exception that djq raises on purpose derives from `DjqError`::
     │   ├── RedisUnavailableError
     │   └── PipelineMissingError a worker was asked for a table it does not know
     ├── MakeError                `make` did not do its part
+    │   └── NothingInsertedError
     └── ControlFlow              not a failure
         └── LeaseLostError       the reservation moved on: the result must not be committed
 
@@ -134,6 +135,10 @@ class PipelineMissingError(FleetError):
 
 class MakeError(DjqError):
     """A `make` did not do its part: raised, or inserted nothing."""
+
+
+class NothingInsertedError(MakeError):
+    """A `make` returned and had inserted no row."""
 
 
 class ControlFlow(DjqError):  # noqa: N818 - not a failure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from djq.algebra.expressions import (
     FALSE,
@@ -82,7 +82,7 @@ class ConditionReader:
             case AndList():
                 found = both(*(self.read(c, heading) for c in condition))
             case Mapping():
-                found = read_mapping(condition, heading)
+                found = read_mapping(cast("Mapping[str, Value]", condition), heading)
             case HasNode():
                 found = read_query(condition.node, heading)
             case _:
@@ -100,7 +100,7 @@ class ConditionReader:
         if names is not None and getattr(condition, "shape", None) == ():
             return read_mapping({n: condition[n] for n in names}, heading)
         if isinstance(condition, Iterable):
-            return self._read_any(list(condition), heading)
+            return self._read_any([*condition], heading)
         message = (
             f"cannot restrict by {condition!r}: use a mapping, a condition in text, a query, "
             "a list of these (any of them), dj.AndList (all of them) or dj.Not"
@@ -109,7 +109,7 @@ class ConditionReader:
 
     def _read_any(self, conditions: list[Value], heading: Heading) -> Expression:
         """Read a list; keys of the same attributes become one `IN`, which databases look up."""
-        keys = [c for c in conditions if isinstance(c, Mapping)]
+        keys = [cast("Mapping[str, Value]", c) for c in conditions if isinstance(c, Mapping)]
         if len(keys) == len(conditions) and keys:
             names = [n for n in keys[0] if n in heading]
             if names and all(len(k) == len(keys[0]) and set(names) <= set(k) for k in keys):
@@ -143,7 +143,8 @@ def _equals(attribute: Attribute, value: Value) -> Expression:
     if value is None:
         return Call("is null", (Name(attribute.name),))
     if isinstance(value, list | tuple | set | frozenset):
-        return Call("in", (Name(attribute.name), *(_literal(v, attribute) for v in value)))
+        options = cast("Iterable[Value]", value)
+        return Call("in", (Name(attribute.name), *(_literal(v, attribute) for v in options)))
     return Call("=", (Name(attribute.name), _literal(value, attribute)))
 
 

@@ -16,7 +16,7 @@ from djq.populate.display import Display, TableProgress, open_display
 from djq.populate.jobs import Jobs, jobs_spec
 from djq.populate.keys import Key
 from djq.populate.make import Outcome, make_chunk
-from djq.tables.query import Query, on_class_too
+from djq.tables.query import Query, on_class_too, seen_on_class_too
 from djq.tables.table import Table, TableMeta
 
 if TYPE_CHECKING:
@@ -35,12 +35,7 @@ def _hidden(name: str, type_: CoreType, comment: str) -> Attribute:
 
 
 class AutoMeta(TableMeta):
-    """Lets `Detection.jobs` and `Detection.key_source` be asked of the class."""
-
-    @property
-    def jobs(cls) -> Jobs:  # noqa: N805 - a metaclass: its instances are classes
-        """Durable records of errors, ignored and empty keys."""
-        return _instance(cls).jobs
+    """Lets `Detection.key_source` be asked of the class, though users define it as a property."""
 
     @property
     def key_source(cls) -> Query:  # noqa: N805 - a metaclass: its instances are classes
@@ -88,7 +83,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         renamed = {mine: theirs for mine, theirs in reference.columns if mine != theirs}
         return keys.proj(**renamed)
 
-    @property
+    @seen_on_class_too
     def jobs(self) -> Jobs:
         """Durable records of errors, ignored and empty keys."""
         return Jobs(self.spec, self.connection)

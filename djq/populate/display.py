@@ -14,7 +14,6 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
 #: In a pipe a table's line is repeated at most this often, and when it is done [s].
 LINE_EVERY_S = 5.0
@@ -72,12 +71,7 @@ class Display(Protocol):
         """Begin."""
         ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """End; what was shown last stays."""
         ...
 

@@ -50,7 +50,7 @@ def from_key_id(heading: Heading, text: str) -> Key:
 
 
 def _to_json(value: Value) -> JsonValue:
-    convert = _TO_JSON.get(type(value))
+    convert = _TO_JSON.get(value.__class__)
     plain: JsonValue = value if convert is None else convert(value)
     return plain
 

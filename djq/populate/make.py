@@ -15,7 +15,7 @@ from djq.definition.acceptance import Value
 from djq.errors import (
     DuplicateError,
     LeaseLostError,
-    MakeError,
+    NothingInsertedError,
     StoreUnavailableError,
     TransientDatabaseError,
 )
@@ -52,10 +52,6 @@ class Outcome:
     status: Status
     seconds: float = 0.0
     error: JobError | None = None
-
-
-class _EmptyError(MakeError):
-    """The make returned and had inserted nothing."""
 
 
 def _always(_: Mapping[str, Value]) -> bool:
@@ -141,7 +137,7 @@ def _commit(table: type[AutoPopulate], key: Key, holds: Holds, worker: str) -> N
                 f"{table.spec.display_name}.make inserted nothing for {show_key(key)}: "
                 "call self.insert1(...) in it, or leave such keys out of key_source"
             )
-            raise _EmptyError(message)
+            raise NothingInsertedError(message)
         if not holds(key):
             message = f"{table.spec.display_name} {show_key(key)}: the reservation moved on"
             raise LeaseLostError(message)
@@ -160,7 +156,9 @@ def _fail(table: type[AutoPopulate], key: Key, exception: Exception, started: fl
     """Record the failure, outside of the transaction that was rolled back."""
     seconds = time.monotonic() - started
     error = JobError.of(exception)
-    status: Literal["empty", "failed"] = "empty" if isinstance(exception, _EmptyError) else "failed"
+    status: Literal["empty", "failed"] = (
+        "empty" if isinstance(exception, NothingInsertedError) else "failed"
+    )
     table().jobs.record(
         key,
         "empty" if status == "empty" else "error",

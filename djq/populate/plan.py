@@ -42,10 +42,10 @@ def key_source(table: type[AutoPopulate], restrictions: Sequence[Value] = ()) ->
     DefinitionError
         The key source is no query, or lacks an attribute of the table's key.
     """
-    source = table().key_source
+    source: Value = table().key_source
     if isinstance(source, type):
         source = source()
-    if not isinstance(source, Query):  # pyright: ignore[reportUnnecessaryIsInstance] # the user's property
+    if not isinstance(source, Query):
         message = f"{table.spec.display_name}.key_source is {source!r}; it must be a table or query"
         raise DefinitionError(message)
     key = table.spec.heading.primary_key
@@ -97,17 +97,15 @@ def made_keys(table: type[AutoPopulate], keys: Sequence[Mapping[str, Value]]) ->
 
 
 def progress(table: type[AutoPopulate], restrictions: Sequence[Value] = ()) -> Progress:
-    """Count the table's keys by state; four small queries."""
+    """Count the table's keys by state; three queries."""
     source = key_source(table, restrictions)
     total = len(source)
     missing = source - table()
     n_missing = len(missing)
-    blocked = (table().jobs & missing).fetch("status", "version") if n_missing else ([], [])
-    version = code_version(table)
     counts = {"error": 0, "ignore": 0, "empty": 0}
-    for status, of_version in zip(*blocked, strict=True):
-        if status == "ignore" or (status in counts and of_version == version):
-            counts[status] += 1
+    if n_missing:
+        for row in table().jobs.blocking(code_version(table)).proj("status") & missing:
+            counts[row["status"]] += 1
     return Progress(
         total=total,
         made=total - n_missing,

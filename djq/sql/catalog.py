@@ -23,7 +23,8 @@ class Catalog:
         """Names of the tables, each with the names of its columns, by one statement."""
         found: dict[str, list[str]] = {}
         for row in self.database.read(self._statement()):
-            found.setdefault(str(row[0]), []).append(str(row[1]))
+            table, column = (str(value) for value in row)
+            found.setdefault(table, []).append(column)
         return {table: tuple(columns) for table, columns in found.items()}
 
     def _statement(self) -> sa.Executable:

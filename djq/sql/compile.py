@@ -9,20 +9,29 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
 from djq.algebra.expressions import Call, Expression, Literal, Matches, Name
 from djq.algebra.nodes import Aggregation, Join, Node, Projection, Relation, Restriction, Top
 from djq.errors import QueryError
-from djq.sql.functions import FUNCTIONS, Column
+from djq.sql.dialects import CONVERTED
+from djq.sql.functions import BUILDERS, Column
 from djq.sql.statements import table_clause
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from djq.sql.dialects import Dialect
+
+
+#: Calls whose arguments are of one type.
+COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">=", "<=>", "in", "between"})
+
+
+_ONE: Column = sa.literal_column("1", sa.Integer)
+_N_ROWS: Column = sa.func.count().label("n")
 
 
 @dataclass
@@ -50,7 +59,7 @@ class Selection:
 
     def statement(self, shown: Sequence[Column] | None = None) -> sa.Select[Any]:
         """Return the finished statement."""
-        labelled = [c.label(n) for n, c in self.columns.items()] if shown is None else shown
+        labelled = _labelled(self.columns) if shown is None else shown
         select = sa.select(*labelled).select_from(self.source).where(*self.where)
         if self.group_by is not None:
             select = select.group_by(*self.group_by).having(*self.having)
@@ -60,6 +69,16 @@ class Selection:
         elif self.offset:
             select = select.limit(2**63 - 1)  # an OFFSET needs a LIMIT
         return select.offset(self.offset) if self.offset else select
+
+
+def _labelled(columns: Mapping[str, Column]) -> list[Column]:
+    """Return the columns under their names; a column that has its name already stays bare."""
+    return [c if getattr(c, "name", None) == n else c.label(n) for n, c in columns.items()]
+
+
+def is_bare(source: sa.FromClause) -> bool:
+    """Tell whether a source is one table by itself, under its name or another."""
+    return isinstance(source, sa.TableClause | sa.Alias)
 
 
 class Compiler:
@@ -81,22 +100,23 @@ class Compiler:
         selection = self.compile(node)
         if selection.is_flat:
             selection.order = []
-            return selection.statement([sa.func.count().label("n")])
+            return selection.statement([_N_ROWS])
         inner = selection.statement().subquery(self._name("counted"))
-        return sa.select(sa.func.count().label("n")).select_from(inner)
+        return sa.select(_N_ROWS).select_from(inner)
 
     def exists(self, node: Node) -> sa.Select[Any]:
         """Return the statement that has a row if the query has any."""
         selection = self.compile(node)
-        return selection.statement([sa.literal_column("1").label("one")]).limit(1)
+        return selection.statement([_ONE]).limit(1)
 
     def delete(self, node: Node) -> sa.Delete:
         """Return the statement that deletes the rows of a restricted table, and nothing else."""
         selection = self.compile(node)
-        if not selection.is_flat or not isinstance(selection.source, sa.TableClause):
+        source = selection.source
+        if not selection.is_flat or not is_bare(source):
             message = "only the rows of one table can be deleted, restricted by its own attributes"
             raise QueryError(message)
-        return sa.delete(selection.source).where(*selection.where)
+        return sa.delete(cast("sa.TableClause[Any]", source)).where(*selection.where)
 
     def compile(self, node: Node) -> Selection:
         """Return the selection of a node."""
@@ -149,11 +169,7 @@ class Compiler:
         for 50 pages against 0.7 s in this form).
         """
         other = self.compile(matches.query)
-        if (
-            not other.is_flat
-            or other.where
-            or not isinstance(other.source, sa.TableClause | sa.Alias)
-        ):
+        if not other.is_flat or other.where or not is_bare(other.source):
             other = self._wrap(other, matches.query, shown=matches.names)
         on = [_equal(selection.columns[n], other.columns[n]) for n in matches.names]
         selection.source = selection.source.outerjoin(other.source, sa.and_(*on))
@@ -208,7 +224,7 @@ class Compiler:
         self, selection: Selection, node: Node, shown: tuple[str, ...] | None = None
     ) -> Selection:
         names = shown or node.heading.names
-        labelled = [selection.columns[n].label(n) for n in names]
+        labelled = _labelled({n: selection.columns[n] for n in names})
         inner = selection.statement(labelled).subquery(self._name("q"))
         return Selection(inner, {n: inner.c[n] for n in names})
 
@@ -226,17 +242,28 @@ class Compiler:
             case Call(function="count", arguments=()):
                 return sa.func.count(counted) if counted is not None else sa.func.count()
             case Call():
-                arguments = [self.expression(a, columns, counted) for a in expression.arguments]
-                return FUNCTIONS[expression.function](self.dialect, arguments)
+                return self._call(expression, columns, counted)
+
+    def _call(self, call: Call, columns: dict[str, Column], counted: Column | None) -> Column:
+        """Build a call; values that are compared with an attribute are sent as its type asks."""
+        first = call.arguments[0] if call.arguments else None
+        arguments: list[Column] = []
+        for argument in call.arguments:
+            typed: Expression | Column = argument
+            if call.function in COMPARISONS and first is not None:
+                typed = _typed(argument, first, columns)
+            if isinstance(typed, sa.ColumnElement):
+                arguments.append(typed)
+            else:
+                arguments.append(self.expression(typed, columns, counted))
+        return BUILDERS[call.function](self.dialect, arguments)
 
     def _matches(self, matches: Matches, columns: dict[str, Column]) -> Column:
         other = self.compile(matches.query)
         if not other.is_flat:
             other = self._wrap(other, matches.query)
         on = [_equal(columns[n], other.columns[n]) for n in matches.names]
-        inner: sa.Select[Any] = (
-            sa.select(sa.literal_column("1")).select_from(other.source).where(*other.where, *on)
-        )
+        inner: sa.Select[Any] = sa.select(_ONE).select_from(other.source).where(*other.where, *on)
         # Only the outer query's own tables are correlated; the inner one lists its sources itself.
         return sa.exists(inner.correlate_except(*_tables(other.source)))
 
@@ -259,7 +286,37 @@ def _equal(left: Column, right: Column) -> Column:
     return equal
 
 
-def _literal(value: Any) -> Column:  # noqa: ANN401 - the user's data
+def _typed(
+    argument: Expression, pattern: Expression, columns: dict[str, Column]
+) -> Expression | Column:
+    """Return a literal with the type of the attribute it is compared with; else as it was."""
+    if isinstance(argument, Literal) and isinstance(pattern, Name):
+        type_ = columns[pattern.attribute].type
+        if isinstance(type_, CONVERTED) and type_.converts(argument.value):
+            return sa.literal(argument.value, type_)
+    elif (
+        isinstance(argument, Call)
+        and isinstance(pattern, Call)
+        and argument.function == pattern.function == "tuple"
+    ):
+        pairs = zip(argument.arguments, pattern.arguments, strict=False)
+        typed = [_typed(a, p, columns) for a, p in pairs]
+        built = [t if isinstance(t, sa.ColumnElement) else _plain(t, columns) for t in typed]
+        return sa.tuple_(*built)
+    return argument
+
+
+def _plain(expression: Expression, columns: dict[str, Column]) -> Column:
+    """Return an element of a tuple: an attribute or a value."""
+    if isinstance(expression, Name):
+        return columns[expression.attribute]
+    if isinstance(expression, Literal):
+        return _literal(expression.value)
+    message = "a tuple in a condition holds attributes and values only"
+    raise QueryError(message)
+
+
+def _literal(value: Any) -> Column:
     if value is None:
         return sa.null()
     if isinstance(value, bool):

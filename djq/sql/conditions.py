@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
+from sqlglot.expressions.core import Expression as Parsed
 
 from djq.algebra.expressions import Call, Expression, Literal, Name
 from djq.errors import QueryError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 MAX_LENGTH = 100_000
 MAX_DEPTH = 200
 
-_BINARY: dict[type[exp.Expression], str] = {
+_BINARY: dict[type[Parsed], str] = {
     exp.And: "and",
     exp.Or: "or",
     exp.EQ: "=",
@@ -47,7 +48,7 @@ _BINARY: dict[type[exp.Expression], str] = {
 }
 
 #: Functions that sqlglot gives a class of its own → their name on our list.
-_NAMED: dict[type[exp.Expression], str] = {
+_NAMED: dict[type[Parsed], str] = {
     exp.Abs: "abs",
     exp.Avg: "avg",
     exp.Coalesce: "coalesce",
@@ -78,7 +79,7 @@ def read_text(text: str, heading: Heading) -> Expression:
 
 
 @lru_cache(maxsize=512)
-def _parse(text: str) -> exp.Expression:
+def _parse(text: str) -> Parsed:
     if len(text) > MAX_LENGTH:
         message = f"the condition has {len(text)} characters, {MAX_LENGTH} are allowed"
         raise QueryError(message)
@@ -100,7 +101,7 @@ def _parse(text: str) -> exp.Expression:
     if not isinstance(inner, exp.Paren) or extra or any(n.comments for n in inner.walk()):
         message = f"cannot read the condition {text!r}: it is not one expression, or has comments"
         raise QueryError(message)
-    found: exp.Expression = inner.this
+    found: Parsed = inner.this
     return found
 
 
@@ -112,7 +113,7 @@ class _Reader:
         self.heading = heading
         self.depth = 0
 
-    def read(self, node: exp.Expression) -> Expression:
+    def read(self, node: Parsed) -> Expression:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             self.refuse("it is nested too deeply")
@@ -120,7 +121,7 @@ class _Reader:
         self.depth -= 1
         return found
 
-    def _read(self, node: exp.Expression) -> Expression:
+    def _read(self, node: Parsed) -> Expression:
         kind = type(node)
         if kind in _BINARY:
             return Call(_BINARY[kind], (self.read(node.this), self.read(node.expression)))
@@ -137,14 +138,14 @@ class _Reader:
         message = f"cannot use the condition {self.text!r}: {reason}"
         raise QueryError(message)
 
-    def refuse_variants(self, node: exp.Expression) -> None:
+    def refuse_variants(self, node: Parsed) -> None:
         """Refuse forms of a function that its plain call would not say."""
         if isinstance(node, exp.Length) and node.args.get("binary"):
             self.refuse("length counts bytes, which differ between databases; use char_length")
         if any(isinstance(v, str) for v in node.args.values()):
             self.refuse(f"{node.sql(dialect='mysql')!r} is not supported in conditions")
 
-    def column(self, node: exp.Expression) -> Expression:
+    def column(self, node: Parsed) -> Expression:
         name = str(node.name)
         if node.args.get("table"):
             self.refuse(
@@ -161,7 +162,7 @@ class _Reader:
             raise QueryError("\n".join(lines))
         return Name(name)
 
-    def literal(self, node: exp.Expression) -> Expression:
+    def literal(self, node: Parsed) -> Expression:
         if node.is_string:
             return Literal(str(node.this))
         text = str(node.this)
@@ -169,49 +170,48 @@ class _Reader:
             return Literal(int(text))
         return Literal(float(text) if "e" in text.lower() else float(Decimal(text)))
 
-    def boolean(self, node: exp.Expression) -> Expression:
+    def boolean(self, node: Parsed) -> Expression:
         return Literal(bool(node.this))
 
-    def paren(self, node: exp.Expression) -> Expression:
+    def paren(self, node: Parsed) -> Expression:
         return self.read(node.this)
 
-    def negation(self, node: exp.Expression) -> Expression:
+    def negation(self, node: Parsed) -> Expression:
         return Call("not", (self.read(node.this),))
 
-    def negative(self, node: exp.Expression) -> Expression:
+    def negative(self, node: Parsed) -> Expression:
         inner = self.read(node.this)
         if isinstance(inner, Literal) and isinstance(inner.value, int | float):
             return Literal(-inner.value)
         return Call("negative", (inner,))
 
-    def is_(self, node: exp.Expression) -> Expression:
+    def is_(self, node: Parsed) -> Expression:
         value, right = self.read(node.this), node.expression
         if isinstance(right, exp.Null):
             return Call("is null", (value,))
         if isinstance(right, exp.Boolean):
             truth = Call("=", (value, Literal(bool(right.this))))
             return Call("coalesce", (truth, Literal(value=False)))
-        self.refuse(f"IS {right.sql(dialect='mysql')!r} is not supported")
-        return None
+        return self.refuse(f"IS {right.sql(dialect='mysql')!r} is not supported")
 
-    def in_(self, node: exp.Expression) -> Expression:
+    def in_(self, node: Parsed) -> Expression:
         if node.args.get("query") or node.args.get("unnest"):
             self.refuse("subqueries are not allowed; restrict by a table or query instead")
         options = tuple(self.read(e) for e in node.expressions)
         return Call("in", (self.read(node.this), *options))
 
-    def tuple_(self, node: exp.Expression) -> Expression:
+    def tuple_(self, node: Parsed) -> Expression:
         return Call("tuple", tuple(self.read(e) for e in node.expressions))
 
-    def between(self, node: exp.Expression) -> Expression:
+    def between(self, node: Parsed) -> Expression:
         parts = (node.this, node.args["low"], node.args["high"])
         return Call("between", tuple(self.read(p) for p in parts))
 
-    def if_(self, node: exp.Expression) -> Expression:
+    def if_(self, node: Parsed) -> Expression:
         parts = (node.this, node.args["true"], node.args.get("false") or exp.Null())
         return Call("if", tuple(self.read(p) for p in parts))
 
-    def case(self, node: exp.Expression) -> Expression:
+    def case(self, node: Parsed) -> Expression:
         found: list[Expression] = []
         for branch in node.args["ifs"]:
             condition = self.read(branch.this)
@@ -222,7 +222,7 @@ class _Reader:
             found.append(self.read(node.args["default"]))
         return Call("case", tuple(found))
 
-    def count(self, node: exp.Expression) -> Expression:
+    def count(self, node: Parsed) -> Expression:
         inner = node.this
         if isinstance(inner, exp.Star):
             return Call("count")
@@ -230,28 +230,29 @@ class _Reader:
             return Call("count distinct", tuple(self.read(e) for e in inner.expressions))
         return Call("count", (self.read(inner),))
 
-    def anonymous(self, node: exp.Expression) -> Expression:
+    def anonymous(self, node: Parsed) -> Expression:
         name = str(node.this).lower()
-        if name not in FUNCTIONS or not name.isidentifier():
+        if name not in FUNCTIONS:
             self.refuse_function(name)
         return Call(name, tuple(self.read(e) for e in node.expressions))
 
     def refuse_function(self, name: str) -> NoReturn:
-        known = sorted(f for f in FUNCTIONS if f.isidentifier())
+        known = sorted(FUNCTIONS)
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"Did you mean {near[0]}? " if near else ""
         self.refuse(f"the function {name} is not on the list. {hint}Known: {', '.join(known)}")
 
 
-def _arguments(node: exp.Expression) -> Iterator[exp.Expression]:
+def _arguments(node: Parsed) -> Iterator[Parsed]:
     """Iterate over a function's arguments in the order they are written."""
     for value in node.args.values():
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, exp.Expression):
+        items: list[Any] = [*value] if isinstance(value, list) else [value]
+        for item in items:
+            if isinstance(item, Parsed):
                 yield item
 
 
-_READERS: dict[type[exp.Expression], Callable[[_Reader, Any], Expression]] = {
+_READERS: dict[type[Parsed], Callable[[_Reader, Any], Expression]] = {
     exp.Column: _Reader.column,
     exp.Literal: _Reader.literal,
     exp.Boolean: _Reader.boolean,

@@ -13,7 +13,7 @@ from djq.sql.catalog import Catalog
 from djq.sql.statements import full_heading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from djq.definition.spec import ForeignKey, TableName, TableSpec
     from djq.sql.dialects import Dialect
@@ -50,7 +50,7 @@ def create_table(database: Database, spec: TableSpec, parents: dict[TableName, T
 
 
 @contextmanager
-def _declaring(database: Database) -> Iterator[None]:
+def _declaring(database: Database) -> Generator[None]:
     """Let one process at a time declare: workers start together and import the same module."""
     if database.dialect.is_sqlite:
         yield
@@ -96,16 +96,16 @@ def _column(attribute: Attribute, dialect: Dialect) -> sa.Column[object]:
         primary_key=attribute.in_key,
         autoincrement=False,
         nullable=attribute.nullable,
-        server_default=_server_default(attribute),
+        server_default=_server_default(attribute, dialect),
         comment=f":{attribute.type}:{attribute.comment}",
     )
 
 
-def _server_default(attribute: Attribute) -> sa.TextClause | str | None:
+def _server_default(attribute: Attribute, dialect: Dialect) -> sa.TextClause | str | None:
     """Return the default for other clients of the database; djq itself fills defaults in."""
     default, type_ = attribute.default, attribute.type
     if default is Special.NOW and isinstance(type_, CoreType):
-        digits = f"({type_.arguments[0]})" if type_.arguments else ""
+        digits = f"({type_.arguments[0]})" if type_.arguments and not dialect.is_sqlite else ""
         return sa.text(f"CURRENT_TIMESTAMP{digits}")
     if default is Special.REQUIRED or default is None or not isinstance(type_, CoreType):
         return None

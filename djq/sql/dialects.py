@@ -37,13 +37,17 @@ class Float32(TypeDecorator[float]):
         """Return FLOAT for MySQL and REAL for SQLite."""
         return dialect.type_descriptor(mysql.FLOAT() if dialect.name != "sqlite" else sa.REAL())
 
+    def converts(self, value: Value) -> bool:
+        """Tell whether a value in a condition is sent as this type."""
+        return isinstance(value, int | float) and not isinstance(value, bool)
+
     def process_bind_param(self, value: float | None, dialect: sa.Dialect) -> float | None:
         """Send the exact float32 to MySQL, the shortest form to SQLite, which keeps float64."""
         if value is None:
             return None
         return shortest_float32(value) if dialect.name == "sqlite" else round_float32(value)
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> float | None:  # noqa: ANN401
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> float | None:
         """Return the shortest float64 of the same float32."""
         del dialect
         return None if value is None else shortest_float32(float(value))
@@ -66,17 +70,21 @@ class ExactDecimal(TypeDecorator[decimal.Decimal]):
         super().__init__(precision, scale)
         self.step = decimal.Decimal(1).scaleb(-scale)
 
+    def converts(self, value: Value) -> bool:
+        """Tell whether a value in a condition is sent as this type."""
+        return isinstance(value, int | float | decimal.Decimal) and not isinstance(value, bool)
+
     def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[Any]:
         """Return DECIMAL for MySQL and a NUMERIC affinity for SQLite."""
         if dialect.name == "sqlite":
             return dialect.type_descriptor(_SqliteNumeric())
         return dialect.type_descriptor(self.impl_instance)
 
-    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:  # noqa: ANN401
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
         """Send text to SQLite."""
         return str(value) if value is not None and dialect.name == "sqlite" else value
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> decimal.Decimal | None:  # noqa: ANN401
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> decimal.Decimal | None:
         """Restore the digits behind the point."""
         del dialect
         return None if value is None else decimal.Decimal(str(value)).quantize(self.step)
@@ -87,7 +95,7 @@ class _SqliteNumeric(sa.types.UserDefinedType[Any]):
 
     cache_ok = True
 
-    def get_col_spec(self, **_: Any) -> str:  # noqa: ANN401 - the driver's value
+    def get_col_spec(self, **_: Any) -> str:
         return "NUMERIC"
 
 
@@ -97,19 +105,35 @@ class BinaryUuid(TypeDecorator[Any]):
     impl = sa.LargeBinary
     cache_ok = True
 
+    def converts(self, value: Value) -> bool:
+        """Tell whether a value in a condition is sent as this type."""
+        return isinstance(value, uuid.UUID) or (isinstance(value, str) and _is_uuid(value))
+
     def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[Any]:
         """Return BINARY(16) for MySQL and BLOB for SQLite."""
         return dialect.type_descriptor(mysql.BINARY(16) if dialect.name != "sqlite" else sa.BLOB())
 
-    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> bytes | None:  # noqa: ANN401
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> bytes | None:
         """Send the bytes."""
         del dialect
-        return None if value is None else bytes(value.bytes)
+        return None if value is None else uuid.UUID(str(value)).bytes
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:  # noqa: ANN401
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
         """Return a `uuid.UUID`."""
         del dialect
         return None if value is None else uuid.UUID(bytes=bytes(value))
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+#: Types whose values look different on their way to the database.
+CONVERTED = (Float32, ExactDecimal, BinaryUuid)
 
 
 @dataclass(frozen=True, slots=True)

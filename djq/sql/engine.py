@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.pool import NullPool
 
 from djq.errors import (
@@ -28,7 +29,7 @@ from djq.sql.dialects import Backend, Dialect
 from djq.sql.errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from djq.definition.acceptance import Value
 
@@ -96,7 +97,7 @@ class Database:
                     "check_same_thread": False,
                 },
             )
-            sa.event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "connect", _prepare_sqlite)
             return engine, Dialect("sqlite")
         url = (
             self.url.set(drivername="mysql+pymysql") if "+" not in self.url.drivername else self.url
@@ -268,7 +269,7 @@ class Database:
         return self._own_state().depth > 0
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Generator[None]:
         """Commit everything in the block together, or nothing if it raises; does not nest."""
         state = self._own_state()
         if state.depth:
@@ -309,7 +310,7 @@ class Database:
                 connection.rollback()
             elif state.has_begun:
                 connection.exec_driver_sql("ROLLBACK")
-        except Exception:  # noqa: BLE001 - whatever failed, the connection is of no more use
+        except Exception:
             _abandon(connection)
             state.writer = None
             if self.dialect.is_sqlite:
@@ -318,7 +319,7 @@ class Database:
             state.has_begun = False
 
 
-def _prepare_sqlite(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's connection
+def _prepare_sqlite(connection: Any, _: object) -> None:
     for pragma in (
         "foreign_keys=ON",
         "journal_mode=WAL",

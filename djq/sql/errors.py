@@ -21,7 +21,7 @@ from djq.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 #: Server error numbers → our class (MySQL 8.4 error reference; MariaDB shares them).
 MYSQL_ERRORS: dict[int, type[DatabaseError]] = {
@@ -100,7 +100,7 @@ def _classify_sqlite(error: sqlite3.Error) -> type[DatabaseError]:
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
+def translated(doing: str) -> Generator[None]:
     """Turn a driver's error into ours, with the cause attached; `doing` says what failed."""
     try:
         yield

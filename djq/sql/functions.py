@@ -109,8 +109,8 @@ def _tuple(_: Dialect, arguments: Sequence[Column]) -> Column:
     return sa.tuple_(*arguments)
 
 
-#: Names of users' text, in lower case; some carry a blank, so that no text can name them.
-FUNCTIONS: dict[str, Build] = {
+#: What has a notation of its own in text.
+OPERATORS: dict[str, Build] = {
     "and": lambda _, a: sa.and_(*a),
     "or": lambda _, a: sa.or_(*a),
     "not": _not,
@@ -134,8 +134,12 @@ FUNCTIONS: dict[str, Build] = {
     "like": _like,
     "case": _case,
     "tuple": _tuple,
-    "avg": _average,
     "count distinct": _count_distinct,
+}
+
+#: What text may call, by its name in lower case.
+FUNCTIONS: dict[str, Build] = {
+    "avg": _average,
     "concat": _concat,
     "if": _case,
     "greatest": _renamed("greatest", "max"),
@@ -149,3 +153,6 @@ FUNCTIONS: dict[str, Build] = {
         )
     },
 }
+
+#: Everything that a `Call` may name.
+BUILDERS: dict[str, Build] = {**OPERATORS, **FUNCTIONS}

@@ -11,7 +11,7 @@ from djq.sql.engine import Database
 from djq.storage.open import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from djq.storage.content import ContentStore
 
@@ -97,7 +97,7 @@ def conn(*, reset: bool = False) -> Connection:
 
 
 @contextmanager
-def using(connection: Connection) -> Iterator[Connection]:
+def using(connection: Connection) -> Generator[Connection]:
     """Make `connection` the default within the block."""
     before = _default.set(connection)
     try:

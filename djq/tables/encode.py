@@ -116,7 +116,7 @@ def _encode_of(attribute: Attribute, connection: Connection) -> Encode:
         if value is None:
             message = "it is null, and the attribute is not nullable"
             raise ValueError(message)
-        if type(value) is float and math.isnan(value) and isinstance(type_, CoreType):
+        if isinstance(type_, CoreType) and _is_absent(value):
             message = "it is NaN, which no database column holds; make it nullable, or use <blob>"
             raise ValueError(message)
         return convert(value)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
     from djq.definition.acceptance import Value
     from djq.definition.spec import TableName
@@ -38,7 +38,7 @@ def current() -> Making | None:
 
 
 @contextmanager
-def making(call: Making) -> Iterator[Making]:
+def making(call: Making) -> Generator[Making]:
     """Let the block insert into the tables of `call`."""
     token = _current.set(call)
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+import functools
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -29,7 +30,7 @@ Row = dict[str, Any]
 CONDITIONS = ConditionReader(read_text)
 
 
-class on_class_too(Generic[P, R]):  # noqa: N801 - used as a decorator
+class on_class_too(Generic[P, R]):
     """A method that may be called on the class as on an instance: `Image.fetch()`."""
 
     def __init__(self, function: Callable[Concatenate[Any, P], R]) -> None:
@@ -40,7 +41,19 @@ class on_class_too(Generic[P, R]):  # noqa: N801 - used as a decorator
     def __get__(self, instance: object, owner: type) -> Callable[P, R]:
         """Bind to the instance, or to a new one of the class."""
         bound = instance if instance is not None else owner()
-        return cast("Callable[P, R]", self.function.__get__(bound, type(bound)))
+        return functools.partial(self.function, bound)
+
+
+class seen_on_class_too(Generic[R]):
+    """A property that may be read on the class as on an instance: `Image.heading`."""
+
+    def __init__(self, function: Callable[[Any], R]) -> None:
+        self.function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, instance: object, owner: type) -> R:
+        """Ask the instance, or a new one of the class."""
+        return self.function(instance if instance is not None else owner())
 
 
 class Query:
@@ -64,14 +77,14 @@ class Query:
         """Where the rows are."""
         return self._connection
 
-    @property
+    @seen_on_class_too
     def heading(self) -> Heading:
-        """The attributes of the rows."""
+        """Return the attributes of the rows."""
         return self.node.heading
 
-    @property
+    @seen_on_class_too
     def primary_key(self) -> list[str]:
-        """The names that identify a row."""
+        """Return the names that identify a row."""
         return list(self.heading.primary_key)
 
     # --- operators -----------------------------------------------------------------------------
@@ -111,7 +124,7 @@ class Query:
         return self._with(operators.restrict(self.node, both(*read)))
 
     @on_class_too
-    def proj(self, /, *attributes: Any, **computed: str) -> Query:  # noqa: ANN401 - the user's data
+    def proj(self, /, *attributes: Any, **computed: str) -> Query:
         """Return the same rows with the key, the named attributes, and renamed or computed ones.
 
         `...` is all secondary attributes, `"-name"` leaves one out, `new="old"` renames,
@@ -125,7 +138,7 @@ class Query:
         self,
         other: Query | type[Query],
         /,
-        *attributes: Any,  # noqa: ANN401 - the user's data
+        *attributes: Any,
         exclude_nonmatching: bool = False,
         **computed: str,
     ) -> Query:
@@ -200,7 +213,7 @@ class Query:
         return self._fetch_rows(operators.project(node, (), {}, read_text))
 
     @on_class_too
-    def fetch1(self, *attributes: str) -> Any:  # noqa: ANN401 - the user's data
+    def fetch1(self, *attributes: str) -> Any:
         """Return the one row there is: a dict, or the values of the named attributes.
 
         One name gives its value, several give a tuple; `"KEY"` is the primary key as a dict.
@@ -221,7 +234,7 @@ class Query:
         if not attributes:
             return row
         values = tuple(self._pick(row, a) for a in attributes)
-        return values if len(values) > 1 else values[0]
+        return values[0] if len(attributes) == 1 else values
 
     def _top(self, node: Node, limit: int) -> Node:
         return operators.order(node, None, limit=limit)
@@ -246,7 +259,7 @@ class Query:
         order_by: Sequence[str] | str | None = None,
         limit: int | None = None,
         offset: int = 0,
-    ) -> Any:  # noqa: ANN401 - the user's data
+    ) -> Any:
         """Return the rows in the shapes of DataJoint 0.14.
 
         Without names: a structured array, or a list of dicts with `as_dict`. With one name: an
@@ -287,14 +300,12 @@ class Query:
         return preview(names, rows, total=len(self), heading=self.heading)
 
 
-def _as_query(other: Query | type[Query]) -> Query:
-    if isinstance(other, type):
-        make = cast("Callable[[], Query]", other)
-        return make()
-    if not isinstance(other, Query):
-        message = f"{other!r} is not a table or query"
-        raise QueryError(message)
-    return other
+def _as_query(other: object) -> Query:
+    found = other() if isinstance(other, type) else other
+    if isinstance(found, Query):
+        return found
+    message = f"{other!r} is not a table or query"
+    raise QueryError(message)
 
 
 def _array(values: list[Any]) -> np.ndarray[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +19,7 @@ from djq.tables.table import Part, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-T = TypeVar("T", bound=type[Table])
+T = TypeVar("T", bound=Table)
 
 _SCHEMA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
 
@@ -63,9 +64,9 @@ class Schema:
             self._connection = conn()
         return self._connection
 
-    def __call__(self, cls: T) -> T:
+    def __call__(self, cls: type[T]) -> type[T]:
         """Declare the class's table and its parts' tables, unless they are there."""
-        if not isinstance(cls, type) or not issubclass(cls, Table):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not _is_table(cls):
             message = (
                 f"{cls!r} is not a table: "
                 "derive it from dj.Manual, dj.Lookup, dj.Imported or dj.Computed"
@@ -74,7 +75,7 @@ class Schema:
         if issubclass(cls, Part) and not hasattr(cls, "tier"):
             message = f"{cls.__name__} is a part: nest it in its master's class, which is decorated"
             raise DefinitionError(message)
-        scope = {**vars(sys.modules[cls.__module__]), **sys._getframe(1).f_locals}  # noqa: SLF001
+        scope = {**vars(sys.modules[cls.__module__]), **_locals_of_caller()}
         declare = _Declaration(self, scope)
         spec = declare.build(cls)
         declared: list[tuple[type[Table], TableSpec]] = [(cls, spec)]
@@ -107,6 +108,18 @@ class Schema:
                 f"{', '.join(extra) or 'none'}. Bring the definition and the table together"
             )
             raise DefinitionError(message)
+
+
+def _locals_of_caller() -> Mapping[str, Any]:
+    """Return the local names where the decorator stands: pipelines may be defined in functions."""
+    frame = inspect.currentframe()
+    for _ in range(2):
+        frame = frame.f_back if frame is not None else None
+    return frame.f_locals if frame is not None else {}
+
+
+def _is_table(cls: object) -> bool:
+    return isinstance(cls, type) and issubclass(cls, Table)
 
 
 class _Declaration:

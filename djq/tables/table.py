@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from djq.definition.acceptance import Value
     from djq.definition.attributes import Attribute
-    from djq.definition.heading import Heading
     from djq.tables.connection import Connection
     from djq.tables.schema import Schema
 
@@ -27,11 +26,13 @@ class TableMeta(type):
 
     def __and__(cls, condition: Value) -> Query:
         """Restrict."""
-        return _instance(cls) & condition
+        restricted: Query = _instance(cls) & condition
+        return restricted
 
     def __sub__(cls, condition: Value) -> Query:
         """Restrict by the complement."""
-        return _instance(cls) - condition
+        restricted: Query = _instance(cls) - condition
+        return restricted
 
     def __mul__(cls, other: Query | type[Query]) -> Query:
         """Join."""
@@ -52,16 +53,6 @@ class TableMeta(type):
     def __iter__(cls) -> Iterator[Row]:
         """Iterate over the rows."""
         return iter(_instance(cls))
-
-    @property
-    def heading(cls) -> Heading:
-        """The attributes of the table."""
-        return _spec_of(cls).heading
-
-    @property
-    def primary_key(cls) -> list[str]:
-        """The names that identify a row."""
-        return list(_spec_of(cls).heading.primary_key)
 
     def __repr__(cls) -> str:
         """Return the class's name: printing a class asks nothing of the database."""
