@@ -23,6 +23,7 @@ from djq.sql.statements import table_clause
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from djq.definition.acceptance import Value
     from djq.sql.dialects import Dialect
 
 
@@ -316,7 +317,7 @@ def _plain(expression: Expression, columns: dict[str, Column]) -> Column:
     raise QueryError(message)
 
 
-def _literal(value: Any) -> Column:
+def _literal(value: Value) -> Column:
     if value is None:
         return sa.null()
     if isinstance(value, bool):

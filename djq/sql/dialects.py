@@ -47,7 +47,7 @@ class Float32(TypeDecorator[float]):
             return None
         return shortest_float32(value) if dialect.name == "sqlite" else round_float32(value)
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> float | None:
+    def process_result_value(self, value: Value, dialect: sa.Dialect) -> float | None:
         """Return the shortest float64 of the same float32."""
         del dialect
         return None if value is None else shortest_float32(float(value))
@@ -80,11 +80,11 @@ class ExactDecimal(TypeDecorator[decimal.Decimal]):
             return dialect.type_descriptor(_SqliteNumeric())
         return dialect.type_descriptor(self.impl_instance)
 
-    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+    def process_bind_param(self, value: Value, dialect: sa.Dialect) -> Value:
         """Send text to SQLite."""
         return str(value) if value is not None and dialect.name == "sqlite" else value
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> decimal.Decimal | None:
+    def process_result_value(self, value: Value, dialect: sa.Dialect) -> decimal.Decimal | None:
         """Restore the digits behind the point."""
         del dialect
         return None if value is None else decimal.Decimal(str(value)).quantize(self.step)
@@ -95,7 +95,7 @@ class _SqliteNumeric(sa.types.UserDefinedType[Any]):
 
     cache_ok = True
 
-    def get_col_spec(self, **_: Any) -> str:
+    def get_col_spec(self, **_: Value) -> str:
         return "NUMERIC"
 
 
@@ -113,12 +113,12 @@ class BinaryUuid(TypeDecorator[Any]):
         """Return BINARY(16) for MySQL and BLOB for SQLite."""
         return dialect.type_descriptor(mysql.BINARY(16) if dialect.name != "sqlite" else sa.BLOB())
 
-    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> bytes | None:
+    def process_bind_param(self, value: Value, dialect: sa.Dialect) -> bytes | None:
         """Send the bytes."""
         del dialect
         return None if value is None else uuid.UUID(str(value)).bytes
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
+    def process_result_value(self, value: Value, dialect: sa.Dialect) -> Value:
         """Return a `uuid.UUID`."""
         del dialect
         return None if value is None else uuid.UUID(bytes=bytes(value))

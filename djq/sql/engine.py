@@ -310,7 +310,7 @@ class Database:
                 connection.rollback()
             elif state.has_begun:
                 connection.exec_driver_sql("ROLLBACK")
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever failed, the connection is of no more use
             _abandon(connection)
             state.writer = None
             if self.dialect.is_sqlite:
@@ -319,7 +319,7 @@ class Database:
             state.has_begun = False
 
 
-def _prepare_sqlite(connection: Any, _: object) -> None:
+def _prepare_sqlite(connection: Value, _: object) -> None:
     for pragma in (
         "foreign_keys=ON",
         "journal_mode=WAL",

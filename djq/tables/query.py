@@ -30,7 +30,7 @@ Row = dict[str, Any]
 CONDITIONS = ConditionReader(read_text)
 
 
-class on_class_too(Generic[P, R]):
+class on_class_too(Generic[P, R]):  # noqa: N801 - used as a decorator
     """A method that may be called on the class as on an instance: `Image.fetch()`."""
 
     def __init__(self, function: Callable[Concatenate[Any, P], R]) -> None:
@@ -44,7 +44,7 @@ class on_class_too(Generic[P, R]):
         return functools.partial(self.function, bound)
 
 
-class seen_on_class_too(Generic[R]):
+class seen_on_class_too(Generic[R]):  # noqa: N801 - used as a decorator
     """A property that may be read on the class as on an instance: `Image.heading`."""
 
     def __init__(self, function: Callable[[Any], R]) -> None:
@@ -124,7 +124,7 @@ class Query:
         return self._with(operators.restrict(self.node, both(*read)))
 
     @on_class_too
-    def proj(self, /, *attributes: Any, **computed: str) -> Query:
+    def proj(self, /, *attributes: Value, **computed: str) -> Query:
         """Return the same rows with the key, the named attributes, and renamed or computed ones.
 
         `...` is all secondary attributes, `"-name"` leaves one out, `new="old"` renames,
@@ -138,7 +138,7 @@ class Query:
         self,
         other: Query | type[Query],
         /,
-        *attributes: Any,
+        *attributes: Value,
         exclude_nonmatching: bool = False,
         **computed: str,
     ) -> Query:
@@ -213,7 +213,7 @@ class Query:
         return self._fetch_rows(operators.project(node, (), {}, read_text))
 
     @on_class_too
-    def fetch1(self, *attributes: str) -> Any:
+    def fetch1(self, *attributes: str) -> Value:
         """Return the one row there is: a dict, or the values of the named attributes.
 
         One name gives its value, several give a tuple; `"KEY"` is the primary key as a dict.
@@ -259,7 +259,7 @@ class Query:
         order_by: Sequence[str] | str | None = None,
         limit: int | None = None,
         offset: int = 0,
-    ) -> Any:
+    ) -> Value:
         """Return the rows in the shapes of DataJoint 0.14.
 
         Without names: a structured array, or a list of dicts with `as_dict`. With one name: an
