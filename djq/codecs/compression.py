@@ -142,7 +142,11 @@ def _unpack_head(packed: memoryview) -> dict[str, Any]:
 
 
 def compress(
-    raws: Iterable[NDArray[np.uint8]], *, typesize: int, least: int = MIN_COMPRESSED_BYTES, max_ratio: int | None = None
+    raws: Iterable[NDArray[np.uint8]],
+    *,
+    typesize: int,
+    least: int = MIN_COMPRESSED_BYTES,
+    max_ratio: int | None = None,
 ) -> Chunks:
     """Compress each of `raws` as one chunk.
 

@@ -68,7 +68,9 @@ def plain(value: object) -> object:
     if isinstance(value, str):
         # str(value) of an enum member is its name.
         return str.__str__(value)
-    message = "convert it to NumPy arrays, numbers, texts, dates, lists, tuples, sets and dicts of those"
+    message = (
+        "convert it to NumPy arrays, numbers, texts, dates, lists, tuples, sets and dicts of those"
+    )
     raise TypeError(message)
 
 
@@ -99,7 +101,11 @@ def _parse_zone(zone: object) -> tzinfo | None:
 
 
 def _moment(value: datetime | time) -> list[object]:
-    return [value.replace(tzinfo=None).isoformat(), value.fold, _zone(value.tzinfo, value.utcoffset())]
+    return [
+        value.replace(tzinfo=None).isoformat(),
+        value.fold,
+        _zone(value.tzinfo, value.utcoffset()),
+    ]
 
 
 def _read_datetime(data: bytes, unpack: Unpack) -> datetime:
@@ -127,7 +133,10 @@ WRITERS: Final[dict[type, Callable[[Any, Pack], tuple[Extension, bytes]]]] = {
     datetime: lambda value, pack: (Extension.DATETIME, pack(_moment(value))),
     date: lambda value, _: (Extension.DATE, value.isoformat().encode()),
     time: lambda value, pack: (Extension.TIME, pack(_moment(value))),
-    timedelta: lambda value, pack: (Extension.TIMEDELTA, pack([value.days, value.seconds, value.microseconds])),
+    timedelta: lambda value, pack: (
+        Extension.TIMEDELTA,
+        pack([value.days, value.seconds, value.microseconds]),
+    ),
     Decimal: lambda value, _: (Extension.DECIMAL, str(value).encode()),
     UUID: lambda value, _: (Extension.UUID, value.bytes),
 }

@@ -12,7 +12,15 @@ import msgpack
 import numpy as np
 
 from djq.codecs import arrays, dtypes
-from djq.codecs.compression import CHUNK_BYTES, MAX_CHUNK_BYTES, ChunkReader, Frame, compress, read_frame, write_frame
+from djq.codecs.compression import (
+    CHUNK_BYTES,
+    MAX_CHUNK_BYTES,
+    ChunkReader,
+    Frame,
+    compress,
+    read_frame,
+    write_frame,
+)
 from djq.codecs.extensions import MALFORMED, READERS, WRITERS, Extension, plain
 from djq.errors import CodecError
 
@@ -51,7 +59,9 @@ def write(value: object) -> list[bytes]:
     packed = compress(pieces, typesize=1, least=COMPRESSED_BYTES, max_ratio=MAX_RATIO)
     sizes = [sum(map(len, frame)) for frame in packer.frames]
     head = {"size": raw.size, "chunk": CHUNK_BYTES, "index": packed.index, "arrays": sizes}
-    return write_frame(KIND, head, [*packed.parts, *(part for frame in packer.frames for part in frame)])
+    return write_frame(
+        KIND, head, [*packed.parts, *(part for frame in packer.frames for part in frame)]
+    )
 
 
 def read(frame: Frame) -> Any:  # noqa: ANN401 - the user's value
@@ -141,7 +151,9 @@ class Packer:
         if array.nbytes > INLINE_BYTES:
             self.frames.append(arrays.write(array))
             return self._extension(Extension.ATTACHED_ARRAY, len(self.frames) - 1)
-        return self._extension(Extension.ARRAY, [arrays.describe(array), list(array.shape), array.tobytes()])
+        return self._extension(
+            Extension.ARRAY, [arrays.describe(array), list(array.shape), array.tobytes()]
+        )
 
     def _extension(self, code: Extension, payload: object) -> msgpack.ExtType:
         return msgpack.ExtType(code, cast("bytes", msgpack.packb(payload)))
@@ -210,7 +222,9 @@ class Unpacker:
         )
 
     def _unpack_steps(self, data: bytes) -> Any:  # noqa: ANN401 - the user's value
-        stream = msgpack.Unpacker(max_buffer_size=len(data), ext_hook=self._extend, strict_map_key=False)
+        stream = msgpack.Unpacker(
+            max_buffer_size=len(data), ext_hook=self._extend, strict_map_key=False
+        )
         stream.feed(data)
         value = self._step(stream, data)
         if stream.tell() != len(data):

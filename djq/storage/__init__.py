@@ -1,0 +1,3 @@
+"""Bytes at rest."""
+
+from __future__ import annotations

@@ -1,0 +1,203 @@
+"""A directory as a store, with atomic and durable writes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from djq.errors import ConfigError, ObjectMissingError, StorageError, StoreUnavailableError
+from djq.storage.base import check_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from djq.config import StoreSettings
+
+#: Files on their way in; on the same file system as the store, so that a rename moves them. Never listed.
+TEMPORARY: Final = ".djq-incoming"
+#: What a network file system says when its server is away or busy.
+_TRANSIENT: Final = frozenset(
+    {
+        errno.EAGAIN,
+        errno.EBUSY,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.EIO,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+    }
+    | {errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT}
+)
+_HAS_FOLDER_SYNC: Final = os.name != "nt"
+
+
+class FolderStore:
+    """Objects as files below one folder, which is made when the first object comes.
+
+    Parameters
+    ----------
+    root
+        The folder; a relative one is taken from the working directory of now.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        #: Folders whose own entry is known to survive a crash, since this process saw to it.
+        self._durable: set[Path] = set()
+
+    def __repr__(self) -> str:
+        """Return the folder."""
+        return f"FolderStore({str(self.root)!r})"
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write the object to a temporary file, flush it to the disk, and move it to its place."""
+        target = self._locate(path)
+        with _our_errors("put", path):
+            incoming = self.root / TEMPORARY
+            self._make_durable(incoming)
+            self._make_durable(target.parent)
+            temporary = incoming / secrets.token_hex(16)
+            try:
+                with temporary.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(target)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            _sync_folder(target.parent)
+
+    def get(self, path: str) -> bytes:
+        """Return the object at `path`."""
+        with _our_errors("get", path):
+            return self._locate(path).read_bytes()
+
+    def get_range(self, path: str, start: int, length: int) -> bytes:
+        """Return at most `length` bytes from `start` on."""
+        with _our_errors("get", path), self._locate(path).open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+
+    def exists(self, path: str) -> bool:
+        """Return whether an object lies at `path`."""
+        try:
+            self.size(path)
+        except ObjectMissingError:
+            return False
+        return True
+
+    def size(self, path: str) -> int:
+        """Return the object's size [bytes]."""
+        target = self._locate(path)
+        with _our_errors("size", path):
+            if target.is_dir():
+                raise IsADirectoryError(path)
+            return target.stat().st_size
+
+    def delete(self, path: str) -> None:
+        """Remove the object at `path`, if there is one."""
+        target = self._locate(path)
+        with _our_errors("delete", path):
+            if not target.is_dir():
+                target.unlink(missing_ok=True)
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Yield the paths of all objects in the folder `prefix`."""
+        folders = [prefix] if prefix else [""]
+        top = self._locate(prefix) if prefix else self.root
+        with _our_errors("list", prefix):
+            if not top.is_dir():
+                return
+            while folders:
+                folder = folders.pop()
+                for name, is_folder in _entries(self.root / folder):
+                    path = f"{folder}/{name}" if folder else name
+                    if path == TEMPORARY:
+                        continue
+                    if is_folder:
+                        folders.append(path)
+                    else:
+                        yield path
+
+    def _locate(self, path: str) -> Path:
+        if check_path(path).split("/", 1)[0] == TEMPORARY:
+            message = f"{path!r} is reserved for objects on their way in"
+            raise StorageError(message)
+        return self.root / path
+
+    def _make_durable(self, folder: Path) -> None:
+        """Make `folder` and flush its entry to the disk, and those above it, up to one that was there before."""
+        if folder in self._durable:
+            return
+        if folder != self.root:
+            self._make_durable(folder.parent)
+        # Another process may have made it a moment ago without having flushed it yet.
+        folder.mkdir(parents=folder == self.root, exist_ok=True)
+        _sync_folder(folder.parent)
+        self._durable.add(folder)
+
+
+def _entries(folder: Path) -> list[tuple[str, bool]]:
+    """Return the names in `folder` and whether each is a folder; nothing if it was removed meanwhile."""
+    try:
+        with os.scandir(folder) as entries:
+            return [(entry.name, entry.is_dir()) for entry in entries]
+    except FileNotFoundError:
+        return []
+
+
+def _sync_folder(folder: Path) -> None:
+    if not _HAS_FOLDER_SYNC:
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _our_errors(verb: str, path: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        if verb == "put":
+            message = f"the folder of object {path!r} vanished while it was written; was the store removed?"
+            raise StoreUnavailableError(message) from error
+        message = f"no object at {path!r}"
+        raise ObjectMissingError(message) from error
+    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+        if verb == "put":
+            message = f"{path!r} cannot be stored: a part of it is an object and a folder at once"
+            raise StorageError(message) from error
+        message = f"no object at {path!r}"
+        raise ObjectMissingError(message) from error
+    except OSError as error:
+        kind = StoreUnavailableError if error.errno in _TRANSIENT else StorageError
+        message = f"{verb} {path!r}: {error.strerror or error}"
+        raise kind(message) from error
+
+
+def open_folder(name: str, settings: StoreSettings) -> FolderStore:
+    """Open the folder that `settings.url` names: `file:///path`, or a plain path.
+
+    Raises
+    ------
+    ConfigError
+        The URL names another host, or no path.
+    """
+    url = settings.url
+    if "://" not in url:
+        return FolderStore(Path(url).expanduser())
+    parts = urlsplit(url)
+    if parts.netloc not in {"", "localhost"} or not parts.path:
+        message = f'store "{name}": {url} is not a folder of this machine; write file:///path (three slashes)'
+        raise ConfigError(message)
+    return FolderStore(Path(url2pathname(parts.path)))
