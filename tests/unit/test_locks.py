@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
 import re
+import sys
 import tomllib
 
 import pytest
@@ -86,3 +89,32 @@ def test_mypy_and_pyright_check_the_same_packages(project):
     assert tools["mypy"]["files"] == tools["pyright"]["include"] == ["djq", "workers"]
     assert tools["mypy"]["strict"] is True
     assert tools["pyright"]["typeCheckingMode"] == "strict"
+
+
+def third_party(folder: str) -> set[str]:
+    """The modules outside the standard library and this repository that `folder` imports."""
+    found = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    return found - sys.stdlib_module_names - {"djq", "workers", "examples", "tests"}
+
+
+@pytest.mark.parametrize(
+    ("folder", "extras"),
+    [
+        ("djq", ("local", "monitor", "s3")),
+        ("workers", ()),
+        ("examples", ("demo",)),
+        ("tests", ("dev",)),
+    ],
+)
+def test_what_is_imported_is_a_dependency(folder, extras, project):
+    declared = {canonicalize_name(requirement.name) for requirement in wanted(project, extras)}
+    distributions = importlib.metadata.packages_distributions()
+    for module in third_party(folder):
+        names = {canonicalize_name(name) for name in distributions.get(module, [])}
+        assert names & declared, f"{folder}/ imports {module}, which pyproject.toml does not name"
