@@ -20,6 +20,14 @@ class Heading:
 
     attributes: tuple[Attribute, ...]
 
+    def __hash__(self) -> int:
+        """Return a hash that is computed once: headings are keys of the statement caches."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.attributes)
+
     @cached_property
     def by_name(self) -> dict[str, Attribute]:
         """Attributes by their names, in order."""

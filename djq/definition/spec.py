@@ -87,6 +87,10 @@ class TableSpec:
     #: Columns that djq fills and queries do not show.
     hidden: tuple[Attribute, ...] = ()
 
+    def __hash__(self) -> int:
+        """Return the hash of the name: specs are keys of the statement caches."""
+        return hash(self.name)
+
     @property
     def display_name(self) -> str:
         """The table as people call it: `schema.Class`, parts as `schema.Master.Part`."""
