@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from djq.populate.autopopulate import Imported as Imported
     from djq.tables.connection import Connection as Connection
     from djq.tables.connection import conn as conn
+    from djq.tables.query import Query as Query
     from djq.tables.schema import Schema as Schema
     from djq.tables.schema import Schema as schema  # noqa: N813 - DataJoint's older spelling
     from djq.tables.table import Lookup as Lookup
@@ -41,6 +42,7 @@ _HOMES = {
     "Manual": "djq.tables.table:Manual",
     "Not": "djq.algebra.conditions:Not",
     "Part": "djq.tables.table:Part",
+    "Query": "djq.tables.query:Query",
     "Run": "djq.orchestrator.run:Run",
     "Schema": "djq.tables.schema:Schema",
     "Settings": "djq.config:Settings",
@@ -61,6 +63,7 @@ __all__ = [
     "Manual",
     "Not",
     "Part",
+    "Query",
     "Run",
     "Schema",
     "Settings",
