@@ -12,9 +12,11 @@ missing=()
 { has mariadbd || has mysqld; } && { has mariadb-install-db || has mysql_install_db; } || missing+=(MariaDB)
 has redis-server || has valkey-server || missing+=(Redis)
 [ ${#missing[@]} -eq 0 ] && exit 0
+what=$(printf '%s and ' "${missing[@]}")
+what=${what% and }
 
 fail() {
-    printf '\nThe test suite needs %s. %s\n' "${missing[*]}" "$1" >&2
+    printf '\nThe test suite needs %s. %s\n' "$what" "$1" >&2
     printf '(Without servers: make check. What is missing is skipped by: .venv/bin/pytest)\n' >&2
     exit 1
 }
@@ -41,7 +43,7 @@ if [ "$(id -u)" -ne 0 ]; then
     if ! sudo -n true 2>/dev/null; then
         # Without a terminal sudo could not ask.
         [ -t 0 ] || fail "Install with: sudo apt-get install ${packages[*]}"
-        echo "The test suite needs ${missing[*]}; sudo asks for your password to install: ${packages[*]}"
+        echo "The test suite needs $what; sudo asks for your password to install: ${packages[*]}"
     fi
     sudo=(sudo)
 fi

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import shutil
 import signal
 import socket
-import subprocess
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -62,140 +60,28 @@ def free_port() -> int:
         return port
 
 
-class RedisServer:
-    """A Redis (or Valkey) server.
+class Server:
+    """A server of the suite's own on a fixed port; a kind says how it is started and asked.
 
     Parameters
     ----------
     folder
-        An existing folder for its log and files.
-    persistent
-        Whether it keeps its data over a restart (append-only file, written through).
+        An existing folder for its own, with a short path, since there may be a socket in it.
     """
 
-    def __init__(self, folder: Path, *, persistent: bool = False) -> None:
-        self.port = free_port()
-        self._command = find(REDIS_COMMANDS)
-        self._folder = folder
-        self._persistence = (
-            ["--appendonly", "yes", "--appendfsync", "always"]
-            if persistent
-            else ["--appendonly", "no"]
-        )
-        self._process: Process | None = None
-
-    @property
-    def url(self) -> str:
-        """The URL of its database 0."""
-        return f"redis://{HOST}:{self.port}/0"
-
-    @property
-    def pid(self) -> int:
-        """The process id of the running server."""
-        return self._running().pid
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it was started and has not ended."""
-        return self._process is not None and self._process.is_running
-
-    def start(self) -> None:
-        """Start it, unless it runs, and wait until it answers."""
-        if self.is_running:
-            return
-        log = self._folder / f"redis-{self.port}.log"
-        self._process = process = Process(
-            [
-                self._command,
-                *(
-                    "--bind",
-                    HOST,
-                    "--port",
-                    str(self.port),
-                    "--dir",
-                    self._folder,
-                    "--daemonize",
-                    "no",
-                ),
-                *("--save", "", *self._persistence, "--maxmemory-policy", "noeviction"),
-            ],
-            log=log,
-            env=environment(),
-            shared=True,
-        )
-        wait_until(
-            lambda: _answers_redis(process, self.port),
-            what=f"Redis on port {self.port}",
-            timeout_s=START_S,
-        )
-
-    def stop(self) -> None:
-        """Shut it down in good order."""
-        if self._process is not None:
-            self._process.stop()
-
-    def kill(self) -> None:
-        """End it at once, as a crash would."""
-        self._running().kill()
-
-    def restart(self) -> None:
-        """Stop and start it on the same port; what it held is gone, unless it is persistent."""
-        self.stop()
-        self.start()
-
-    def flush(self) -> None:
-        """Forget everything, as an operator's FLUSHALL does."""
-        with redis.Redis(host=HOST, port=self.port) as client:
-            client.flushall()
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Hold the server still: connections stay open, nothing is answered."""
-        process = self._running()
-        process.signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            process.signal(signal.SIGCONT)
-
-    def _running(self) -> Process:
-        if self._process is None:
-            message = "the server was not started"
-            raise RuntimeError(message)
-        return self._process
-
-
-def _answers_redis(process: Process, port: int) -> bool:
-    _require_running(process)
-    with contextlib.suppress(redis.ConnectionError), redis.Redis(host=HOST, port=port) as client:
-        return bool(client.ping())
-    return False
-
-
-class MariaDBServer:
-    """A MariaDB server with an empty data directory: user root, no password.
-
-    A killed process loses no commit (the log is written at each one); nothing is synced, so a crash
-    of the machine would.
-    """
+    #: Its name in messages and files.
+    name: str
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
-        self._command = find(MARIADB_COMMANDS)
-        self._install = find(MARIADB_INSTALL_COMMANDS)
-        self._folder = folder
-        self._data = folder / "mariadb"
+        self._folder = folder / f"{self.name}-{self.port}"
+        self._folder.mkdir()
         self._process: Process | None = None
 
     @property
-    def url(self) -> str:
-        """The URL of the server, in the spelling of `DJQ_DATABASE_URL`."""
-        return f"mysql://root@{HOST}:{self.port}/"
-
-    @property
     def pid(self) -> int:
-        """The process id of the running server."""
-        return self._running().pid
+        """The process id of the server that was started last."""
+        return self._started().pid
 
     @property
     def is_running(self) -> bool:
@@ -206,40 +92,16 @@ class MariaDBServer:
         """Start it, unless it runs, and wait until it answers."""
         if self.is_running:
             return
-        if not self._data.exists():
-            self._initialise()
-        self._process = process = Process(
-            [
-                *(
-                    self._command,
-                    "--no-defaults",
-                    f"--user={getpass.getuser()}",
-                    f"--datadir={self._data}",
-                ),
-                *(
-                    f"--bind-address={HOST}",
-                    f"--port={self.port}",
-                    f"--socket={self._folder / 'mariadb.sock'}",
-                ),
-                *(
-                    f"--pid-file={self._folder / 'mariadb.pid'}",
-                    "--skip-log-bin",
-                    "--skip-name-resolve",
-                ),
-                *(
-                    "--innodb-buffer-pool-size=64M",
-                    "--innodb-log-file-size=32M",
-                    "--max-connections=300",
-                ),
-                *("--innodb-flush-log-at-trx-commit=2", "--innodb-doublewrite=0"),
-            ],
-            log=self._folder / "mariadb.log",
-            env=environment(),
-            shared=True,
-        )
-        wait_until(
-            lambda: self._answers(process), what=f"MariaDB on port {self.port}", timeout_s=START_S
-        )
+        log = self._folder / "log"
+        self._process = process = Process(self._argv(), log=log, env=environment(), shared=True)
+
+        def answers() -> bool:
+            if not process.is_running:
+                message = f"{process!r} ended while it started:\n{tail(log)}"
+                raise RuntimeError(message)
+            return self._answers()
+
+        wait_until(answers, what=f"{self.name} on port {self.port}", timeout_s=START_S)
 
     def stop(self) -> None:
         """Shut it down in good order."""
@@ -248,56 +110,155 @@ class MariaDBServer:
 
     def kill(self) -> None:
         """End it at once, as a crash would."""
-        self._running().kill()
+        self._started().kill()
 
     def restart(self) -> None:
-        """Stop and start it on the same port and the same data."""
+        """Stop and start it on the same port."""
         self.stop()
         self.start()
 
-    def _initialise(self) -> None:
-        log = self._folder / "mariadb-install.log"
-        with log.open("wb") as out:
-            done = subprocess.run(
-                [
-                    *(
-                        self._install,
-                        "--no-defaults",
-                        f"--user={getpass.getuser()}",
-                        f"--datadir={self._data}",
-                    ),
-                    *("--auth-root-authentication-method=normal", "--skip-test-db"),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env=environment(),
-                check=False,
-            )
-        if done.returncode:
-            message = f"{self._install} failed ({done.returncode}):\n{tail(log)}"
-            raise RuntimeError(message)
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Hold the server still: connections stay open, nothing is answered."""
+        process = self._started()
+        process.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.signal(signal.SIGCONT)
 
-    def _answers(self, process: Process) -> bool:
-        _require_running(process)
+    def _argv(self) -> list[str]:
+        """The command that starts it."""
+        raise NotImplementedError
+
+    def _answers(self) -> bool:
+        """Whether it can be used."""
+        raise NotImplementedError
+
+    def _started(self) -> Process:
+        if self._process is None:
+            message = f"{self.name} was not started"
+            raise RuntimeError(message)
+        return self._process
+
+
+class RedisServer(Server):
+    """A Redis (or Valkey) server.
+
+    Parameters
+    ----------
+    folder
+        An existing folder for its own.
+    persistent
+        Whether it keeps its data when it ends (append-only file, written through).
+    """
+
+    name = "redis"
+
+    def __init__(self, folder: Path, *, persistent: bool = False) -> None:
+        super().__init__(folder)
+        self._command = find(REDIS_COMMANDS)
+        self._appendonly = "yes" if persistent else "no"
+
+    @property
+    def url(self) -> str:
+        """The URL of its database 0."""
+        return f"redis://{HOST}:{self.port}/0"
+
+    def flush(self) -> None:
+        """Forget everything, as an operator's FLUSHALL does."""
+        with redis.Redis(host=HOST, port=self.port) as client:
+            client.flushall()
+
+    def _argv(self) -> list[str]:
+        options = {
+            "bind": HOST,
+            "port": str(self.port),
+            "dir": str(self._folder),
+            "appendonly": self._appendonly,
+            "appendfsync": "always",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+        }
+        return [
+            self._command,
+            *(part for name, its in options.items() for part in (f"--{name}", its)),
+        ]
+
+    def _answers(self) -> bool:
+        # Busy: it reads its file.
+        errors = (redis.ConnectionError, redis.BusyLoadingError)
+        with contextlib.suppress(*errors), redis.Redis(host=HOST, port=self.port) as client:
+            return bool(client.ping())
+        return False
+
+
+class MariaDBServer(Server):
+    """A MariaDB server with an empty data directory: user root, no password.
+
+    A killed process loses no commit (the log is written at each one); nothing is synced, so a crash
+    of the machine would.
+    """
+
+    name = "mariadb"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._command = find(MARIADB_COMMANDS)
+        self._install = find(MARIADB_INSTALL_COMMANDS)
+        self._data = self._folder / "data"
+
+    @property
+    def url(self) -> str:
+        """The URL of the server, in the spelling of `DJQ_DATABASE_URL`."""
+        return f"mysql://root@{HOST}:{self.port}/"
+
+    def start(self) -> None:
+        """Start it, unless it runs, and wait until it answers; the first time makes its data."""
+        if not self._data.exists():
+            self._initialise()
+        super().start()
+
+    def _argv(self) -> list[str]:
+        return [
+            *self._common(self._command),
+            f"--bind-address={HOST}",
+            f"--port={self.port}",
+            f"--socket={self._folder / 'sock'}",
+            f"--pid-file={self._folder / 'pid'}",
+            "--skip-log-bin",
+            "--skip-name-resolve",
+            "--max-connections=300",
+            "--innodb-buffer-pool-size=64M",
+            "--innodb-log-file-size=32M",
+            "--innodb-flush-log-at-trx-commit=2",
+            "--innodb-doublewrite=0",
+        ]
+
+    def _common(self, command: str) -> list[str]:
+        # MariaDB refuses to run as root unless it is told to.
+        user = ["--user=root"] if os.geteuid() == 0 else []
+        return [command, "--no-defaults", *user, f"--datadir={self._data}"]
+
+    def _initialise(self) -> None:
+        argv = [
+            *self._common(self._install),
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+        ]
+        process = Process(argv, log=self._folder / "install.log", env=environment())
+        if status := process.wait(START_S):
+            message = f"{self._install} failed ({status}):\n{process.text()}"
+            raise RuntimeError(message)
+        process.stop()
+
+    def _answers(self) -> bool:
         with (
             contextlib.suppress(pymysql.err.OperationalError),
             contextlib.closing(connect(self.url)),
         ):
             return True
         return False
-
-    def _running(self) -> Process:
-        if self._process is None:
-            message = "the server was not started"
-            raise RuntimeError(message)
-        return self._process
-
-
-def _require_running(process: Process) -> None:
-    if not process.is_running:
-        message = f"{process!r} ended while it started:\n{tail(process.log)}"
-        raise RuntimeError(message)
 
 
 def connect(url: str) -> pymysql.connections.Connection[pymysql.cursors.Cursor]:
