@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 KIND: Final = b"A"
 KEYS: Final = frozenset({"dtype", "shape", "chunks", "index"})
-#: Subclasses with more than the elements (units, masks) would lose it silently, so only these are taken.
+#: Others (units, masks) would silently lose what they have beside the elements.
 _CLASSES: Final = frozenset({np.ndarray, np.recarray, np.memmap})
 #: NumPy's own limit.
 _MAX_DIMENSIONS: Final = 64
@@ -42,7 +42,10 @@ def describe(array: NDArray[Any]) -> object:
         The array's class or dtype cannot be stored.
     """
     if type(array) not in _CLASSES:
-        message = f"{type(array).__name__} cannot be stored, since it would come back as a plain array: pass numpy.asarray of it"
+        message = (
+            f"{type(array).__name__} cannot be stored, since it would come back as a plain array: "
+            "pass numpy.asarray of it, and what gets lost by that beside it"
+        )
         raise CodecError(message)
     return dtypes.describe(array.dtype)
 
@@ -110,7 +113,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         No array of this shape can be made on this machine.
     """
     try:
-        # NumPy makes room for one character in texts without any: it must not be what lay there before.
+        # NumPy makes room for a character in texts of none: it must not be what lay there before.
         make = np.empty if dtype.itemsize else np.zeros
         array: NDArray[Any] = make(shape, dtype)
     except (ValueError, MemoryError) as error:
@@ -131,7 +134,7 @@ def from_bytes(raw: object, shape: object, dtype: np.dtype[Any]) -> NDArray[Any]
     """
     sizes = _sizes(shape, 0)
     if not isinstance(raw, bytes) or math.prod(sizes) * dtype.itemsize != len(raw):
-        message = f"an array of shape {sizes} and {dtype.itemsize} bytes per element has another number of bytes"
+        message = f"an array of shape {sizes} of {dtype} has another number of bytes"
         raise CodecError(message)
     array = empty(sizes, dtype)
     if raw:
@@ -145,7 +148,7 @@ def to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Return the shape of the largest slab that is contiguous in C order and at most `CHUNK_BYTES` long.
+    """Return the shape of the largest C-contiguous slab of at most `CHUNK_BYTES`.
 
     Examples
     --------
@@ -186,7 +189,7 @@ def _sizes(values: object, least: int) -> tuple[int, ...]:
     if not isinstance(values, list):
         message = f"shape {str(values)[:80]!r} is malformed"
         raise CodecError(message)
-    sizes = tuple(cast("list[Any]", values))
+    sizes = tuple(cast("list[int]", values))
     if len(sizes) > _MAX_DIMENSIONS or not all(
         type(size) is int and size >= least for size in sizes
     ):
@@ -212,5 +215,8 @@ def _check_sizes(
         else 0
     )
     if n_expected != len(reader):
-        message = f"an array of shape {shape} in chunks of {chunks} needs {n_expected} chunks, not {len(reader)}"
+        message = (
+            f"an array of shape {shape} in chunks of shape {chunks} has {n_expected} of them, "
+            f"not {len(reader)}"
+        )
         raise CodecError(message)

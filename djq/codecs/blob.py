@@ -1,4 +1,4 @@
-"""Python and NumPy values ↔ self-describing, versioned bytes; docs/blob-format.md describes them."""
+"""Python and NumPy values ↔ self-describing, versioned bytes, as in docs/blob-format.md."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from djq.errors import CodecError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
+    from djq.codecs.messagepack import Value
+
 _KEYS: Final = {arrays.KIND: arrays.KEYS, values.KIND: values.KEYS}
 #: A longer path through a value helps nobody.
 _MAX_STEPS: Final = 20
@@ -25,14 +29,16 @@ def encode(value: object) -> bytes:
     Parameters
     ----------
     value
-        A NumPy array or scalar without Python objects; None, bool, int of any size, float, complex, str, bytes, bytearray,
-        datetime, date, time, timedelta, Decimal, UUID; and lists, tuples, sets, frozensets and dicts of all those.
-        Instances of subclasses of the containers, numbers and texts come back as the plain type, bytearray as bytes.
+        A NumPy array or scalar without Python objects; None, bool, int of any size, float,
+        complex, str, bytes, datetime, date, time, timedelta, Decimal, UUID; and lists, tuples,
+        sets, frozensets and dicts of all those. Instances of subclasses of the containers, numbers
+        and texts come back as the plain type, bytearray as bytes.
 
     Returns
     -------
     bytes
-        Equal values of equal types become equal bytes (dicts: with equal order), which makes a content address of them.
+        Equal values of equal types become equal bytes (dicts: with equal order), so that equal
+        values get one content address.
 
     Raises
     ------
@@ -45,13 +51,14 @@ def encode(value: object) -> bytes:
         raise _locate(value, error) from error
 
 
-def decode(data: bytes | bytearray | memoryview) -> Any:  # noqa: ANN401 - the user's value
+def decode(data: bytes | bytearray | memoryview) -> Value:
     """Decode a blob.
 
     Parameters
     ----------
     data
-        What `encode` returned. Anything else is refused in time and memory bounded by its length; nothing in it is run.
+        What `encode` returned. Anything else is refused, in time and memory bounded by its length,
+        and nothing in it is run.
 
     Returns
     -------
@@ -69,12 +76,12 @@ def decode(data: bytes | bytearray | memoryview) -> Any:  # noqa: ANN401 - the u
 
 def _write(value: object) -> list[bytes]:
     if isinstance(value, np.ndarray):
-        return arrays.write(cast("np.ndarray[Any, Any]", value))
+        return arrays.write(cast("NDArray[Any]", value))
     return values.write(value)
 
 
 def _locate(value: object, error: CodecError) -> CodecError:
-    """Return `error` with the path to the innermost part of `value` that cannot be encoded by itself."""
+    """Return `error` with the path to the innermost part of `value` that cannot be encoded."""
     path: list[str] = []
     while len(path) < _MAX_STEPS:
         for step, part in _parts(value):

@@ -1,8 +1,9 @@
 """Frames: a checked header and a row of compressed chunks.
 
-Chunks are Blosc2 chunks, but the frame around them is djq's own: the C library reads a hostile Blosc2 *frame* out of
-bounds and takes the process down, whereas a single chunk whose header was checked first fails with an error
-(docs/decisions/0003-blob-format.md has the measurement). The layout is described in docs/blob-format.md.
+Chunks are Blosc2 chunks, but the frame around them is djq's own: the C library reads a hostile
+Blosc2 *frame* out of bounds and takes the process down, whereas a single chunk whose header was
+checked first fails with an error (docs/decisions/0003-blob-format.md has the measurement). The
+layout is described in docs/blob-format.md.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import blosc2
-import msgpack
+import blosc2  # pyright: ignore[reportMissingTypeStubs] - there are none
 import numpy as np
 import xxhash
 
+from djq.codecs import messagepack
 from djq.errors import CodecError
 
 if TYPE_CHECKING:
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
 
 MAGIC: Final = b"djq"
 VERSION: Final = 1
-#: magic, version, kind, three zero bytes, length of the head, checksum of all before it and of the head.
+#: magic, version, kind, three zeros, length of the head, checksum of all before and of the head.
 PREFIX: Final = struct.Struct("<3sBc3sIQ")
 _CHECKED: Final = PREFIX.size - 8
+#: Of lists in the head: the fields of a structured dtype, or the attached arrays of a value.
+_MAX_HEAD_LENGTH: Final = 1 << 20
 
-#: Fresh pages cost more than compression beyond this size (measured: twice as fast as one chunk) [bytes].
+#: Beyond this size fresh pages cost more than compression: half the speed at 50 MB [bytes].
 CHUNK_BYTES: Final = 4 << 20
 #: A reader refuses chunks larger than this, unless one element is [bytes].
 MAX_CHUNK_BYTES: Final = 16 << 20
@@ -39,8 +42,11 @@ MAX_ITEM_BYTES: Final = (1 << 31) - (1 << 10)
 MIN_COMPRESSED_BYTES: Final = 128
 #: Blosc2 keeps the element size in one byte.
 _MAX_TYPESIZE: Final = 255
-#: Threads would be started anew for each chunk and do not survive a fork; the fleet has a process per core instead.
+#: Threads would start anew for each chunk and do not survive a fork; the fleet has a process per
+#: core instead.
 _N_THREADS: Final = 1
+
+_blosc2: Any = cast("Any", blosc2)
 
 _INDEX: Final = np.dtype([("stored", "<u4"), ("checksum", "<u8")])
 
@@ -78,7 +84,7 @@ def write_frame(kind: bytes, head: Mapping[str, Any], body: Sequence[bytes]) -> 
     CodecError
         The head is larger than 4 GB.
     """
-    packed = cast("bytes", msgpack.packb(head))
+    packed = messagepack.pack(head)
     if len(packed) >= 1 << 32:
         message = "the index of this value exceeds 4 GB"
         raise CodecError(message)
@@ -111,8 +117,8 @@ def read_frame(data: memoryview, keys: Mapping[bytes, frozenset[str]]) -> Frame:
         raise CodecError(message)
     if version != VERSION or kind not in keys or any(zeros):
         message = (
-            f"blob of version {version} and kind {kind!r}: this djq reads version {VERSION} and kinds "
-            f"{b', '.join(sorted(keys)).decode()}; update djq"
+            f"blob of version {version} and kind {kind!r}: this djq reads version {VERSION} "
+            f"and kinds {b', '.join(sorted(keys))!r}; update djq"
         )
         raise CodecError(message)
     packed = data[PREFIX.size : PREFIX.size + n_head]
@@ -123,16 +129,16 @@ def read_frame(data: memoryview, keys: Mapping[bytes, frozenset[str]]) -> Frame:
         raise CodecError(message)
     head = _unpack_head(packed)
     if head.keys() != keys[kind]:
-        message = f"blob with the unknown header fields {sorted(map(str, head.keys() ^ keys[kind]))}; update djq"
+        unknown = ", ".join(sorted(map(str, head.keys() ^ keys[kind])))
+        message = f"blob with unknown or missing header fields ({unknown[:80]}); update djq"
         raise CodecError(message)
     return Frame(kind, head, data[PREFIX.size + n_head :])
 
 
 def _unpack_head(packed: memoryview) -> dict[str, Any]:
     try:
-        # A structured dtype nests a few levels; a list of 64 dimensions or 65,535 fields is the longest.
-        head: Any = msgpack.unpackb(packed, max_array_len=1 << 16, max_map_len=64)
-    except (ValueError, TypeError, RecursionError) as error:
+        head: Any = messagepack.unpack(packed, max_length=_MAX_HEAD_LENGTH)
+    except (ValueError, TypeError, messagepack.UnpackError) as error:
         message = "the header of this blob cannot be read"
         raise CodecError(message) from error
     if not isinstance(head, dict):
@@ -155,8 +161,8 @@ def compress(
     raws
         One-dimensional contiguous bytes of each chunk.
     typesize
-        Size of the elements [bytes]: multi-byte types are shuffled; one-byte types must not be, since Blosc2 does not
-        skip it (4 times slower in, 13 times slower out).
+        Size of the elements [bytes]: multi-byte types are shuffled; one-byte types must not be,
+        since Blosc2 does not skip it (4 times slower in, 13 times slower out).
     least
         Smaller chunks are stored as they are [bytes].
     max_ratio
@@ -174,17 +180,14 @@ def compress(
 
 
 def _compress_chunk(raw: NDArray[np.uint8], typesize: int) -> bytes:
-    compressed = cast(
-        "bytes",
-        blosc2.compress2(  # pyright: ignore[reportUnknownMemberType] - blosc2 has no types
-            raw,
-            codec=blosc2.Codec.ZSTD,
-            clevel=1,
-            typesize=typesize,
-            filters=[blosc2.Filter.SHUFFLE if typesize > 1 else blosc2.Filter.NOFILTER],
-            filters_meta=[0],
-            nthreads=_N_THREADS,
-        ),
+    compressed: bytes = _blosc2.compress2(
+        raw,
+        codec=blosc2.Codec.ZSTD,
+        clevel=1,
+        typesize=typesize,
+        filters=[blosc2.Filter.SHUFFLE if typesize > 1 else blosc2.Filter.NOFILTER],
+        filters_meta=[0],
+        nthreads=_N_THREADS,
     )
     return compressed if len(compressed) < raw.size else raw.tobytes()
 
@@ -218,6 +221,7 @@ class ChunkReader:
             raise CodecError(message)
 
     def __len__(self) -> int:
+        """Return the number of chunks."""
         return len(self._stops)
 
     @property
@@ -243,16 +247,14 @@ class ChunkReader:
             return
         try:
             _check_chunk(stored, out.size)
-            blosc2.decompress2(  # pyright: ignore[reportUnknownMemberType] - blosc2 has no types
-                stored, dst=out, nthreads=_N_THREADS
-            )
+            _blosc2.decompress2(stored, dst=out, nthreads=_N_THREADS)
         except (ValueError, RuntimeError) as error:
             message = f"chunk {position} of this blob cannot be decompressed: {error}"
             raise CodecError(message) from error
 
 
 def _check_chunk(stored: memoryview, n_raw: int) -> None:
-    """Refuse what no writer makes before the C library sees it: it trusts the sizes in the header."""
+    """Refuse what no writer makes before the C library sees it, which trusts these sizes."""
     if len(stored) < _BLOSC2_HEADER.size:
         message = "shorter than its header"
         raise ValueError(message)

@@ -10,14 +10,16 @@ import numpy as np
 from djq.errors import CodecError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from djq.codecs.messagepack import Value
 
 #: bool, integers, floats, complex, timedelta, datetime, bytes, text, raw bytes.
 KINDS: Final = "biufcmMSUV"
 _TEXT: Final = re.compile(
     r"([<>|][biufcmMSUV][0-9]{1,10}(?:\[[0-9]{0,10}[a-zA-Z]{1,7}\])?)(?:/([0-9]{1,3}))?"
 )
-#: Mantissa bits tell the 80-bit extended float of x86 from the 128-bit ones of other machines; both are `f16`.
+#: Tells the 80-bit extended float of x86 from the 128-bit ones of other machines; both are `f16`.
 _LONG_BITS: Final = int(np.finfo(np.longdouble).nmant)
 _LONG_NAMES: Final = frozenset(np.dtype(t).str[1:] for t in (np.longdouble, np.clongdouble)) - {
     "f8",
@@ -41,7 +43,10 @@ def describe(dtype: np.dtype[Any]) -> object:
         message = 'NumPy texts of variable length cannot be stored; convert them with .astype("U")'
         raise CodecError(message)
     if dtype.hasobject or dtype.kind not in KINDS:
-        message = f"NumPy arrays of dtype {dtype} cannot be stored; use a list, or an array of numbers, texts or dates"
+        message = (
+            f"NumPy arrays of dtype {dtype} cannot be stored; "
+            "use a list, or an array of numbers, texts or dates"
+        )
         raise CodecError(message)
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
@@ -53,7 +58,7 @@ def describe(dtype: np.dtype[Any]) -> object:
 
 
 def _describe_fields(
-    dtype: np.dtype[Any], names: tuple[str, ...], fields: Mapping[str, tuple[Any, ...]]
+    dtype: np.dtype[Any], names: tuple[str, ...], fields: Mapping[Any, tuple[Any, ...]]
 ) -> dict[str, object]:
     titles = [fields[name][2] if len(fields[name]) > 2 else None for name in names]  # noqa: PLR2004 - dtype, offset, title
     if not all(title is None or isinstance(title, str) for title in titles):
@@ -70,7 +75,7 @@ def _describe_fields(
     }
 
 
-def parse(description: object, *, nesting: int = 0) -> np.dtype[Any]:
+def parse(description: Value, *, nesting: int = 0) -> np.dtype[Any]:
     """Return the dtype that `describe` described.
 
     Raises
@@ -81,15 +86,16 @@ def parse(description: object, *, nesting: int = 0) -> np.dtype[Any]:
     if nesting > _MAX_NESTING:
         message = f"NumPy dtype nested deeper than {_MAX_NESTING} levels"
         raise CodecError(message)
+    text = str(description)
     try:
         if isinstance(description, str):
             return _parse_text(description)
         if isinstance(description, list):
-            base, shape = cast("list[Any]", description)
+            base, shape = cast("Sequence[Any]", description)
             return np.dtype((parse(base, nesting=nesting + 1), tuple(shape)))
-        return _parse_fields(cast("dict[str, Any]", description), nesting)
+        return _parse_fields(description, nesting)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, MemoryError) as error:
-        message = f"NumPy dtype {str(description)[:80]!r} cannot be read on this machine"
+        message = f"NumPy dtype {text[:80]!r} cannot be read on this machine"
         raise CodecError(message) from error
 
 
@@ -103,7 +109,7 @@ def _parse_text(text: str) -> np.dtype[Any]:
     return np.dtype(name)
 
 
-def _parse_fields(fields: dict[str, Any], nesting: int) -> np.dtype[Any]:
+def _parse_fields(fields: Value, nesting: int) -> np.dtype[Any]:
     if fields.keys() != _FIELDS:
         raise ValueError(fields)
     spec = {

@@ -1,4 +1,4 @@
-"""The MessagePack extension types of djq's blobs for plain Python values; docs/blob-format.md lists all."""
+"""The MessagePack extension types for plain Python values; docs/blob-format.md lists them all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import msgpack
+from djq.codecs.messagepack import UnpackError, Value, pack_list
 
 #: What malformed input makes the readers and parsers raise.
 MALFORMED: Final = (
@@ -23,7 +23,7 @@ MALFORMED: Final = (
     RecursionError,
     MemoryError,
     struct.error,
-    msgpack.UnpackException,
+    UnpackError,
 )
 
 _COMPLEX: Final = struct.Struct("<dd")
@@ -31,7 +31,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Extension(IntEnum):
-    """The application-specific MessagePack types of format version 1; a number is never used again."""
+    """The application-specific types of format version 1; no number is ever used again."""
 
     ARRAY = 1
     ATTACHED_ARRAY = 2
@@ -51,11 +51,11 @@ class Extension(IntEnum):
 
 #: Packs or unpacks what an extension contains.
 Pack = Callable[[object], bytes]
-Unpack = Callable[[bytes], Any]
+Unpack = Callable[[bytes], Value]
 
 
 def plain(value: object) -> object:
-    """Return the plain value that an instance of a subclass (ordered dict, named tuple, int enum) stands for.
+    """Return the plain value of an instance of a subclass: ordered dict, named tuple, int enum.
 
     Raises
     ------
@@ -76,8 +76,7 @@ def plain(value: object) -> object:
 
 def _write_set(value: frozenset[object], pack: Pack) -> bytes:
     # Sorted, so that equal sets become equal bytes, whatever the order of hashes in this process.
-    items = sorted(map(pack, value))
-    return cast("bytes", msgpack.Packer().pack_array_header(len(items))) + b"".join(items)
+    return pack_list(sorted(map(pack, value)))
 
 
 def _write_integer(value: int) -> bytes:
@@ -123,7 +122,8 @@ def _read_timedelta(data: bytes, unpack: Unpack) -> timedelta:
     return timedelta(days=days, seconds=seconds, microseconds=microseconds)
 
 
-#: Exact type → its extension and payload; a subclass may carry more than its base (nanoseconds of pandas.Timestamp).
+#: Exact type → its extension and payload; a subclass may carry more than its base, as
+#: pandas.Timestamp does with its nanoseconds.
 WRITERS: Final[dict[type, Callable[[Any, Pack], tuple[Extension, bytes]]]] = {
     tuple: lambda value, pack: (Extension.TUPLE, pack(list(value))),
     set: lambda value, pack: (Extension.SET, _write_set(value, pack)),

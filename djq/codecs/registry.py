@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
 
 from djq.codecs import blob
 from djq.errors import CodecError
+
+if TYPE_CHECKING:
+    from djq.codecs.messagepack import Value
 
 
 class Codec(Protocol):
@@ -21,26 +25,28 @@ class Codec(Protocol):
         """Return `value` as bytes; CodecError if that cannot be."""
         ...
 
-    def decode(self, data: bytes | bytearray | memoryview) -> Any:  # noqa: ANN401 - the user's value
+    def decode(self, data: bytes | bytearray | memoryview) -> Value:
         """Return the value; CodecError if the bytes are not of this codec."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class BlobCodec:
     """`<blob>`: any value, in djq's own format."""
 
-    name: Final = "blob"
+    name: str = "blob"
 
     def encode(self, value: object) -> bytes:
         """Return `value` as a blob."""
         return blob.encode(value)
 
-    def decode(self, data: bytes | bytearray | memoryview) -> Any:  # noqa: ANN401 - the user's value
+    def decode(self, data: bytes | bytearray | memoryview) -> Value:
         """Return the value of a blob."""
         return blob.decode(data)
 
 
-_CODECS: Final[dict[str, Codec]] = {codec.name: codec for codec in (BlobCodec(),)}
+_ALL: Final[tuple[Codec, ...]] = (BlobCodec(),)
+_CODECS: Final = {codec.name: codec for codec in _ALL}
 
 
 def get(name: str) -> Codec:
@@ -56,7 +62,8 @@ def get(name: str) -> Codec:
     except KeyError:
         near = difflib.get_close_matches(name, _CODECS, n=1)
         hint = f"Did you mean <{near[0]}>? " if near else ""
-        message = f"unknown codec <{name}>. {hint}Known codecs: {', '.join(f'<{known}>' for known in names())}"
+        known = ", ".join(f"<{each}>" for each in names())
+        message = f"unknown codec <{name}>. {hint}Known codecs: {known}"
         raise CodecError(message) from None
 
 

@@ -1,17 +1,16 @@
 """Python values ↔ frames of kind `M`: MessagePack with the extension types of docs/blob-format.md.
 
-Arrays inside a value follow the MessagePack part as frames of their own, so that they are compressed by their dtype and
-copied once, whatever their size.
+Arrays inside a value follow the MessagePack part as frames of their own, so that they are
+compressed by their dtype and copied once, whatever their size.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import msgpack
 import numpy as np
 
-from djq.codecs import arrays, dtypes
+from djq.codecs import arrays, dtypes, messagepack
 from djq.codecs.compression import (
     CHUNK_BYTES,
     MAX_CHUNK_BYTES,
@@ -25,7 +24,11 @@ from djq.codecs.extensions import MALFORMED, READERS, WRITERS, Extension, plain
 from djq.errors import CodecError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from djq.codecs.messagepack import Value
 
 KIND: Final = b"M"
 KEYS: Final = frozenset({"size", "chunk", "index", "arrays"})
@@ -38,11 +41,8 @@ MAX_RATIO: Final = 64
 INLINE_BYTES: Final = 256
 #: Each level of tuples and sets takes 40 kB of the C stack in the parser.
 MAX_NESTING: Final = 64
-#: The parser takes memory for a list before it sees the elements; longer lists are read step by step.
+#: The parser takes memory for a list before it sees the elements; longer ones go step by step.
 _MAX_LENGTH: Final = 1 << 16
-#: First bytes of MessagePack's lists and maps: fixarray, array 16, array 32; fixmap, map 16, map 32.
-_LISTS: Final = frozenset({*range(0x90, 0xA0), 0xDC, 0xDD})
-_MAPS: Final = frozenset({*range(0x80, 0x90), 0xDE, 0xDF})
 
 
 def write(value: object) -> list[bytes]:
@@ -64,7 +64,7 @@ def write(value: object) -> list[bytes]:
     )
 
 
-def read(frame: Frame) -> Any:  # noqa: ANN401 - the user's value
+def read(frame: Frame) -> Value:
     """Return the value of a frame.
 
     Raises
@@ -78,12 +78,28 @@ def read(frame: Frame) -> Any:  # noqa: ANN401 - the user's value
         message = "the sizes in the header of this blob are malformed"
         raise CodecError(message)
     if size > reader.n_bytes * MAX_RATIO or len(reader) != -(-size // step):
-        message = f"this blob claims {size} bytes in {len(reader)} chunks of {reader.n_bytes} bytes together"
+        message = f"this blob claims {size} bytes in {len(reader)} chunks of {reader.n_bytes} bytes"
         raise CodecError(message)
     raw = np.empty(size, dtype=np.uint8)
     for position in range(len(reader)):
         reader.read(position, raw[position * step : (position + 1) * step])
-    return Unpacker.load(raw.tobytes(), _split(frame.body[reader.n_bytes :], sizes))
+    return _unpack(raw.tobytes(), _split(frame.body[reader.n_bytes :], sizes))
+
+
+def _unpack(data: bytes, frames: Mapping[int, memoryview]) -> Value:
+    """Return the value of the MessagePack part, which must use all of `frames`."""
+    unpacker = Unpacker(frames)
+    try:
+        value = unpacker.unpack(data)
+    except CodecError:
+        if len(data) <= _MAX_LENGTH:
+            raise
+        unpacker = Unpacker(frames, is_stepwise=True)
+        value = unpacker.unpack(data)
+    if unpacker.frames:
+        message = f"{len(unpacker.frames)} arrays of this blob are not part of its value"
+        raise CodecError(message)
+    return value
 
 
 def _is_size(value: object) -> bool:
@@ -92,7 +108,7 @@ def _is_size(value: object) -> bool:
 
 def _split(body: memoryview, sizes: object) -> dict[int, memoryview]:
     """Return the frames of the arrays that follow the MessagePack part, by their number."""
-    lengths = cast("list[Any]", sizes) if isinstance(sizes, list) else [None]
+    lengths = cast("Sequence[Any]", sizes) if isinstance(sizes, list) else [None]
     if not all(map(_is_size, lengths)) or sum(lengths) != len(body):
         message = f"the arrays of this blob do not add up to the {len(body)} bytes that are there"
         raise CodecError(message)
@@ -125,7 +141,7 @@ class Packer:
             raise CodecError(message)
         self._nesting += 1
         try:
-            return cast("bytes", msgpack.packb(value, default=self._extend, strict_types=True))
+            return messagepack.pack(value, self._extend)
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             message = f"{type(value).__name__} cannot be stored: {error}"
             raise CodecError(message) from error
@@ -133,9 +149,9 @@ class Packer:
             self._nesting -= 1
 
     def _extend(self, value: object) -> object:
-        """Turn what MessagePack does not know into an extension, or into the plain value it is a subclass of."""
+        """Turn what MessagePack does not know into an extension or a plain value."""
         if isinstance(value, np.ndarray):
-            return self._array(cast("np.ndarray[Any, Any]", value))
+            return self._array(cast("NDArray[Any]", value))
         if isinstance(value, np.generic):
             array = np.asarray(cast("Any", value))
             return self._extension(Extension.SCALAR, [arrays.describe(array), array.tobytes()])
@@ -145,9 +161,9 @@ class Packer:
         if writer is None:
             return value
         code, payload = writer(value, self.pack)
-        return msgpack.ExtType(code, payload)
+        return messagepack.extension(code, payload)
 
-    def _array(self, array: np.ndarray[Any, Any]) -> msgpack.ExtType:
+    def _array(self, array: NDArray[Any]) -> object:
         if array.nbytes > INLINE_BYTES:
             self.frames.append(arrays.write(array))
             return self._extension(Extension.ATTACHED_ARRAY, len(self.frames) - 1)
@@ -155,8 +171,8 @@ class Packer:
             Extension.ARRAY, [arrays.describe(array), list(array.shape), array.tobytes()]
         )
 
-    def _extension(self, code: Extension, payload: object) -> msgpack.ExtType:
-        return msgpack.ExtType(code, cast("bytes", msgpack.packb(payload)))
+    def _extension(self, code: Extension, payload: object) -> object:
+        return messagepack.extension(code, messagepack.pack(payload))
 
 
 class Unpacker:
@@ -165,85 +181,62 @@ class Unpacker:
     Parameters
     ----------
     frames
-        The attached arrays by their number; each can be asked for once, so that a small blob cannot make many of one.
+        The attached arrays by their number; each can be asked for once, so that a small blob
+        cannot make many of one.
     is_stepwise
-        Read lists and maps one by one: slower, but any length that the data can fill. Otherwise long ones are an error,
-        since the parser takes memory for what a list only claims to hold, on each of a thousand levels.
+        Read lists and maps one by one: slower, but of any length that the data can fill. Otherwise
+        long ones are an error, since the parser takes memory for what a list only claims to hold,
+        on each of a thousand levels.
     """
 
     def __init__(self, frames: Mapping[int, memoryview], *, is_stepwise: bool = False) -> None:
-        self._frames = dict(frames)
+        #: The arrays that were not asked for yet.
+        self.frames = dict(frames)
         self._is_stepwise = is_stepwise
         self._nesting = 0
 
-    @classmethod
-    def load(cls, data: bytes, frames: Mapping[int, memoryview]) -> Any:  # noqa: ANN401 - the user's value
-        """Return the value, which must use all of `frames`.
+    def unpack(self, data: bytes) -> Value:
+        """Return the value of one piece of MessagePack: the whole, or the inside of an extension.
 
         Raises
         ------
         CodecError
             The bytes are malformed.
         """
-        unpacker = cls(frames)
-        try:
-            value = unpacker.unpack(data)
-        except CodecError:
-            if len(data) <= _MAX_LENGTH:
-                raise
-            unpacker = cls(frames, is_stepwise=True)
-            value = unpacker.unpack(data)
-        if unpacker._frames:
-            message = f"{len(unpacker._frames)} arrays of this blob are not part of its value"
-            raise CodecError(message)
-        return value
-
-    def unpack(self, data: bytes) -> Any:  # noqa: ANN401 - the user's value
-        """Return the value of one piece of MessagePack: the whole, or the inside of an extension."""
         if self._nesting > MAX_NESTING:
             message = f"blob nested deeper than {MAX_NESTING} levels"
             raise CodecError(message)
         self._nesting += 1
         try:
-            return self._unpack_steps(data) if self._is_stepwise else self._unpack_at_once(data)
+            if self._is_stepwise:
+                return self._unpack_stepwise(data)
+            return messagepack.unpack(data, hook=self._extend, max_length=_MAX_LENGTH)
         except MALFORMED as error:
             message = f"the MessagePack part of this blob cannot be read: {error}"
             raise CodecError(message) from error
         finally:
             self._nesting -= 1
 
-    def _unpack_at_once(self, data: bytes) -> Any:  # noqa: ANN401 - the user's value
-        return msgpack.unpackb(
-            data,
-            ext_hook=self._extend,
-            strict_map_key=False,
-            max_array_len=_MAX_LENGTH,
-            max_map_len=_MAX_LENGTH,
-        )
-
-    def _unpack_steps(self, data: bytes) -> Any:  # noqa: ANN401 - the user's value
-        stream = msgpack.Unpacker(
-            max_buffer_size=len(data), ext_hook=self._extend, strict_map_key=False
-        )
-        stream.feed(data)
+    def _unpack_stepwise(self, data: bytes) -> Value:
+        stream = messagepack.open_stream(data, hook=self._extend)
         value = self._step(stream, data)
         if stream.tell() != len(data):
             message = "more bytes than its value"
             raise ValueError(message)
         return value
 
-    def _step(self, stream: msgpack.Unpacker, data: bytes) -> Any:  # noqa: ANN401 - the user's value
+    def _step(self, stream: messagepack.Stream, data: bytes) -> Value:
         first = data[stream.tell()]
-        if first in _LISTS:
+        if first in messagepack.LISTS:
             return [self._step(stream, data) for _ in range(stream.read_array_header())]
-        if first in _MAPS:
+        if first in messagepack.MAPS:
             n_items = stream.read_map_header()
             return {self._step(stream, data): self._step(stream, data) for _ in range(n_items)}
         return stream.unpack()
 
-    def _extend(self, code: int, data: bytes) -> Any:  # noqa: ANN401 - the user's value
+    def _extend(self, code: int, data: bytes) -> Value:
         if code == Extension.ATTACHED_ARRAY:
-            frame = self._frames.pop(self.unpack(data))
+            frame = self.frames.pop(self.unpack(data))
             return arrays.read(read_frame(frame, {arrays.KIND: arrays.KEYS}))
         if code == Extension.ARRAY:
             description, shape, raw = self.unpack(data)

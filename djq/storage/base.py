@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 #: What S3 allows, too [bytes].
 MAX_PATH_BYTES: Final = 1024
 _MAX_NAME_BYTES: Final = 255
-_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\]")
+_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 
 
 class ObjectStore(Protocol):
     """Named bytes: a folder, a bucket.
 
-    Paths are relative, separated by `/`, and checked by `check_path`. Every method may be called from several threads and
-    processes at once, and after a fork. What each failure means, for all methods:
+    Paths are relative, separated by `/`, and checked by `check_path`. Every method may be called
+    from several threads and processes at once. What each failure means, for all methods:
 
     ObjectMissingError
         Nothing lies at this path (`get`, `get_range`, `size`).
     StoreUnavailableError
-        The store did not answer, or is overloaded, also after the retries that the implementation makes; trying again
-        later may help, and does no harm.
+        The store did not answer, or is overloaded, also after the retries that the implementation
+        makes; trying again later may help, and does no harm.
     StorageError
         Anything else: a malformed path, a full disk, missing rights. Trying again does not help.
     """
@@ -34,8 +34,8 @@ class ObjectStore(Protocol):
     def put(self, path: str, data: bytes) -> None:
         """Store `data` at `path`, replacing what was there.
 
-        When this returns, the object survives a crash of the machine. Readers, and a crash at any moment, see the old
-        object or the new one, whole.
+        When this returns, the object survives a crash of the machine. Readers, and a crash at any
+        moment, see the old object or the new one, whole.
         """
         ...
 
@@ -44,7 +44,7 @@ class ObjectStore(Protocol):
         ...
 
     def get_range(self, path: str, start: int, length: int) -> bytes:
-        """Return `length` bytes from `start` on; fewer where the object ends before, none beyond its end."""
+        """Return `length` bytes from `start` on; fewer where the object ends before."""
         ...
 
     def exists(self, path: str) -> bool:
@@ -60,7 +60,7 @@ class ObjectStore(Protocol):
         ...
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        """Yield the paths of all objects in the folder `prefix`, at any depth, in no particular order."""
+        """Yield the paths of all objects in the folder `prefix`, at any depth, in any order."""
         ...
 
 
@@ -70,21 +70,24 @@ def check_path(path: str) -> str:
     Raises
     ------
     StorageError
-        The path is empty, absolute, too long, leaves the store (`..`), or has an empty part or control characters.
+        The path is empty, absolute, too long, leaves the store (`..`), or has an empty part or
+        characters that some store does not keep.
     """
-    parts = path.split("/")
+    names = path.split("/")
     is_wrong = (
-        any(
-            part in {"", ".", ".."} or len(part.encode("utf-8", "replace")) > _MAX_NAME_BYTES
-            for part in parts
-        )
-        or len(path.encode("utf-8", "replace")) > MAX_PATH_BYTES
+        any(name in {"", ".", ".."} or _n_bytes(name) > _MAX_NAME_BYTES for name in names)
+        or _n_bytes(path) > MAX_PATH_BYTES
         or _FORBIDDEN.search(path) is not None
     )
     if is_wrong:
         message = (
-            f"{path[:200]!r} is not a path inside of a store: write parts of at most {_MAX_NAME_BYTES} bytes, separated by"
-            f' single slashes, without ".." and control characters, at most {MAX_PATH_BYTES} bytes in all'
+            f"{path[:200]!r} is not a path inside of a store: write names of at most "
+            f"{_MAX_NAME_BYTES} bytes, separated by single slashes, without "
+            f'"..", backslashes and control characters, at most {MAX_PATH_BYTES} bytes in all'
         )
         raise StorageError(message)
     return path
+
+
+def _n_bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from djq.errors import ObjectCorruptedError, ObjectMissingError, StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from djq.storage.base import ObjectStore
 
 #: The folder of content-addressed objects within a store, beside whatever else is kept there.
@@ -44,14 +45,13 @@ class Reference:
         StorageError
             `obj` is something else.
         """
-        if isinstance(obj, Mapping):
+        text = str(obj)
+        if isinstance(obj, dict):
             fields = cast("Mapping[str, Any]", obj)
             values = [fields.get(name) for name in ("store", "path", "hash", "size")]
             if [type(value) for value in values] == [str, str, str, int]:
                 return cls(*cast("list[Any]", values))
-        message = (
-            f"{str(obj)[:200]} is not a reference to an object; the row was not written by djq"
-        )
+        message = f"{text[:200]} is not a reference to an object; the row was not written by djq"
         raise StorageError(message)
 
 
@@ -75,10 +75,10 @@ class ContentStore:
         return f"ContentStore({self.name!r}, {self.store!r})"
 
     def put(self, data: bytes) -> Reference:
-        """Store `data` under its content address, once; when this returns, it survives a crash of the machine.
+        """Store `data` under its content address, once; afterwards it survives a crash.
 
-        Call it *before* the row that holds the reference is inserted: a crash in between leaves an object that nothing
-        refers to, never a row without its object.
+        Call it *before* the row that holds the reference is inserted: a crash in between leaves an
+        object that nothing refers to, never a row without its object.
 
         Raises
         ------
@@ -108,22 +108,29 @@ class ContentStore:
         try:
             data = self.store.get(reference.path)
         except ObjectMissingError as error:
-            message = f'store "{reference.store}": no object at {reference.path}; it was removed, or never written here'
+            message = (
+                f'store "{reference.store}": no object at {reference.path}; '
+                "it was removed, or never written here"
+            )
             raise ObjectMissingError(message) from error
         algorithm, _, digest = reference.hash.partition(":")
         if algorithm != ALGORITHM:
-            message = f'store "{reference.store}": {reference.path} has a hash of unknown kind, "{algorithm}"; update djq'
+            message = (
+                f'store "{reference.store}": the hash of {reference.path} is of unknown kind '
+                f'"{algorithm[:40]}"; update djq'
+            )
             raise StorageError(message)
         if len(data) != reference.size or hashlib.sha256(data).hexdigest() != digest:
             message = (
-                f'store "{reference.store}": the object at {reference.path} is damaged: {len(data)} of {reference.size} '
-                "bytes, and another hash than its address says; restore it from a backup"
+                f'store "{reference.store}": the object at {reference.path} is damaged: it has '
+                f"{len(data)} of {reference.size} bytes, and another hash than its address says; "
+                "restore it from a backup"
             )
             raise ObjectCorruptedError(message)
         return data
 
     def _has(self, path: str, size: int) -> bool:
-        """Return whether the object is there and whole; one of another size is damaged and will be replaced."""
+        """Return whether the object is there; one of another size is damaged, to be replaced."""
         try:
             return self.store.size(path) == size
         except ObjectMissingError:

@@ -15,11 +15,11 @@ from djq.errors import ConfigError, ObjectMissingError, StorageError, StoreUnava
 from djq.storage.base import check_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from djq.config import StoreSettings
 
-#: Files on their way in; on the same file system as the store, so that a rename moves them. Never listed.
+#: Files on their way in; on the store's own file system, so that a rename moves them. Never listed.
 TEMPORARY: Final = ".djq-incoming"
 #: What a network file system says when its server is away or busy.
 _TRANSIENT: Final = frozenset(
@@ -133,7 +133,7 @@ class FolderStore:
         return self.root / path
 
     def _make_durable(self, folder: Path) -> None:
-        """Make `folder` and flush its entry to the disk, and those above it, up to one that was there before."""
+        """Make `folder` and the folders above it, and flush their entries to the disk."""
         if folder in self._durable:
             return
         if folder != self.root:
@@ -145,7 +145,7 @@ class FolderStore:
 
 
 def _entries(folder: Path) -> list[tuple[str, bool]]:
-    """Return the names in `folder` and whether each is a folder; nothing if it was removed meanwhile."""
+    """Return the names in `folder` and whether each is a folder; none if it is gone by now."""
     try:
         with os.scandir(folder) as entries:
             return [(entry.name, entry.is_dir()) for entry in entries]
@@ -164,12 +164,14 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _our_errors(verb: str, path: str) -> Iterator[None]:
+def _our_errors(verb: str, path: str) -> Generator[None]:
     try:
         yield
     except FileNotFoundError as error:
         if verb == "put":
-            message = f"the folder of object {path!r} vanished while it was written; was the store removed?"
+            message = (
+                f"the folder of {path!r} vanished while it was written; was the store removed?"
+            )
             raise StoreUnavailableError(message) from error
         message = f"no object at {path!r}"
         raise ObjectMissingError(message) from error
@@ -198,6 +200,9 @@ def open_folder(name: str, settings: StoreSettings) -> FolderStore:
         return FolderStore(Path(url).expanduser())
     parts = urlsplit(url)
     if parts.netloc not in {"", "localhost"} or not parts.path:
-        message = f'store "{name}": {url} is not a folder of this machine; write file:///path (three slashes)'
+        message = (
+            f'store "{name}": {url} is not a folder of this machine; '
+            "write file:///path (three slashes)"
+        )
         raise ConfigError(message)
     return FolderStore(Path(url2pathname(parts.path)))

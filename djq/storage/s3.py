@@ -16,7 +16,7 @@ from djq.errors import ConfigError, ObjectMissingError, StorageError, StoreUnava
 from djq.storage.base import check_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from obstore.store import ClientConfig, RetryConfig, S3Config
 
@@ -106,12 +106,16 @@ class BucketStore:
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the paths of all objects in the folder `prefix`."""
         with self._our_errors("list", prefix):
-            for page in obstore.list(self._client, check_path(prefix) if prefix else None):
+            # Its other overloads need an optional library.
+            pages = obstore.list(  # pyright: ignore[reportUnknownMemberType]
+                self._client, check_path(prefix) if prefix else None
+            )
+            for page in pages:
                 for item in page:
                     yield item["path"]
 
     @contextmanager
-    def _our_errors(self, verb: str, path: str) -> Iterator[None]:
+    def _our_errors(self, verb: str, path: str) -> Generator[None]:
         where = f"{verb} {path!r} in {self._address}"
         try:
             yield
@@ -144,7 +148,10 @@ def open_bucket(name: str, settings: StoreSettings) -> BucketStore:
         raise ConfigError(message)
     config: S3Config = {"region": settings.region or DEFAULT_REGION}
     if (settings.access_key is None) != (settings.secret_key is None):
-        message = f'store "{name}": set both access_key and secret_key, or none to use those of the environment'
+        message = (
+            f'store "{name}": set both access_key and secret_key, '
+            "or neither to use those of the environment"
+        )
         raise ConfigError(message)
     if settings.access_key is not None and settings.secret_key is not None:
         config["access_key_id"] = settings.access_key.get_secret_value()
