@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pymysql
 import pytest
 
+from djq.config import load
 from tests.support import servers
 from tests.support.processes import ROOT
 from tests.support.servers import free_port
@@ -37,14 +38,26 @@ def status(url: str, *, user: str | None = None, method: str = "GET") -> int | N
         return None
 
 
-def arguments(redis_url: str, port: int) -> list[str]:
-    return ["-m", "celery", f"--broker={redis_url}", "flower", f"--port={port}", f"--conf={CONFIG}"]
+FLOWERS = {
+    "djq flower": ["-m", "djq.ops.cli", "flower"],
+    "celery flower": ["-m", "celery", "-A", "workers", "flower", "--address=127.0.0.1"],
+}
 
 
-def test_flower_asks_for_the_password_and_refuses_control(redis_url, start_process):
+@pytest.fixture(params=FLOWERS)
+def start_flower(request, redis_url, tmp_path, start_process):
+    settings = load(redis_url=redis_url, state_dir=tmp_path, pipeline="examples.blobs.pipeline")
+
+    def start(port: int, **env: str):
+        argv = [*FLOWERS[request.param], f"--port={port}"]
+        return start_process(*argv, settings=settings, env={"FLOWER_CONF": str(CONFIG), **env})
+
+    return start
+
+
+def test_flower_asks_for_the_password_and_refuses_control(start_flower):
     port = free_port()
-    env = {"FLOWER_BASIC_AUTH": "djq:right", "FLOWER_ADDRESS": "127.0.0.1"}
-    process = start_process(*arguments(redis_url, port), env=env)
+    process = start_flower(port, FLOWER_BASIC_AUTH="djq:right")
     site = f"http://127.0.0.1:{port}"
     wait_until(lambda: status(f"{site}/healthcheck"), what=f"{process!r}", timeout_s=30)
 
@@ -54,8 +67,8 @@ def test_flower_asks_for_the_password_and_refuses_control(redis_url, start_proce
     assert status(f"{site}/api/worker/shutdown/any", user="djq:right", method="POST") == 403
 
 
-def test_flower_does_not_start_without_a_password(redis_url, start_process):
-    process = start_process(*arguments(redis_url, free_port()))
+def test_flower_does_not_start_without_a_password(start_flower):
+    process = start_flower(free_port())
     assert process.wait(30) != 0
     assert "set FLOWER_BASIC_AUTH=user:password" in process.text()
 
