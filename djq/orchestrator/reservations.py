@@ -23,19 +23,10 @@ if TYPE_CHECKING:
 
     from djq.config import Settings
     from djq.orchestrator.server import Server
+    from djq.orchestrator.states import Chunk
 
 #: Entries of the stream taken in one read.
 READ_LIMIT = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Keys of one table that travel in one message."""
-
-    id: str
-    run: str
-    table: str
-    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ import redis
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.events import Freed, Released
-from djq.orchestrator.reservations import Chunk, Main, Reservations, holder_id
+from djq.orchestrator.reservations import Main, Reservations, holder_id
 from djq.orchestrator.server import Server
+from djq.orchestrator.states import Chunk
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 

@@ -1,0 +1,122 @@
+"""The Celery app from `Settings`: broker, queue, and what a worker needs besides.
+
+Celery's part is transport, processes and what Flower shows. Nothing depends on its results,
+retries, acknowledgements or countdowns: liveness is the lease, and the database is the truth.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery
+
+from djq.orchestrator.server import broker_url, resolve_url
+from djq.orchestrator.tasks import add_tasks
+from djq.orchestrator.worker import Pulse
+from djq.orchestrator.workplace import Workplace
+from djq.populate.pipeline import load_pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from djq.config import Settings
+    from djq.populate.autopopulate import AutoPopulate
+
+QUEUE = "djq.default"
+CONSUMER = "djq.orchestrator.worker:FleetConsumer"
+#: Bound of one answer of the broker [s]; longer than its blocking reads.
+BROKER_TIMEOUT_S = 30.0
+
+
+def producer_app(settings: Settings) -> Celery:
+    """Return an app that can send messages; it knows no table and touches no global state.
+
+    Raises
+    ------
+    RedisUnavailableError
+        No server is configured.
+    """
+    return Celery("djq", set_as_current=False, config_source=configuration(settings))
+
+
+def worker_app(settings: Settings) -> FleetApp:
+    """Return the app of a worker: one task per auto-populated table of the pipeline.
+
+    Raises
+    ------
+    ConfigError
+        No pipeline is set, or a module of it cannot be loaded.
+    RedisUnavailableError
+        No server is configured.
+    """
+    tables = load_pipeline(settings.pipeline).tables
+    return app_for_tables(settings, tables)
+
+
+def app_for_tables(settings: Settings, tables: Mapping[str, type[AutoPopulate]]) -> FleetApp:
+    """Return the app of a worker for these tables."""
+    app = FleetApp(settings, tuple(tables))
+    add_tasks(app, tables, app.workplace)
+    return app
+
+
+class FleetApp(Celery):
+    """The app of a worker: its tasks reserve as its workplace."""
+
+    def __init__(self, settings: Settings, tables: tuple[str, ...]) -> None:
+        super().__init__("djq", config_source=configuration(settings))
+        self.workplace = Workplace(settings, tables)
+        self.steps["worker"].add(Pulse)
+
+    def __reduce__(self) -> tuple[Callable[[Settings], FleetApp], tuple[Settings]]:
+        """Build it anew in pool processes that start as fresh interpreters (macOS)."""
+        return worker_app, (self.workplace.settings,)
+
+
+def configuration(settings: Settings) -> dict[str, Any]:
+    """Return Celery's configuration.
+
+    Raises
+    ------
+    RedisUnavailableError
+        No server is configured.
+    """
+    url = resolve_url(settings)
+    transport: dict[str, Any] = {
+        # Messages are hints: none is kept until it was worked on, none is delivered again after a
+        # timeout. What a killed worker had taken is found by its lease and by the scheduler.
+        "ack_emulation": False,
+        "global_keyprefix": f"djq:{{{settings.resolved_namespace}}}:celery:",
+        "socket_timeout": BROKER_TIMEOUT_S,
+        "socket_connect_timeout": 5,
+        "health_check_interval": 25,
+        "max_connections": 50,
+        "client_name": "djq",
+    }
+    if not url.startswith("unix:"):
+        transport["socket_keepalive"] = True
+    found: dict[str, Any] = {
+        "broker_url": broker_url(url),
+        "broker_transport_options": transport,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "task_default_queue": QUEUE,
+        "task_acks_late": False,
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        # A slot that is busy for an hour must not sit on a chunk that another could take.
+        "worker_prefetch_multiplier": 1,
+        "worker_disable_prefetch": True,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_send_task_events": True,
+        "task_send_sent_event": False,
+        "worker_consumer": CONSUMER,
+        "worker_hijack_root_logger": False,
+        "worker_proc_alive_timeout": 60.0,
+    }
+    if url.startswith("rediss:"):
+        found["broker_use_ssl"] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    return found

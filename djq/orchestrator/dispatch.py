@@ -1,0 +1,109 @@
+"""Sending chunks to workers: one Celery message each, named after the table, with its keys."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from kombu.exceptions import KombuError, OperationalError
+from redis.exceptions import RedisError
+
+from djq.errors import RedisUnavailableError
+from djq.orchestrator.server import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from celery import Celery
+
+    from djq.orchestrator.states import Chunk
+
+#: Keys that Flower shows of one chunk.
+SHOWN_KEYS = 5
+
+
+class Dispatcher(Protocol):
+    """Takes chunks to workers. A message is a hint: it may get lost, be doubled or come late."""
+
+    def send(self, chunks: Sequence[Chunk]) -> None:
+        """Send one message per chunk.
+
+        Raises
+        ------
+        RedisUnavailableError
+            Some may not have been sent.
+        """
+        ...
+
+    def waiting(self) -> frozenset[str]:
+        """Return the chunks whose messages no worker has taken yet."""
+        ...
+
+
+class CeleryDispatcher:
+    """Chunks as Celery messages on one queue.
+
+    Parameters
+    ----------
+    app
+        Knows the broker; need not know the tables' tasks.
+    show
+        Table and key id -> the key by its attributes' names, for Flower.
+    """
+
+    def __init__(self, app: Celery, show: Callable[[str, str], Mapping[str, Any]]) -> None:
+        self._app = app
+        self._show = show
+        self._queue = str(app.conf.task_default_queue)
+
+    def send(self, chunks: Sequence[Chunk]) -> None:
+        """Send one message per chunk, in one round trip."""
+        if not chunks:
+            return
+        try:
+            with self._app.producer_or_acquire() as producer, producer.batch():
+                for chunk in chunks:
+                    self._app.send_task(
+                        chunk.table,
+                        task_id=chunk.id,
+                        kwargs=payload(chunk),
+                        argsrepr="()",
+                        kwargsrepr=self._shown(chunk),
+                        producer=producer,
+                        ignore_result=True,
+                    )
+        except (OperationalError, KombuError, RedisError, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def waiting(self) -> frozenset[str]:
+        """Return the chunks in the broker's list; schedulers keep it short."""
+        try:
+            with self._app.connection_for_read() as connection:
+                # kombu has no public way to look at a list without taking from it. The client of
+                # its Redis channel adds the prefix of our keys.
+                client = cast("Any", connection.default_channel).client
+                texts: list[bytes] = client.lrange(self._queue, 0, -1)
+        except (OperationalError, KombuError, RedisError, OSError) as error:
+            raise self._unavailable(error) from error
+        return frozenset(str(json.loads(text)["headers"]["id"]) for text in texts)
+
+    def _shown(self, chunk: Chunk) -> str:
+        """Return the text of a dict that Flower shows and can search."""
+        keys: list[Any] = [self._show(chunk.table, key) for key in chunk.keys[:SHOWN_KEYS]]
+        if len(chunk.keys) > SHOWN_KEYS:
+            keys.append(f"… {len(chunk.keys) - SHOWN_KEYS} more")
+        return repr({"table": chunk.table, "keys": keys, "run": chunk.run})
+
+    def _unavailable(self, error: Exception) -> RedisUnavailableError:
+        address = masked(str(self._app.conf.broker_url))
+        message = (
+            f"the queue at {address} did not answer: {error}. "
+            "Check that the server runs there, and the address in DJQ_REDIS_URL"
+        )
+        return RedisUnavailableError(message)
+
+
+def payload(chunk: Chunk) -> dict[str, Any]:
+    """Return the body of a chunk's message."""
+    keys = [json.loads(key) for key in chunk.keys]
+    return {"run": chunk.run, "table": chunk.table, "chunk": chunk.id, "keys": keys}

@@ -1,0 +1,118 @@
+"""What is due in a set of tables: the loop's `Plan` on the database. Keys become ids here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from djq.orchestrator.states import Place
+from djq.populate import plan
+from djq.populate.failures import JobError
+from djq.populate.keys import from_key_id, key_id, to_wire
+from djq.populate.version import code_version
+from djq.tables.table import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from djq.definition.acceptance import Value
+    from djq.definition.spec import TableName
+    from djq.orchestrator.states import Find
+    from djq.populate.autopopulate import AutoPopulate
+    from djq.populate.keys import Key
+
+
+class DatabasePlan:
+    """Due keys of some tables.
+
+    Parameters
+    ----------
+    tables
+        Display names and classes.
+    restrictions
+        Conditions on the keys of every table.
+    """
+
+    def __init__(
+        self, tables: Mapping[str, type[AutoPopulate]], restrictions: Sequence[Value] = ()
+    ) -> None:
+        self.tables = dict(tables)
+        self._restrictions = restrictions
+        masters = _masters(self.tables)
+        self.places = tuple(
+            Place(
+                table.spec.display_name,
+                level,
+                tuple(dict.fromkeys(masters[n] for n in plan.parents(table) if n in masters)),
+            )
+            for level, group in enumerate(plan.levels(self.tables.values()))
+            for table in group
+        )
+
+    def find(self, search: Find) -> tuple[str, ...]:
+        """Return due keys in the order of the primary key, at most `search.limit`."""
+        table = self.tables[search.table]
+        heading = table.spec.heading
+        keys = plan.due_keys(
+            table,
+            limit=search.limit,
+            restrictions=self._restrictions,
+            among=self._among(search),
+            after=None if search.after is None else from_key_id(heading, search.after),
+        )
+        return tuple(key_id(heading, key) for key in keys)
+
+    def bury(self, table: str, key: str, n_losses: int) -> None:
+        """Record an error for a key that killed its workers."""
+        cls = self.tables[table]
+        found = from_key_id(cls.spec.heading, key)
+        message = (
+            f"the worker process died {n_losses} times while making {found}: "
+            "killed for memory, or a crash in native code? Look at its log, then retry the key"
+        )
+        error = JobError(message, traceback=message, fingerprint="WorkerLost")
+        cls().jobs.record(found, "error", error=error, version=code_version(cls))
+
+    def show(self, table: str, key: str) -> Mapping[str, Value]:
+        """Return a key by its attributes' names, as plain values: for people to read."""
+        return readable(self.tables[table], key)
+
+    def _among(self, search: Find) -> list[Key] | None:
+        """Keys of the parent under the names that the table gives them."""
+        if search.parent is None:
+            return None
+        child, parent = self.tables[search.table], self.tables[search.parent]
+        keys = [from_key_id(parent.spec.heading, key) for key in search.among]
+        return [
+            {names.get(name, name): value for name, value in key.items()}
+            for names in _renamings(child, parent)
+            for key in keys
+        ]
+
+
+def readable(table: type[AutoPopulate], key: str) -> dict[str, Value]:
+    """Return the key of an id by its attributes' names, as plain JSON values."""
+    heading = table.spec.heading
+    found = from_key_id(heading, key)
+    return dict(zip(found, to_wire(heading, found), strict=True))
+
+
+def _parts(table: type[AutoPopulate]) -> Iterable[type[Part]]:
+    return (p for p in vars(table).values() if isinstance(p, type) and issubclass(p, Part))
+
+
+def _masters(tables: Mapping[str, type[AutoPopulate]]) -> dict[TableName, str]:
+    """Return which table makes the rows of each table: parts are made by their master."""
+    own = {table.spec.name: name for name, table in tables.items()}
+    parts = {part.spec.name: name for name, table in tables.items() for part in _parts(table)}
+    return own | parts
+
+
+def _renamings(child: type[AutoPopulate], parent: type[AutoPopulate]) -> list[dict[str, str]]:
+    """Return, for each reference of the child's key to the parent, its names -> the child's."""
+    made = {parent.spec.name, *(part.spec.name for part in _parts(parent))}
+    found = [
+        {theirs: mine for mine, theirs in reference.columns}
+        for reference in child.spec.foreign_keys
+        if reference.in_key and reference.parent in made
+    ]
+    return found or [{}]

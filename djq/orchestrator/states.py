@@ -1,0 +1,292 @@
+"""The values of the scheduler's core: events in, instructions out, and what it knows of one table.
+
+Pure: no clock, socket, thread or chance. The decisions are in `core.py`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import islice
+from math import ceil
+from typing import TYPE_CHECKING
+
+from djq.orchestrator.events import Freed, Released
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_KEYS_PER_CHUNK = 200
+#: Keys of one table that one search among them may name, and that wait for one; above, a pass is
+#: cheaper.
+HINTS_PER_SEARCH, MAX_HINTS = 1_000, 10_000
+#: A table whose chunks come back untouched waits this long, doubling [s].
+MIN_BACKOFF_S, MAX_BACKOFF_S = 0.1, 30.0
+#: Failed keys of a table that are remembered.
+MAX_FAILED = 100_000
+#: Weight of the newest chunk in the estimate of seconds per key.
+NEWEST = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Keys of one table that travel in one message."""
+
+    id: str
+    run: str
+    table: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a table stands in the pipeline."""
+
+    table: str
+    #: Depth in the graph of dependencies.
+    level: int
+    #: Tables whose new rows can make its keys due.
+    parents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds a run."""
+
+    #: A chunk should take about this long [s].
+    chunk_s: float = 1.0
+    #: Stop after so many keys; None: no bound.
+    max_keys: int | None = None
+    #: Go on when nothing is due.
+    is_endless: bool = False
+
+
+# Events, besides `Released` and `Freed`.
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A search came back."""
+
+    keys: tuple[str, ...]
+    is_exhausted: bool
+    #: What it cost [s].
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A chunk was sent with the keys that nobody else had; with none, it was not sent."""
+
+    chunk: str
+    accepted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """A look at the fleet."""
+
+    #: Chunks that it can work on at the same time.
+    slots: int
+    #: Chunks that Redis knows.
+    chunks: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RedisLost:
+    """Redis forgot everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Nothing new shall be queued."""
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    """Whether another scheduler queues what is due in all these tables; then only look on."""
+
+    is_led: bool
+
+
+Event = Tick | Found | Queued | Surveyed | RedisLost | Cancelled | Led | Released | Freed
+
+# Instructions.
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Search due keys in the order of the primary key; answer with `Found` before anything else."""
+
+    table: str
+    limit: int
+    after: str | None = None
+    #: Only keys that go with one of `among`, keys of the table `parent`.
+    parent: str | None = None
+    among: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Queue a chunk; answer with `Queued`."""
+
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Take chunks back that no worker has begun."""
+
+    chunks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    """Record an error for a key that takes workers along, so that it is not tried again."""
+
+    table: str
+    key: str
+    n_losses: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Nothing is due and nothing in flight."""
+
+
+Instruction = Find | Queue | Drop | Bury | Finish
+
+
+@dataclass(slots=True)
+class Probe:
+    """A search among keys of a parent, page by page."""
+
+    parent: str
+    keys: tuple[str, ...]
+    after: str | None = None
+
+
+@dataclass(slots=True)
+class TableState:
+    """What the core knows of one table."""
+
+    place: Place
+    #: Found and not queued yet.
+    ready: deque[str] = field(default_factory=deque[str])
+    #: Ready or in flight.
+    known: set[str] = field(default_factory=set[str])
+    losses: dict[str, int] = field(default_factory=dict[str, int])
+    #: Keys that failed, and until when they are left alone though they seem due.
+    failed: dict[str, float] = field(default_factory=dict[str, float])
+    #: Parent -> its new keys, in the order of their coming.
+    hints: dict[str, dict[str, None]] = field(default_factory=dict[str, dict[str, None]])
+    probe: Probe | None = None
+    is_scanning: bool = False
+    after: str | None = None
+    seconds_per_key: float | None = None
+    n_fruitless: int = 0
+    waits_until: float = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to search and nothing to queue."""
+        return not (self.ready or self.hints or self.probe or self.is_scanning)
+
+    def hint(self, parent: str, keys: Iterable[str]) -> None:
+        """Note that keys of a parent, or of this table itself, can have made keys due."""
+        self.hints.setdefault(parent, {}).update(dict.fromkeys(keys))
+        if sum(map(len, self.hints.values())) > MAX_HINTS:
+            self.hints.clear()
+            self.scan()
+
+    def scan(self) -> None:
+        """Search the whole table, from its first key."""
+        self.is_scanning, self.after = True, None
+
+    def chunk_size(self, chunk_s: float, slots: int) -> int:
+        """Return how many keys take about `chunk_s`; one as long as that is not known."""
+        if self.seconds_per_key is None:
+            return 1
+        size = min(MAX_KEYS_PER_CHUNK, int(chunk_s / max(self.seconds_per_key, 1e-6)))
+        if not (self.is_scanning or self.hints or self.probe):
+            # Near the end the rest is shared out, so that no slot works on a long last chunk alone.
+            size = min(size, ceil(len(self.ready) / (2 * slots)))
+        return max(1, size)
+
+    def take(self, size: int) -> tuple[str, ...]:
+        """Take the next keys; one that a dying worker had in hand travels alone."""
+        keys = [self.ready.popleft()]
+        if keys[0] not in self.losses:
+            while len(keys) < size and self.ready and self.ready[0] not in self.losses:
+                keys.append(self.ready.popleft())
+        return tuple(keys)
+
+    def next_find(self, limit: int) -> Find | None:
+        """Return the next search, hints first; None if there is nothing to search."""
+        name = self.place.table
+        if self.probe is None and self.hints:
+            parent, keys = next(iter(self.hints.items()))
+            taken = tuple(islice(keys, HINTS_PER_SEARCH))
+            for key in taken:
+                del keys[key]
+            if not keys:
+                del self.hints[parent]
+            self.probe = Probe(parent, taken)
+        if self.probe is not None:
+            return Find(name, limit, self.probe.after, self.probe.parent, self.probe.keys)
+        return Find(name, limit, self.after) if self.is_scanning else None
+
+    def found(self, event: Found, now: float) -> int:
+        """Note the answer to the last search; return how many of its keys are to be made."""
+        due = [key for key in event.keys if self.failed.get(key, 0.0) <= now]
+        new = [key for key in due if key not in self.known]
+        self.ready.extend(new)
+        self.known.update(new)
+        last = event.keys[-1] if event.keys else None
+        if self.probe is not None:
+            self.probe.after = last
+            if event.is_exhausted:
+                self.probe = None
+        else:
+            self.after = last
+            self.is_scanning = not event.is_exhausted
+        return len(due)
+
+    def look_on(self, event: Found) -> int:
+        """Note the answer to the last search without taking its keys; return how many came."""
+        self.probe, self.is_scanning = None, False
+        self.hints.clear()
+        return len(event.keys)
+
+    def settle(self, event: Released, blocked_until: float) -> None:
+        """Note what was tried; what failed is left alone for a while.
+
+        Its record in the database says so, too, but only to code of the version that wrote it: a
+        scheduler of another version would send it out again and again.
+        """
+        for key in (*event.made, *event.exists):
+            self.losses.pop(key, None)
+            self.failed.pop(key, None)
+        for key in (*(key for key, _ in event.failed), *event.empty):
+            self.losses.pop(key, None)
+            if len(self.failed) < MAX_FAILED:
+                self.failed[key] = blocked_until
+
+    def learn(self, event: Released, now: float) -> None:
+        """Note how long keys take, and whether trying is worth while at all."""
+        if event.n_tried == 0:
+            # Nothing came of it: already made, given back or lost. Doing the same
+            # again at once would be a busy loop.
+            wait = min(MAX_BACKOFF_S, MIN_BACKOFF_S * 2**self.n_fruitless)
+            self.n_fruitless = min(self.n_fruitless + 1, 16)
+            self.waits_until = now + wait
+            return
+        self.n_fruitless, self.waits_until = 0, 0.0
+        newest = event.seconds / event.n_tried
+        before = newest if self.seconds_per_key is None else self.seconds_per_key
+        self.seconds_per_key = before + NEWEST * (newest - before)

@@ -1,0 +1,147 @@
+"""One thin Celery task per table: reserve a chunk, make its keys, release it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from djq.orchestrator.events import Released
+from djq.orchestrator.states import Chunk
+from djq.populate.keys import from_key_id, key_id
+from djq.populate.make import make_chunk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from celery import Celery
+
+    from djq.orchestrator.reservations import Reservation
+    from djq.orchestrator.workplace import Workplace
+    from djq.populate.autopopulate import AutoPopulate
+    from djq.populate.failures import JobError
+    from djq.populate.keys import Key
+    from djq.populate.make import Outcome
+
+logger = logging.getLogger("djq.worker")
+
+#: A chunk that takes so many times longer than it should gives the rest back, to other slots.
+PATIENCE = 5.0
+#: An announcement carries so much of an error's message [characters]; the job record has it all.
+MESSAGE_LENGTH = 300
+
+
+def add_tasks(app: Celery, tables: Mapping[str, type[AutoPopulate]], workplace: Workplace) -> None:
+    """Register a task per table, under the table's name."""
+    for name, table in tables.items():
+        app.task(name=name)(_task(table, workplace))
+
+
+def _task(table: type[AutoPopulate], workplace: Workplace) -> Callable[..., str]:
+    def make(*, run: str, table: str, chunk: str, keys: list[list[Any]]) -> str:
+        ids = tuple(json.dumps(k, separators=(",", ":"), ensure_ascii=False) for k in keys)
+        return work(cls, Chunk(chunk, run, table, ids), workplace)
+
+    cls = table
+    return make
+
+
+def work(table: type[AutoPopulate], chunk: Chunk, workplace: Workplace) -> str:
+    """Make a chunk's keys as far as they are free; return a line about it for Flower.
+
+    Raises
+    ------
+    Exception
+        What the first `make` that failed raised: the task fails, though other keys were made.
+    """
+    reservation = workplace.reserve(chunk)
+    if not reservation.keys:
+        return "nothing to do: made, or in other hands"
+    visit = _Visit(table, reservation, workplace)
+    try:
+        visit.make()
+    finally:
+        workplace.release(reservation, visit.released())
+    if visit.first_error is not None and visit.first_error.exception is not None:
+        visit.first_error.exception.add_note(f"djq: {visit.summary()} in this chunk")
+        raise visit.first_error.exception
+    return visit.summary()
+
+
+@dataclass(slots=True)
+class _Visit:
+    """One chunk in the hands of one holder."""
+
+    table: type[AutoPopulate]
+    reservation: Reservation
+    workplace: Workplace
+    first_error: JobError | None = None
+    is_stopping: bool = False
+    _groups: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    _failed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    _seconds: float = 0.0
+
+    def make(self) -> None:
+        heading = self.table.spec.heading
+        keys = [from_key_id(heading, key) for key in self.reservation.keys]
+        deadline = time.monotonic() + PATIENCE * self.workplace.settings.chunk_s
+        for outcome in make_chunk(
+            self.table,
+            keys,
+            holds=self._holds,
+            should_stop=lambda: self.is_stopping or time.monotonic() > deadline,
+            worker=self.reservation.holder,
+        ):
+            self._note(outcome)
+
+    def released(self) -> Released:
+        """Return what became of the keys; those without an outcome were not touched."""
+        groups = self._groups
+        settled = {key for keys in groups.values() for key in keys}
+        settled.update(key for key, _ in self._failed)
+        untouched = [key for key in self.reservation.keys if key not in settled]
+        r = self.reservation
+        return Released(
+            r.table,
+            r.chunk,
+            r.run,
+            made=tuple(groups.get("made", ())),
+            exists=tuple(groups.get("exists", ())),
+            failed=tuple(self._failed),
+            empty=tuple(groups.get("empty", ())),
+            returned=(*groups.get("returned", ()), *untouched),
+            lost=tuple(groups.get("lost", ())),
+            seconds=self._seconds,
+            worker=r.holder,
+        )
+
+    def summary(self) -> str:
+        """Return the counts: `made=48 exists=1 failed=0`."""
+        counts = Counter({group: len(keys) for group, keys in self._groups.items()})
+        counts["failed"] = len(self._failed)
+        shown = ("made", "exists", "failed")
+        rest = [name for name in ("empty", "lost", "returned") if counts[name]]
+        return " ".join(f"{name}={counts[name]}" for name in (*shown, *rest))
+
+    def _note(self, outcome: Outcome) -> None:
+        key = key_id(self.table.spec.heading, outcome.key)
+        if outcome.status in ("made", "failed", "empty"):
+            self._seconds += outcome.seconds
+        if outcome.error is not None:
+            self.first_error = self.first_error or outcome.error
+            logger.error(
+                "make_failed: %s %s: %s", self.reservation.table, key, outcome.error.message
+            )
+        if outcome.status == "failed":
+            message = outcome.error.message if outcome.error is not None else ""
+            self._failed.append((key, message[:MESSAGE_LENGTH]))
+        else:
+            self._groups.setdefault(outcome.status, []).append(key)
+
+    def _holds(self, key: Key | Mapping[str, Any]) -> bool:
+        standing = self.workplace.holds(self.reservation, key_id(self.table.spec.heading, key))
+        self.is_stopping = standing.is_stopping
+        return standing.is_held

@@ -1,0 +1,166 @@
+"""One worker in the eyes of reservations: a main process that beats, and the holders of its pool.
+
+Created in the main process before the pool's processes are forked. Connections are opened by each
+process for itself, when first used.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from djq.errors import RedisUnavailableError
+from djq.orchestrator.reservations import Main, Reservations, Standing, holder_id, new_main_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from djq.config import Settings
+    from djq.orchestrator.events import Released
+    from djq.orchestrator.reservations import Reservation
+    from djq.orchestrator.states import Chunk
+
+logger = logging.getLogger("djq.worker")
+
+#: The main process's identity, for pool processes that are started anew instead of forked. Not a
+#: setting, hence not under the settings' prefix.
+IDENTITY = "_DJQ_MAIN"
+#: First and longest wait before a release is tried again [s].
+MIN_RETRY_S, MAX_RETRY_S = 0.1, 2.0
+
+
+class Workplace:
+    """A worker process and its pool.
+
+    Parameters
+    ----------
+    tables
+        Display names of the tables that it can make.
+    """
+
+    def __init__(self, settings: Settings, tables: tuple[str, ...]) -> None:
+        self.settings = settings
+        self._main = Main(
+            id=os.environ.get(IDENTITY) or new_main_id(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            tables=tables,
+        )
+        self._opened: tuple[int, Reservations] | None = None
+        self._pids: set[int] = set()
+        #: Pool processes that ended and whose holders are not freed yet.
+        self._ended: set[int] = set()
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables that this worker can make."""
+        return self._main.tables
+
+    @property
+    def reservations(self) -> Reservations:
+        """Reservations over this process's own connections."""
+        pid = os.getpid()
+        if self._opened is None or self._opened[0] != pid:
+            self._opened = (pid, Reservations.open(self.settings))
+        return self._opened[1]
+
+    @property
+    def holder(self) -> str:
+        """Who reserves here: this process, or this thread of a pool of threads."""
+        pid = os.getpid()
+        is_main = threading.current_thread() is threading.main_thread()
+        return holder_id(self._main.id, pid if is_main else f"{pid}.{threading.get_native_id()}")
+
+    # In the pool's processes.
+
+    def reserve(self, chunk: Chunk) -> Reservation:
+        """Reserve the keys of a received chunk."""
+        return self.reservations.reserve(chunk, self.holder)
+
+    def holds(self, reservation: Reservation, key: str) -> Standing:
+        """Tell whether a key may be committed.
+
+        Yes, if Redis does not answer: what is done should not be thrown away, and the table's
+        unique key lets only one result in.
+        """
+        try:
+            return self.reservations.holds(reservation, key)
+        except RedisUnavailableError as error:
+            logger.warning("redis_unavailable: committing by the unique key alone: %s", error)
+            return Standing(is_held=True)
+
+    def release(self, reservation: Reservation, outcome: Released) -> None:
+        """Release a chunk; wait for Redis as long as it takes.
+
+        This process can start nothing else without Redis, and would otherwise keep the keys for as
+        long as it lives.
+        """
+        wait_s = MIN_RETRY_S
+        while True:
+            try:
+                self.reservations.release(reservation, outcome)
+            except RedisUnavailableError as error:
+                if wait_s == MIN_RETRY_S:
+                    logger.warning("redis_unavailable: waiting to release a chunk: %s", error)
+                time.sleep(wait_s)
+                wait_s = min(MAX_RETRY_S, 2 * wait_s)
+            else:
+                return
+
+    # In the main process. Nothing here may raise: Celery's loop would stop.
+
+    def open(self, slots: int) -> None:
+        """Begin: the main process is alive and its pool has so many slots."""
+        os.environ[IDENTITY] = self._main.id
+        self._main = replace(self._main, slots=slots, pid=os.getpid())
+        self.beat()
+
+    def beat(self) -> None:
+        """Renew the lease of all holders of this worker."""
+        try:
+            self.reservations.beat(self._main)
+        except RedisUnavailableError as error:
+            logger.warning("heartbeat_failed: %s", error)
+
+    def stop(self) -> None:
+        """Let the pool know that keys not begun shall go back."""
+        self._main = replace(self._main, is_stopping=True)
+        self.beat()
+
+    def watch(self, pids: Iterable[int]) -> None:
+        """Free what pool processes held that are gone since the last look."""
+        now = set(pids)
+        self._ended |= self._pids - now
+        self._pids = now
+        for pid in sorted(self._ended):
+            try:
+                n_keys = self.reservations.free(
+                    holder_id(self._main.id, pid),
+                    is_lost=not self._main.is_stopping,
+                    reason=f"process {pid} ended",
+                )
+            except RedisUnavailableError as error:
+                logger.warning("free_failed: %s", error)
+                return
+            self._ended.discard(pid)
+            if n_keys:
+                logger.warning("process_lost: %s keys of process %s are free again", n_keys, pid)
+
+    def refuse(self, chunk: str, table: str) -> None:
+        """Give a chunk back whose table this worker does not know."""
+        try:
+            self.reservations.drop([chunk], f"unknown table {table}")
+        except RedisUnavailableError as error:
+            logger.warning("drop_failed: %s", error)
+
+    def leave(self) -> None:
+        """End in good order: whatever the pool still holds goes back."""
+        try:
+            self.reservations.leave(self._main.id)
+        except RedisUnavailableError as error:
+            logger.warning("leave_failed: %s", error)
