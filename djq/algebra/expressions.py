@@ -31,6 +31,14 @@ class Literal:
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    """A value that is given later; `sample` is one, and tells its type."""
+
+    index: int
+    sample: Value
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """An operator or a pure function applied to expressions; `function` is lower case.
 
@@ -52,7 +60,7 @@ class Matches:
     names: tuple[str, ...]
 
 
-Expression: TypeAlias = Name | Literal | Call | Matches
+Expression: TypeAlias = Name | Literal | Parameter | Call | Matches
 
 TRUE = Literal(True)
 FALSE = Literal(False)

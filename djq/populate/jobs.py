@@ -14,8 +14,6 @@ from djq.algebra.nodes import Relation
 from djq.definition.attributes import Attribute, CodecType, CoreType
 from djq.definition.heading import Heading
 from djq.definition.spec import TableName, TableSpec, Tier
-from djq.sql import statements
-from djq.sql.compile import Compiler
 from djq.tables.encode import RowEncoder
 from djq.tables.query import Query
 
@@ -132,9 +130,7 @@ class Jobs(Query):
             "version": version,
         }
         encoded = RowEncoder.of(self.spec, self.connection).encode(row, 1, now)
-        database = self.connection.database
-        statement = statements.upsert(self.spec, database.connect().dialect)
-        database.write(statement, [encoded])
+        self.connection.database.insert(self.spec, [encoded], duplicates="replace")
 
     def ignore(self, key: Mapping[str, Value]) -> None:
         """Do not make this key until `retry`."""
@@ -149,9 +145,7 @@ class Jobs(Query):
         return self._delete(self & made.proj())
 
     def _delete(self, which: Query) -> int:
-        database = self.connection.database
-        statement = Compiler(database.connect().dialect).delete(which.node)
-        return database.write(statement)
+        return self.connection.database.delete(which.node)
 
     def groups(self) -> Sequence[dict[str, Any]]:
         """Return the errors by cause, most frequent first: fingerprint, count, message, last."""

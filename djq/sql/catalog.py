@@ -27,7 +27,7 @@ class Catalog:
             found.setdefault(table, []).append(column)
         return {table: tuple(columns) for table, columns in found.items()}
 
-    def _statement(self) -> sa.Executable:
+    def _statement(self) -> sa.ClauseElement:
         if self.database.dialect.is_sqlite:
             prefix = f"{self.schema}."
             text = (

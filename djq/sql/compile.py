@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
-from djq.algebra.expressions import Call, Expression, Literal, Matches, Name
+from djq.algebra.expressions import Call, Expression, Literal, Matches, Name, Parameter
 from djq.algebra.nodes import Aggregation, Join, Node, Projection, Relation, Restriction, Top
 from djq.errors import QueryError
+from djq.sql.clauses import table_clause
 from djq.sql.dialects import CONVERTED
 from djq.sql.functions import BUILDERS, Column
-from djq.sql.statements import table_clause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from djq.definition.acceptance import Value
     from djq.sql.dialects import Dialect
 
 
@@ -236,8 +235,8 @@ class Compiler:
         match expression:
             case Name():
                 return columns[expression.attribute]
-            case Literal():
-                return _literal(expression.value)
+            case Literal() | Parameter():
+                return _literal(expression)
             case Matches():
                 return self._matches(expression, columns)
             case Call(function="count", arguments=()):
@@ -291,10 +290,10 @@ def _typed(
     argument: Expression, pattern: Expression, columns: dict[str, Column]
 ) -> Expression | Column:
     """Return a literal with the type of the attribute it is compared with; else as it was."""
-    if isinstance(argument, Literal) and isinstance(pattern, Name):
+    if isinstance(argument, Parameter) and isinstance(pattern, Name):
         type_ = columns[pattern.attribute].type
-        if isinstance(type_, CONVERTED) and type_.converts(argument.value):
-            return sa.literal(argument.value, type_)
+        if isinstance(type_, CONVERTED) and type_.converts(argument.sample):
+            return _parameter(argument, type_)
     elif (
         isinstance(argument, Call)
         and isinstance(pattern, Call)
@@ -311,15 +310,22 @@ def _plain(expression: Expression, columns: dict[str, Column]) -> Column:
     """Return an element of a tuple: an attribute or a value."""
     if isinstance(expression, Name):
         return columns[expression.attribute]
-    if isinstance(expression, Literal):
-        return _literal(expression.value)
+    if isinstance(expression, Literal | Parameter):
+        return _literal(expression)
     message = "a tuple in a condition holds attributes and values only"
     raise QueryError(message)
 
 
-def _literal(value: Value) -> Column:
-    if value is None:
+def _literal(value: Literal | Parameter) -> Column:
+    if isinstance(value, Parameter):
+        return _parameter(value, sa.literal(value.sample).type)
+    if value.value is None:
         return sa.null()
-    if isinstance(value, bool):
-        return sa.true() if value else sa.false()
-    return sa.literal(value)
+    if isinstance(value.value, bool):
+        return sa.true() if value.value else sa.false()
+    return sa.literal(value.value)
+
+
+def _parameter(parameter: Parameter, type_: sa.types.TypeEngine[Any]) -> Column:
+    # The None stands for "given later": without a value the compiler would ask for one now.
+    return sa.bindparam(f"p{parameter.index}", None, type_=type_)

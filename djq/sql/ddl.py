@@ -10,7 +10,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from djq.definition.attributes import Attribute, CoreType, Special
 from djq.sql.catalog import Catalog
-from djq.sql.statements import full_heading
+from djq.sql.clauses import full_heading
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -107,7 +107,7 @@ class BinaryUuid(TypeDecorator[Any]):
 
     def converts(self, value: Value) -> bool:
         """Tell whether a value in a condition is sent as this type."""
-        return isinstance(value, uuid.UUID) or (isinstance(value, str) and _is_uuid(value))
+        return isinstance(value, uuid.UUID | str)
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[Any]:
         """Return BINARY(16) for MySQL and BLOB for SQLite."""
@@ -116,7 +116,9 @@ class BinaryUuid(TypeDecorator[Any]):
     def process_bind_param(self, value: Value, dialect: sa.Dialect) -> bytes | None:
         """Send the bytes."""
         del dialect
-        return None if value is None else uuid.UUID(str(value)).bytes
+        if isinstance(value, str):
+            return _uuid_bytes(value)
+        return None if value is None else value.bytes
 
     def process_result_value(self, value: Value, dialect: sa.Dialect) -> Value:
         """Return a `uuid.UUID`."""
@@ -124,12 +126,12 @@ class BinaryUuid(TypeDecorator[Any]):
         return None if value is None else uuid.UUID(bytes=bytes(value))
 
 
-def _is_uuid(text: str) -> bool:
+def _uuid_bytes(text: str) -> bytes:
+    """Return the bytes of a UUID in text; of other text, bytes that no UUID has."""
     try:
-        uuid.UUID(text)
+        return uuid.UUID(text).bytes
     except ValueError:
-        return False
-    return True
+        return b""
 
 
 #: Types whose values look different on their way to the database.

@@ -12,10 +12,12 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event
+from pymysql.cursors import SSCursor
 from sqlalchemy.pool import NullPool
 
 from djq.errors import (
@@ -27,11 +29,15 @@ from djq.errors import (
 )
 from djq.sql.dialects import Backend, Dialect
 from djq.sql.errors import translated
+from djq.sql.prepared import Prepared, prepare
+from djq.sql.statements import Duplicates, Statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
+    from djq.algebra.nodes import Node
     from djq.definition.acceptance import Value
+    from djq.definition.spec import TableSpec
 
 Returned = TypeVar("Returned")
 
@@ -45,15 +51,30 @@ STREAM_ROWS = 1_000
 
 #: Connections of the process that this one was forked from: kept, since even closing one here would
 #: speak over the parent's socket.
-_PARENTS: list[sa.Connection] = []
+_PARENTS: list[_Session] = []
+
+
+@dataclass
+class _Session:
+    """One connection of the driver, and what has it checked out."""
+
+    raw: Any
+    owner: Any
+
+    def close(self) -> None:
+        """Close it; what it had not committed is rolled back by the server."""
+        with suppress(Exception):
+            self.owner.detach()
+        with suppress(Exception):
+            self.raw.close()
 
 
 class _ThreadState(threading.local):
     """What one thread has open."""
 
     pid: int = 0
-    reader: sa.Connection | None = None
-    writer: sa.Connection | None = None
+    reader: _Session | None = None
+    writer: _Session | None = None
     depth: int = 0
     #: SQLite only: the write transaction has begun.
     has_begun: bool = False
@@ -69,10 +90,8 @@ class Database:
         self.url = sa.make_url(url)
         self.timeout_s = timeout_s
         self._state = _ThreadState()
-        self._lock = threading.Lock()
-        self._engine, self.dialect = self._create_engine()
-        #: Called with (statement text) for each statement sent; for tests and the curious.
-        self.listeners: list[Callable[[str], None]] = []
+        self._engine = self._create_engine()
+        self._statements: Statements | None = None
 
     def __repr__(self) -> str:
         """Return the address without its password."""
@@ -83,47 +102,65 @@ class Database:
         """The URL with its password masked."""
         return self.url.render_as_string(hide_password=True)
 
+    @property
+    def dialect(self) -> Dialect:
+        """What this database does in its own way; known when a connection was made."""
+        return self.statements.dialect
+
+    @property
+    def statements(self) -> Statements:
+        """The statements of this database, built once each."""
+        if self._statements is None:
+            if not self._is_sqlite:
+                self._reader()  # the server says whether it is MySQL or MariaDB
+            self._statements = Statements(Dialect(self._backend()), self._engine.dialect)
+        return self._statements
+
+    def _backend(self) -> Backend:
+        if self._is_sqlite:
+            return "sqlite"
+        return "mariadb" if getattr(self._engine.dialect, "is_mariadb", False) else "mysql"
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self.url.get_backend_name() == "sqlite"
+
     # --- opening -------------------------------------------------------------------------------
 
-    def _create_engine(self) -> tuple[sa.Engine, Dialect]:
-        name = self.url.get_backend_name()
-        if name == "sqlite":
-            engine = sa.create_engine(
-                self.url,
-                poolclass=NullPool,
-                connect_args={
-                    "isolation_level": None,
-                    "timeout": self.timeout_s,
-                    "check_same_thread": False,
-                },
-            )
-            event.listen(engine, "connect", _prepare_sqlite)
-            return engine, Dialect("sqlite")
-        url = (
-            self.url.set(drivername="mysql+pymysql") if "+" not in self.url.drivername else self.url
-        )
+    def _create_engine(self) -> sa.Engine:
+        if self._is_sqlite:
+            options = {
+                "isolation_level": None,
+                "timeout": self.timeout_s,
+                "check_same_thread": False,
+            }
+            return sa.create_engine(self.url, poolclass=NullPool, connect_args=options)
+        driver = self.url.drivername
+        url = self.url.set(drivername=driver if "+" in driver else "mysql+pymysql")
         seconds = max(int(self.timeout_s), 1)
-        engine = sa.create_engine(
+        settings = (
+            f"SET sql_mode='{SQL_MODE}', time_zone='+00:00', group_concat_max_len=1048576, "
+            f"innodb_lock_wait_timeout={seconds}"
+        )
+        return sa.create_engine(
             url.update_query_dict({"charset": "utf8mb4"}),
             poolclass=NullPool,
-            connect_args={
-                "connect_timeout": seconds,
-                "init_command": (
-                    f"SET sql_mode='{SQL_MODE}', time_zone='+00:00', "
-                    f"innodb_lock_wait_timeout={seconds}, group_concat_max_len=1048576"
-                ),
-            },
-            isolation_level="REPEATABLE READ",
+            paramstyle="format",
+            connect_args={"connect_timeout": seconds, "init_command": settings},
         )
-        return engine, Dialect("mysql")
 
-    def _connect(self) -> sa.Connection:
-        if self.dialect.is_sqlite and self.url.database:
-            folder = os.path.dirname(self.url.database)
-            os.makedirs(folder or ".", exist_ok=True)
+    def _connect(self, *, commits: bool) -> _Session:
+        """Open a connection that commits each statement by itself, or none."""
+        if self._is_sqlite and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         try:
             with translated("cannot connect"):
-                connection = self._engine.connect()
+                owner = self._engine.raw_connection()
+                raw: Any = owner.driver_connection
+                if self._is_sqlite:
+                    _prepare_sqlite(raw)
+                else:
+                    raw.autocommit(commits)
         except AccessError as error:
             message = (
                 f"the database at {self.address} refused the login: {error}. "
@@ -136,41 +173,29 @@ class Database:
                 "Check that the server runs and that DJQ_DATABASE_URL is right"
             )
             raise UnreachableError(message) from error
-        self._find_backend()
-        return connection
-
-    def _find_backend(self) -> None:
-        """Tell MariaDB from MySQL once it is known: SQLAlchemy asks the server when it connects."""
-        if not self.dialect.is_sqlite:
-            is_mariadb = bool(getattr(self._engine.dialect, "is_mariadb", False))
-            backend: Backend = "mariadb" if is_mariadb else "mysql"
-            if backend != self.dialect.backend:
-                self.dialect = Dialect(backend)
+        return _Session(raw, owner)
 
     def _own_state(self) -> _ThreadState:
         """Return this thread's state; after a fork a new one, the parent's sockets left alone."""
         state = self._state
         if state.pid != os.getpid():
-            _PARENTS.extend(c for c in (state.reader, state.writer) if c is not None)
+            _PARENTS.extend(s for s in (state.reader, state.writer) if s is not None)
             state.pid, state.reader, state.writer = os.getpid(), None, None
             state.depth, state.has_begun = 0, False
         return state
 
-    def _reader(self) -> sa.Connection:
+    def _reader(self) -> _Session:
         state = self._own_state()
         if state.reader is None:
-            connection = self._connect()
-            if not self.dialect.is_sqlite:
-                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-            state.reader = connection
+            state.reader = self._connect(commits=True)
         return state.reader
 
-    def _writer(self) -> sa.Connection:
-        if self.dialect.is_sqlite:
+    def _writer(self) -> _Session:
+        if self._is_sqlite:
             return self._reader()
         state = self._own_state()
         if state.writer is None:
-            state.writer = self._connect()
+            state.writer = self._connect(commits=False)
         return state.writer
 
     def connect(self) -> Database:
@@ -181,53 +206,101 @@ class Database:
     def close(self) -> None:
         """Close this thread's connections; an open transaction is rolled back."""
         state = self._own_state()
-        for connection in (state.reader, state.writer):
-            if connection is not None:
-                with suppress(Exception):
-                    connection.close()
+        for session in (state.reader, state.writer):
+            if session is not None:
+                session.close()
         state.reader = state.writer = None
         state.depth, state.has_begun = 0, False
 
-    # --- statements ----------------------------------------------------------------------------
+    # --- queries -------------------------------------------------------------------------------
 
-    def read(self, statement: sa.Executable) -> list[sa.Row[Any]]:
-        """Return all rows of a query; outside a transaction a lost connection is replaced once."""
-        return self._run(lambda c: list(c.execute(statement).all()), "cannot read")
+    def fetch(self, node: Node) -> list[tuple[Any, ...]]:
+        """Return all rows of a query, columns in heading order."""
+        return self._fetch(*self.statements.ask("select", node))
 
-    def stream(self, statement: sa.Executable) -> Iterator[sa.Row[Any]]:
+    def count(self, node: Node) -> int:
+        """Return how many rows a query has."""
+        return int(self._fetch(*self.statements.ask("count", node))[0][0])
+
+    def exists(self, node: Node) -> bool:
+        """Tell whether a query has any row."""
+        return bool(self._fetch(*self.statements.ask("exists", node)))
+
+    def stream(self, node: Node) -> Iterator[tuple[Any, ...]]:
         """Iterate over the rows of a query without holding them all.
 
         The rows come over a connection of their own, so that the loop's body may ask and write.
         Inside a transaction they are read at once, since only its connection sees what it wrote.
         """
         if self.in_transaction:
-            yield from self.read(statement)
+            yield from self.fetch(node)
             return
-        connection = self._connect()
+        prepared, values = self.statements.ask("select", node)
+        session = self._connect(commits=True)
+        cursor: Any = session.raw.cursor() if self._is_sqlite else session.raw.cursor(SSCursor)
         try:
             with translated("cannot read"):
-                options = {"stream_results": True, "max_row_buffer": STREAM_ROWS}
-                result = connection.execution_options(**options).execute(statement)
-                for rows in result.partitions(STREAM_ROWS):
-                    yield from rows
+                cursor.execute(prepared.text, prepared.bind(values))
+                while rows := cursor.fetchmany(STREAM_ROWS):
+                    yield from prepared.convert(rows)
         finally:
-            connection.close()
+            _abandon(cursor)
+            session.close()
 
-    def text(self, statement: sa.Executable) -> str:
-        """Return a statement's SQL in this database's dialect, values as placeholders."""
-        return str(statement.compile(dialect=self._engine.dialect))  # type: ignore[attr-defined] # every statement has it
+    def sql(self, node: Node) -> str:
+        """Return a query's SQL, its values as placeholders."""
+        return self.statements.ask("select", node)[0].text
 
-    def write(self, statement: sa.Executable, rows: Sequence[dict[str, Value]] = ()) -> int:
-        """Execute a statement that changes rows, once for each of `rows`; return how many."""
-        parameters = list(rows) or None
+    def read(self, statement: sa.ClauseElement) -> list[tuple[Any, ...]]:
+        """Return all rows of a statement that is asked once, such as one of the catalog."""
+        return self._fetch(prepare(statement, self._engine.dialect), ())
 
-        def execute(connection: sa.Connection) -> int:
-            self._begin_late()
-            return int(connection.execute(statement, parameters).rowcount)
+    def _fetch(self, prepared: Prepared, values: Sequence[Value]) -> list[tuple[Any, ...]]:
+        parameters = prepared.bind(values)
 
-        return self._run(execute, "cannot write", is_write=True)
+        def execute(session: _Session) -> Sequence[tuple[Any, ...]]:
+            cursor = session.raw.cursor()
+            cursor.execute(prepared.text, parameters)
+            rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
+            return rows
 
-    def define(self, statement: sa.Executable) -> None:
+        return prepared.convert(self._run(execute, "cannot read"))
+
+    # --- changes -------------------------------------------------------------------------------
+
+    def insert(
+        self,
+        spec: TableSpec,
+        rows: Sequence[dict[str, Value]],
+        *,
+        duplicates: Duplicates = "refuse",
+    ) -> None:
+        """Insert rows that have all columns of a table, hidden ones too; all of them or none."""
+        prepared = self.statements.insert(spec, duplicates)
+        parameters = [prepared.bind(row) for row in rows]
+
+        def execute(session: _Session) -> None:
+            cursor = session.raw.cursor()
+            if len(parameters) == 1:
+                cursor.execute(prepared.text, parameters[0])
+            else:
+                cursor.executemany(prepared.text, parameters)
+
+        self._change(execute, is_many=len(parameters) > 1)
+
+    def delete(self, node: Node) -> int:
+        """Delete the rows of a restricted table; return how many."""
+        prepared, values = self.statements.ask("delete", node)
+        parameters = prepared.bind(values)
+
+        def execute(session: _Session) -> int:
+            cursor = session.raw.cursor()
+            cursor.execute(prepared.text, parameters)
+            return int(cursor.rowcount)
+
+        return self._change(execute)
+
+    def define(self, statement: sa.ClauseElement) -> None:
         """Execute a statement of data definition; refused inside a transaction."""
         if self.in_transaction:
             message = (
@@ -235,10 +308,25 @@ class Database:
                 "most databases would commit it silently. Declare them before"
             )
             raise UsageError(message)
-        self._run(lambda c: c.execute(statement), "cannot define", is_write=True)
+        text = prepare(statement, self._engine.dialect).text
+        self._change(lambda session: session.raw.cursor().execute(text, ()))
+
+    def _change(
+        self, execute: Callable[[_Session], Returned], *, is_many: bool = False
+    ) -> Returned:
+        """Run a statement that writes; many rows are one transaction even where none is open."""
+        if is_many and not self.in_transaction:
+            with self.transaction():
+                return self._change(execute)
+
+        def begun(session: _Session) -> Returned:
+            self._begin_late(session)
+            return execute(session)
+
+        return self._run(begun, "cannot write", is_write=True)
 
     def _run(
-        self, execute: Callable[[sa.Connection], Returned], doing: str, *, is_write: bool = False
+        self, execute: Callable[[_Session], Returned], doing: str, *, is_write: bool = False
     ) -> Returned:
         is_inside = self.in_transaction
         try:
@@ -253,9 +341,9 @@ class Database:
 
     def _drop_connection(self, *, is_inside: bool) -> None:
         state = self._own_state()
-        connection = state.writer if is_inside and not self.dialect.is_sqlite else state.reader
-        if connection is not None:
-            _abandon(connection)
+        session = state.writer if is_inside and not self._is_sqlite else state.reader
+        if session is not None:
+            session.close()
         if is_inside:
             state.writer = None
         else:
@@ -275,63 +363,58 @@ class Database:
         if state.depth:
             message = "a transaction is open already: transactions do not nest"
             raise UsageError(message)
-        connection = self._writer()
+        session = self._writer()
         state.depth = 1
         try:
             yield
             with translated("cannot commit"):
-                self._commit(connection)
+                self._commit(session)
         except BaseException:
-            self._rollback(connection)
+            self._rollback(session)
             raise
         finally:
             state.depth = 0
 
-    def _begin_late(self) -> None:
+    def _begin_late(self, session: _Session) -> None:
         """Begin SQLite's transaction at its first write, waiting for the file's lock."""
         state = self._own_state()
-        if self.dialect.is_sqlite and state.depth and not state.has_begun:
-            self._reader().exec_driver_sql("BEGIN IMMEDIATE")
+        if self._is_sqlite and state.depth and not state.has_begun:
+            session.raw.execute("BEGIN IMMEDIATE")
             state.has_begun = True
 
-    def _commit(self, connection: sa.Connection) -> None:
+    def _commit(self, session: _Session) -> None:
         state = self._own_state()
-        if not self.dialect.is_sqlite:
-            connection.commit()
-        elif state.has_begun:
-            connection.exec_driver_sql("COMMIT")
+        if not self._is_sqlite or state.has_begun:
+            session.raw.commit()
             state.has_begun = False
 
-    def _rollback(self, connection: sa.Connection) -> None:
+    def _rollback(self, session: _Session) -> None:
         """Roll back; a connection that cannot is thrown away, which rolls back on the server."""
         state = self._own_state()
         try:
-            if not self.dialect.is_sqlite:
-                connection.rollback()
-            elif state.has_begun:
-                connection.exec_driver_sql("ROLLBACK")
+            if not self._is_sqlite or state.has_begun:
+                session.raw.rollback()
         except Exception:  # noqa: BLE001 - whatever failed, the connection is of no more use
-            _abandon(connection)
+            session.close()
             state.writer = None
-            if self.dialect.is_sqlite:
+            if self._is_sqlite:
                 state.reader = None
         finally:
             state.has_begun = False
 
 
-def _prepare_sqlite(connection: Value, _: object) -> None:
+def _abandon(cursor: Any) -> None:  # noqa: ANN401 - the driver's cursor
+    """Let a streaming cursor end early: PyMySQL would read the rest of its rows first."""
+    result: Any = getattr(cursor, "_result", None)
+    if result is not None:
+        result.unbuffered_active = False
+
+
+def _prepare_sqlite(raw: Any) -> None:  # noqa: ANN401 - the driver's connection
     for pragma in (
         "foreign_keys=ON",
         "journal_mode=WAL",
         "synchronous=FULL",
         "case_sensitive_like=ON",
     ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _abandon(connection: sa.Connection) -> None:
-    """Forget a connection without a word to the server, which may be gone or another process's."""
-    with suppress(Exception):
-        connection.invalidate()
-    with suppress(Exception):
-        connection.close()
+        raw.execute(f"PRAGMA {pragma}")

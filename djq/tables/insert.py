@@ -10,8 +10,6 @@ from djq.algebra.expressions import Call, Literal, Name
 from djq.algebra.nodes import Projection, Relation, Restriction
 from djq.definition.spec import AUTO_TIERS, ForeignKey, TableSpec
 from djq.errors import BrokenReferenceError, DuplicateError, UsageError
-from djq.sql import statements
-from djq.sql.compile import Compiler
 from djq.sql.dialects import ROWS_PER_INSERT
 from djq.tables.making import Making, current
 
@@ -105,10 +103,8 @@ def _send(
 ) -> int:
     if not rows:
         return 0
-    database = connection.database
-    statement = statements.insert(spec, database.connect().dialect, skip_duplicates=skip_duplicates)
     try:
-        database.write(statement, rows)
+        connection.database.insert(spec, rows, duplicates="skip" if skip_duplicates else "refuse")
     except DuplicateError as error:
         raise DuplicateError(_explain_duplicate(spec, connection, rows, error)) from error
     except BrokenReferenceError as error:
@@ -178,8 +174,7 @@ def _present(
     columns = tuple((n, Name(n)) for n in names)
     heading = relation.heading.project({n: n for n in names})
     node = Projection(Restriction(relation, Call("in", (left, *options))), columns, heading)
-    rows = connection.database.read(Compiler(connection.database.dialect).select(node))
-    return {tuple(row) for row in rows}
+    return set(connection.database.fetch(node))
 
 
 def show_key(key: dict[str, Value]) -> str:

@@ -11,7 +11,6 @@ from djq.algebra import operators
 from djq.algebra.conditions import ConditionReader, Not
 from djq.algebra.expressions import both
 from djq.errors import QueryError
-from djq.sql.compile import Compiler
 from djq.sql.conditions import read_text
 from djq.tables.decode import decoder
 
@@ -158,16 +157,13 @@ class Query:
 
     # --- asking --------------------------------------------------------------------------------
 
-    def _compiler(self) -> Compiler:
-        return Compiler(self.connection.database.connect().dialect)
-
     def __len__(self) -> int:
         """Return how many rows there are."""
-        return int(self.connection.database.read(self._compiler().count(self.node))[0][0])
+        return self.connection.database.count(self.node)
 
     def __bool__(self) -> bool:
         """Tell whether there is any row."""
-        return bool(self.connection.database.read(self._compiler().exists(self.node)))
+        return self.connection.database.exists(self.node)
 
     def __contains__(self, row: Value) -> bool:
         """Tell whether a row with these values is in the query."""
@@ -176,13 +172,12 @@ class Query:
     def __iter__(self) -> Iterator[Row]:
         """Iterate over the rows as dicts, without holding them all."""
         decode = decoder(self.heading, self.connection)
-        for row in self.connection.database.stream(self._compiler().select(self.node)):
+        for row in self.connection.database.stream(self.node):
             yield decode(row)
 
     def _fetch_rows(self, node: Node) -> list[Row]:
         decode = decoder(node.heading, self.connection)
-        rows = self.connection.database.read(self._compiler().select(node))
-        return [decode(row) for row in rows]
+        return [decode(row) for row in self.connection.database.fetch(node)]
 
     def _ordered(
         self, order_by: Sequence[str] | str | None, limit: int | None, offset: int
@@ -286,7 +281,7 @@ class Query:
     @on_class_too
     def make_sql(self) -> str:
         """Return the query's SQL, with its values as placeholders."""
-        return self.connection.database.text(self._compiler().select(self.node))
+        return self.connection.database.sql(self.node)
 
     def _describe(self) -> str:
         return "the query"

@@ -11,8 +11,8 @@ from djq.definition import spec as specs
 from djq.definition.spec import TableName, TableSpec
 from djq.errors import DefinitionError
 from djq.sql.catalog import Catalog
+from djq.sql.clauses import full_heading
 from djq.sql.ddl import create_schema, create_table
-from djq.sql.statements import full_heading
 from djq.tables.connection import Connection, conn
 from djq.tables.table import Part, Table
 
@@ -90,7 +90,7 @@ class Schema:
 
     def create(self, spec: TableSpec, parents: Mapping[TableName, TableSpec]) -> None:
         """Create a table on the server unless it is there; a different one there is refused."""
-        database = self.connection.database.connect()
+        database = self.connection.database
         if not self._is_created:
             create_schema(database, self.name)
             self._is_created = True

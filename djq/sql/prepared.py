@@ -1,0 +1,105 @@
+"""SQL text with what its parameters and columns need on their way to and from the driver."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from sqlalchemy.sql.compiler import SQLCompiler
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+    from sqlalchemy.engine.interfaces import Dialect as SaDialect
+
+    from djq.definition.acceptance import Value
+
+Convert: TypeAlias = Callable[[Any], Any]
+
+#: Names of the parameters that stand for a query's values, in the order of its shape.
+_NUMBERED = re.compile(r"p(\d+)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One placeholder: the value of a name or number, or a constant, converted for the driver."""
+
+    source: int | str | None
+    constant: Value = None
+    convert: Convert | None = None
+
+    def value(self, values: Any) -> Value:  # noqa: ANN401 - by number or by name
+        """Return what the driver gets."""
+        value = self.constant if self.source is None else values[self.source]
+        return value if self.convert is None else self.convert(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A statement, ready for the driver: any number of times, with other values each time."""
+
+    text: str
+    places: tuple[Place, ...]
+    columns: tuple[tuple[int, Convert], ...]
+
+    def bind(self, values: Sequence[Value] | dict[str, Value]) -> tuple[Value, ...]:
+        """Return the driver's parameters, in the order of the placeholders."""
+        return tuple([place.value(values) for place in self.places])
+
+    def convert(self, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Return rows of the driver as Python values."""
+        if not self.columns:
+            return list(rows)
+        found: list[tuple[Any, ...]] = []
+        for row in rows:
+            values = list(row)
+            for i, convert in self.columns:
+                values[i] = convert(values[i])
+            found.append(tuple(values))
+        return found
+
+
+def prepare(
+    statement: sa.ClauseElement, dialect: SaDialect, columns: Sequence[str] | None = None
+) -> Prepared:
+    """Compile a statement; `columns` are those that an INSERT fills by name."""
+    keys: dict[str, Any] = {"column_keys": list(columns)} if columns else {}
+    compiled = statement.compile(dialect=dialect, **keys)
+    if not isinstance(compiled, SQLCompiler):
+        return Prepared(str(compiled), (), ())
+    defaults = compiled.construct_params(dict.fromkeys(columns or ()))
+    places = [
+        _place(name, compiled, defaults, dialect, is_row=columns is not None)
+        for name in compiled.positiontup or ()
+    ]
+    selected = getattr(statement, "selected_columns", ())
+    converters = [_result(c.type, dialect) for c in selected]
+    return Prepared(
+        str(compiled),
+        tuple(places),
+        tuple((i, c) for i, c in enumerate(converters) if c is not None),
+    )
+
+
+def _place(
+    name: str,
+    compiled: SQLCompiler,
+    defaults: Mapping[str, Any],
+    dialect: SaDialect,
+    *,
+    is_row: bool,
+) -> Place:
+    type_: sa.types.TypeEngine[Any] = compiled.binds[name].type
+    convert: Convert | None = type_.dialect_impl(dialect).bind_processor(dialect)
+    numbered = _NUMBERED.match(name)
+    if is_row:
+        return Place(name, None, convert)
+    if numbered:
+        return Place(int(numbered[1]), None, convert)
+    return Place(None, defaults[name], convert)
+
+
+def _result(type_: sa.types.TypeEngine[Any], dialect: SaDialect) -> Convert | None:
+    convert: Convert | None = type_.dialect_impl(dialect).result_processor(dialect, None)
+    return convert

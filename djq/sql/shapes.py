@@ -1,0 +1,110 @@
+"""The shape of a query: its tree without its values, and the values in order.
+
+Queries of one shape share one SQL text. A pipeline asks the same few shapes a million times, so
+that building SQL is paid once and looking the shape up costs some microseconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from djq.algebra.expressions import Call, Expression, Literal, Matches, Name, Parameter
+from djq.algebra.nodes import Aggregation, Join, Node, Projection, Relation, Restriction, Top
+
+if TYPE_CHECKING:
+    from djq.definition.acceptance import Value
+
+Shape: TypeAlias = Any
+
+
+def shape_of(node: Node, values: list[Value]) -> Shape:
+    """Return the shape of a query, and append its values to `values`."""
+    match node:
+        case Relation():
+            return node
+        case Restriction():
+            return ("&", shape_of(node.source, values), _shape(node.condition, values))
+        case Projection():
+            source = shape_of(node.source, values)
+            return ("proj", source, *((n, _shape(e, values)) for n, e in node.columns))
+        case Join():
+            left = shape_of(node.left, values)
+            return ("*", left, shape_of(node.right, values), node.on, node.is_left)
+        case Aggregation():
+            sides = (shape_of(node.group, values), shape_of(node.detail, values))
+            computed = tuple((n, _shape(e, values)) for n, e in node.computed)
+            return ("aggr", *sides, node.on, node.shown, computed, node.keeps_empty)
+        case Top():
+            return ("top", shape_of(node.source, values), node.order, node.limit, node.offset)
+
+
+def _shape(expression: Expression, values: list[Value]) -> Shape:
+    match expression:
+        case Name():
+            return expression.attribute
+        case Literal():
+            if expression.value is None or isinstance(expression.value, bool):
+                return (expression.value,)  # written into the statement, as NULL, TRUE or FALSE
+            values.append(expression.value)
+            return expression.value.__class__
+        case Call():
+            return (expression.function, *[_shape(a, values) for a in expression.arguments])
+        case Matches():
+            return ("matches", shape_of(expression.query, values), expression.names)
+        case Parameter():
+            message = "a shape is taken before values are replaced by parameters"
+            raise AssertionError(message)
+
+
+class Parametrizer:
+    """Replaces the values of a tree by numbered parameters, in the order of `shape_of`."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def node(self, node: Node) -> Node:
+        """Return the query with parameters."""
+        match node:
+            case Relation():
+                return node
+            case Restriction():
+                source = self.node(node.source)
+                return Restriction(source, self._expression(node.condition))
+            case Projection():
+                source = self.node(node.source)
+                columns = tuple((n, self._expression(e)) for n, e in node.columns)
+                return Projection(source, columns, node.heading)
+            case Join():
+                left = self.node(node.left)
+                return Join(left, self.node(node.right), node.on, node.is_left, node.heading)
+            case Aggregation():
+                return self._aggregation(node)
+            case Top():
+                return Top(self.node(node.source), node.order, node.limit, node.offset)
+
+    def _aggregation(self, node: Aggregation) -> Aggregation:
+        group, detail = self.node(node.group), self.node(node.detail)
+        return Aggregation(
+            group=group,
+            detail=detail,
+            on=node.on,
+            shown=node.shown,
+            computed=tuple((n, self._expression(e)) for n, e in node.computed),
+            keeps_empty=node.keeps_empty,
+            heading=node.heading,
+        )
+
+    def _expression(self, expression: Expression) -> Expression:
+        match expression:
+            case Literal():
+                if expression.value is None or isinstance(expression.value, bool):
+                    return expression
+                self._count += 1
+                return Parameter(self._count - 1, expression.value)
+            case Call():
+                arguments = tuple(self._expression(a) for a in expression.arguments)
+                return Call(expression.function, arguments)
+            case Matches():
+                return Matches(self.node(expression.query), expression.names)
+            case _:
+                return expression
