@@ -25,8 +25,10 @@ def show_json(value: object) -> None:
 def show_grid(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write aligned columns: the first to the left, numbers to the right."""
     lines = list(rows)
-    cells = [[f"{c:,}" if isinstance(c, int) else str(c) for c in line] for line in lines]
-    is_number = [all(isinstance(line[i], int) for line in lines) for i in range(len(header))]
+    cells = [[_cell(value) for value in line] for line in lines]
+    is_number = [
+        all(isinstance(line[i], int | float | None) for line in lines) for i in range(len(header))
+    ]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     for line in (header, *cells):
         aligned = [
@@ -55,6 +57,13 @@ def confirm(question: str, *, is_agreed: bool) -> bool:
         message = f"{question} Nobody can answer here: add --yes"
         raise ConfigError(message)
     return click.confirm(question)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:,}" if is_number else str(value)
 
 
 def _plain(value: object) -> object:

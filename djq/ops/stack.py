@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import socket
@@ -54,6 +55,9 @@ class Stack:
 def running(settings: Settings, plan: Plan, report: Callable[[Restart], None]) -> Generator[Stack]:
     """Run a stack on `settings`; everything that was started is stopped at the end.
 
+    If it cannot be kept running, the main thread gets a `KeyboardInterrupt`, and the supervisor's
+    `check` says why.
+
     Raises
     ------
     FleetError
@@ -74,7 +78,10 @@ def running(settings: Settings, plan: Plan, report: Callable[[Restart], None]) -
         port = free_port(settings.flower_port) if plan.has_flower else None
         stages.append(list(_programs(settings, plan, port)))
         logs = settings.state_dir / "logs"
-        supervisor = cleanup.enter_context(Supervisor(stages, logs=logs, report=report))
+        # Whoever waits for the stack's work shall not wait for a stack that is gone.
+        supervisor = cleanup.enter_context(
+            Supervisor(stages, logs=logs, report=report, on_failure=_thread.interrupt_main)
+        )
         flower_url = None if port is None else f"http://{LOCALHOST}:{port}"
         yield Stack(settings, supervisor, flower_url, logs)
 

@@ -36,6 +36,9 @@ class Supervisor:
         The folder that gets one log per program.
     report
         Told of each restart, from the supervisor's thread.
+    on_failure
+        Told that a program could not be kept alive, from the supervisor's thread; `check` raises
+        why.
     """
 
     def __init__(
@@ -44,10 +47,12 @@ class Supervisor:
         *,
         logs: Path,
         report: Callable[[Restart], None],
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         logs.mkdir(parents=True, exist_ok=True)
         self._stages = [[Child(p, logs / f"{p.name}.log") for p in stage] for stage in stages]
         self._report = report
+        self._on_failure = on_failure
         # Children end with the thread that started them, so one thread starts and stops all.
         self._thread = threading.Thread(target=self._run, name="djq-supervisor", daemon=True)
         self._is_up = threading.Event()
@@ -115,6 +120,8 @@ class Supervisor:
                 self._look()
         except BaseException as error:  # noqa: BLE001 - raised again by `check` in the caller's thread
             self._failure = error
+            if self._is_up.is_set():
+                self._on_failure()
         finally:
             for stage in reversed(self._stages):
                 self._stop(stage)

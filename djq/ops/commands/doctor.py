@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from djq.config import load
-from djq.ops.doctor import Health, examine
+from djq.ops.doctor import Finding, Health, examine
 from djq.ops.output import show_json
 from djq.ops.selection import split
 from djq.ops.status import Status
@@ -22,7 +22,7 @@ def doctor(names: tuple[str, ...], *, as_json: bool) -> int:
     Exit status 1 if something is broken; what is merely absent (no worker yet) does not count.
     """
     modules, _ = split(names)
-    findings = []
+    findings: list[Finding] = []
     for finding in examine(load(pipeline=modules) if modules else load()):
         findings.append(finding)
         if not as_json:

@@ -44,9 +44,8 @@ def up(
             try:
                 stack.supervisor.wait()
             except KeyboardInterrupt:
+                stack.supervisor.check()
                 click.echo("stopping; running keys finish first (Ctrl-C again: at once)")
-                return Status.DONE
-            stack.supervisor.check()
     except KeyboardInterrupt:
         click.echo("stopped at once")
     return Status.DONE

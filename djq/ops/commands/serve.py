@@ -1,0 +1,141 @@
+"""`djq worker`, `djq scheduler`, `djq flower`: the fleet's programs, each in the foreground."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+from typing import TYPE_CHECKING
+
+import click
+from celery.signals import setup_logging
+
+from djq.config import load
+from djq.ops import logs
+from djq.ops.selection import read_settings
+from djq.ops.status import Status
+from djq.orchestrator.app import QUEUE, producer_app, worker_app
+from djq.orchestrator.dispatch import CeleryDispatcher
+from djq.orchestrator.planning import DatabasePlan
+from djq.orchestrator.reservations import Reservations
+from djq.orchestrator.scheduler import Scheduler
+from djq.populate.pipeline import load_pipeline
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+#: Tasks that Flower remembers: one per chunk; what was made longer ago is in the tables.
+FLOWER_TASKS = 20_000
+#: Flower forgets workers that are gone this long [s].
+FLOWER_FORGETS_S = 600
+FLOWER_COLUMNS = "name,uuid,state,kwargs,result,received,runtime,worker"
+
+
+def _read_concurrency(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
+    del ctx, param
+    if value == "auto":
+        return value
+    if not value.isdecimal() or int(value) < 1:
+        message = f'"{value}" is neither a whole number above 0 nor "auto"'
+        raise click.BadParameter(message)
+    return int(value)
+
+
+_modules = click.argument("modules", nargs=-1, metavar="[MODULE]...")
+_level = click.option(
+    "-l",
+    "--loglevel",
+    "level",
+    type=click.Choice(list(logs.LEVELS)),
+    default="info",
+    show_default=True,
+)
+
+
+@click.command()
+@_modules
+@_level
+@click.option(
+    "-c",
+    "--concurrency",
+    default="auto",
+    show_default=True,
+    envvar="CELERY_WORKER_CONCURRENCY",
+    callback=_read_concurrency,
+    help="Pool processes; auto: one per processor that this container may use.",
+)
+@click.option("-Q", "--queues", default=QUEUE, show_default=True, help="Separated by commas.")
+@click.option("-n", "--name", default="worker", show_default=True, help="Its name in Flower.")
+def worker(
+    modules: tuple[str, ...], level: str, concurrency: int | str, queues: str, name: str
+) -> int:
+    """Run a Celery worker for the tables of MODULE (or DJQ_PIPELINE).
+
+    SIGTERM lets the keys in hand finish; what was not begun goes back.
+    """
+    app = worker_app(read_settings(modules))
+
+    def set_up_logging(**_: object) -> None:
+        logs.configure(level)
+
+    setup_logging.connect(set_up_logging)
+    # Celery's own command would lose the exit status.
+    process = app.Worker(
+        hostname=f"{name}@{platform.node()}",
+        concurrency=concurrency,
+        queues=queues,
+        loglevel=level.upper(),
+        # Workers say nothing to each other: who is alive is in Redis.
+        without_gossip=True,
+        without_mingle=True,
+    )
+    process.start()
+    return int(process.exitcode or Status.DONE)
+
+
+@click.command()
+@_modules
+@_level
+def scheduler(modules: tuple[str, ...], level: str) -> int:
+    """Run a scheduler for the tables of MODULE (or DJQ_PIPELINE).
+
+    Several may run; one leads, and another takes over when it ends.
+    """
+    settings = read_settings(modules)
+    logs.configure(level)
+    plan = DatabasePlan(load_pipeline(settings.pipeline).tables)
+    dispatcher = CeleryDispatcher(producer_app(settings), plan.show)
+    daemon = Scheduler(plan, Reservations.open(settings), dispatcher, chunk_s=settings.chunk_s)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        daemon.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    daemon.run_forever()
+    return Status.DONE
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), help="[default: 5555 or DJQ_FLOWER_PORT]")
+@click.option("--address", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--basic-auth",
+    envvar="FLOWER_BASIC_AUTH",
+    metavar="USER:PASSWORD",
+    help="Ask for a password; better given as FLOWER_BASIC_AUTH, which nobody else can read.",
+)
+@click.option("--control", is_flag=True, help="Let the page's visitors stop and change workers.")
+def flower(port: int | None, address: str, basic_auth: str | None, *, control: bool) -> None:
+    """Run Flower: what the workers do now, chunk by chunk.
+
+    It listens on this machine only and changes nothing, unless told otherwise.
+    """
+    settings = load()
+    if basic_auth:
+        os.environ["FLOWER_BASIC_AUTH"] = basic_auth
+    argv = ["flower", f"--address={address}", f"--port={port or settings.flower_port}"]
+    argv += [f"--max_tasks={FLOWER_TASKS}", f"--purge_offline_workers={FLOWER_FORGETS_S}"]
+    argv += [f"--tasks_columns={FLOWER_COLUMNS}", *([] if control else ["--read_only"])]
+    producer_app(settings).start(argv)

@@ -1,0 +1,152 @@
+"""`djq plan`, `djq run`, `djq status`: what is due, having it made, and how far it is."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from djq.errors import RedisUnavailableError
+from djq.ops import logs, progress
+from djq.ops.output import confirm, show_grid, show_json, show_key
+from djq.ops.selection import select
+from djq.ops.status import Status
+from djq.orchestrator.reservations import Reservations
+from djq.orchestrator.run import submit
+from djq.orchestrator.server import open_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from djq.config import Settings
+
+#: Errors that `run` lists; the rest is in `djq errors`.
+SHOWN_ERRORS = 5
+
+_names = click.argument("names", nargs=-1, metavar="[MODULE]... [TABLE]...")
+_where = click.option("--where", "condition", metavar="SQL", help="Only these keys: image_id = 1")
+_json = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+
+
+@click.command()
+@_names
+@_where
+@_json
+def plan(names: tuple[str, ...], condition: str | None, *, as_json: bool) -> int:
+    """Count the keys of each table by state; nothing is changed.
+
+    Keys of a table become known when the tables before it are made. Exit status: 0 all is made,
+    1 errors wait, 3 keys are due.
+    """
+    counts = progress.count(select(names).tables, _restrictions(condition))
+    if as_json:
+        show_json({"tables": progress.as_rows(counts)})
+    else:
+        progress.show(counts)
+    return progress.status_of(counts)
+
+
+@click.command()
+@_names
+@_where
+@click.option("--yes", "is_agreed", is_flag=True, help="Do not ask.")
+@_json
+def run(names: tuple[str, ...], condition: str | None, *, is_agreed: bool, as_json: bool) -> int:
+    """Have the fleet make what is due, and what becomes due by it; watch until it is done.
+
+    Ctrl-C leaves: what is queued will be made; the same command goes on.
+    """
+    selection, restrictions = select(names), _restrictions(condition)
+    with contextlib.closing(open_server(selection.settings)) as server:
+        server.ping()
+    before = progress.count(selection.tables, restrictions)
+    if not as_json:
+        progress.show(before)
+    n_due = sum(counts.due for counts in before.values())
+    if n_due and not confirm(f"Make {n_due:,} keys?", is_agreed=is_agreed):
+        return Status.WORK_REMAINS
+    logs.configure("warning")
+    work = submit(*selection.tables, restrictions=restrictions)
+    _watch(work.wait if as_json else work.watch)
+    after = progress.count(selection.tables, restrictions)
+    errors = [{"table": t, "key": key, "message": text} for t, key, text in work.errors()]
+    if as_json:
+        show_json({"made": work.n_made, "errors": errors, "tables": progress.as_rows(after)})
+    else:
+        _conclude(work.n_made, errors)
+    return progress.status_of(after)
+
+
+@click.command()
+@_names
+@_json
+def status(names: tuple[str, ...], *, as_json: bool) -> int:
+    """Show the fleet, and the keys of each table by state."""
+    selection = select(names)
+    counts = progress.count(selection.tables)
+    fleet = _fleet(selection.settings)
+    if as_json:
+        show_json({"fleet": fleet, "tables": progress.as_rows(counts)})
+        return progress.status_of(counts)
+    progress.show(counts)
+    click.echo()
+    if "problem" in fleet:
+        click.echo(f"no fleet: {fleet['problem']}")
+        return progress.status_of(counts)
+    if fleet["workers"]:
+        columns = ("host", "process", "slots", "state")
+        show_grid(columns, [[str(worker[c]) for c in columns] for worker in fleet["workers"]])
+    else:
+        click.echo('no worker: start some with "djq worker MODULE" or "djq up MODULE"')
+    click.echo(f"scheduler: {'leads' if fleet['has_scheduler'] else 'none'}")
+    click.echo(f"chunks: {fleet['n_running']:,} in hand, {fleet['n_waiting']:,} waiting")
+    return progress.status_of(counts)
+
+
+def _restrictions(condition: str | None) -> tuple[str, ...]:
+    return (condition,) if condition else ()
+
+
+def _watch(until_done: Callable[[], object]) -> None:
+    try:
+        until_done()
+    except KeyboardInterrupt:
+        click.echo("left; what is queued will be made. The same command goes on.", err=True)
+        raise
+
+
+def _conclude(n_made: int, errors: list[dict[str, Any]]) -> None:
+    click.echo(f"made {n_made:,} keys, {len(errors):,} failed")
+    for error in errors[:SHOWN_ERRORS]:
+        click.secho(f"    {error['table']} {show_key(error['key'])}: ", nl=False)
+        click.secho(str(error["message"]).partition("\n")[0], fg="red")
+    if errors:
+        click.echo('All of them, grouped: "djq errors". After the cause is mended: "djq retry".')
+
+
+def _fleet(settings: Settings) -> dict[str, Any]:
+    """Return who is there and what they have in hand; `problem` if Redis cannot be asked."""
+    try:
+        reservations = Reservations.open(settings)
+        with contextlib.closing(reservations.server):
+            census, chunks = reservations.reap(), reservations.chunks()
+            leader = reservations.leader()
+    except RedisUnavailableError as error:
+        return {"problem": str(error)}
+    n_running = sum(chunk.is_reserved for chunk in chunks)
+    return {
+        "workers": [
+            {
+                "host": main.host,
+                "process": main.pid,
+                "slots": main.slots,
+                "state": "stopping" if main.is_stopping else "ready",
+                "tables": main.tables,
+            }
+            for main in census.mains
+        ],
+        "has_scheduler": leader is not None,
+        "n_running": n_running,
+        "n_waiting": len(chunks) - n_running,
+    }
