@@ -15,7 +15,6 @@ from djq.config import load
 from tests.support import servers
 from tests.support.processes import ROOT
 from tests.support.servers import free_port
-from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +58,7 @@ def test_flower_asks_for_the_password_and_refuses_control(start_flower):
     port = free_port()
     process = start_flower(port, FLOWER_BASIC_AUTH="djq:right")
     site = f"http://127.0.0.1:{port}"
-    wait_until(lambda: status(f"{site}/healthcheck"), what=f"{process!r}", timeout_s=30)
+    process.wait_until(lambda: status(f"{site}/healthcheck"), what="an answer")
 
     assert status(f"{site}/") == 401
     assert status(f"{site}/", user="djq:wrong") == 401

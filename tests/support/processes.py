@@ -19,7 +19,7 @@ from djq.config import PREFIX, Settings
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What a process gets from the environment of the test session.
@@ -152,16 +152,24 @@ class Process:
 
     def wait_for(self, words: str, *, timeout_s: float = 30.0) -> None:
         """Wait until it has printed `words`; fail at once when it ends before."""
+        self.wait_until(lambda: words in self.text(), what=repr(words), timeout_s=timeout_s)
 
-        def seen() -> bool:
-            if words in self.text():
+    def wait_until(
+        self, condition: Callable[[], object], *, what: str, timeout_s: float = 30.0
+    ) -> None:
+        """Wait until `condition` is true; fail at once when the process ends before."""
+
+        def is_true() -> bool:
+            # Asked first: what it did just before it ended counts.
+            was_running = self.is_running
+            if condition():
                 return True
-            if not self.is_running:
-                message = f"{self!r} ended before it printed {words!r}:\n{tail(self.log)}"
+            if not was_running:
+                message = f"{self!r} ended before {what}:\n{tail(self.log)}"
                 raise AssertionError(message)
             return False
 
-        wait_until(seen, what=f"{words!r} from {self!r}", timeout_s=timeout_s)
+        wait_until(is_true, what=f"{what} from {self!r}", timeout_s=timeout_s)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the command alone, not to its group."""
