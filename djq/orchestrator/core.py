@@ -39,7 +39,7 @@ from djq.orchestrator.states import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 #: Chunks in flight: enough that no slot waits for the scheduler, few enough that order still
@@ -68,21 +68,13 @@ class Core:
         The tables to make.
     limits
         What bounds the run.
-    losses
-        Per table, keys that dying workers took along before, and how often.
     """
 
-    def __init__(
-        self,
-        run: str,
-        places: Sequence[Place],
-        limits: Limits,
-        losses: dict[str, dict[str, int]] | None = None,
-    ) -> None:
+    def __init__(self, run: str, places: Sequence[Place], limits: Limits) -> None:
         self._run = run
         self._limits = limits
         self._tables = {
-            place.table: TableState(place, losses=dict((losses or {}).get(place.table, {})))
+            place.table: TableState(place)
             for place in sorted(places, key=lambda p: (-p.level, p.table))
         }
         self._in_flight: dict[str, Chunk] = {}
@@ -112,6 +104,11 @@ class Core:
     def chunks(self) -> tuple[str, ...]:
         """The chunks in flight."""
         return tuple(self._in_flight)
+
+    def recall(self, losses: Mapping[str, Mapping[str, int]]) -> None:
+        """Note which keys of each table dying workers took along, and how often."""
+        for name, counts in losses.items():
+            self._tables[name].losses = dict(counts)
 
     @property
     def wakes_at(self) -> float:

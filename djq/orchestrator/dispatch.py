@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from kombu.exceptions import KombuError, OperationalError
@@ -12,9 +13,10 @@ from djq.errors import RedisUnavailableError
 from djq.orchestrator.server import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from celery import Celery
+    from kombu import Connection
 
     from djq.orchestrator.states import Chunk
 
@@ -55,13 +57,18 @@ class CeleryDispatcher:
         self._app = app
         self._show = show
         self._queue = str(app.conf.task_default_queue)
+        # Our own, not one of kombu's pools: those are shared by all apps with this address, and
+        # nobody may close them. One connection also bounds what a busy scheduler opens.
+        self._connection: Connection | None = None
 
     def send(self, chunks: Sequence[Chunk]) -> None:
         """Send one message per chunk, in one round trip."""
         if not chunks:
             return
-        try:
-            with self._app.producer_or_acquire() as producer, producer.batch():
+        with self._connected() as connection:
+            # The stubs lack `batch`, which is new in kombu 5.7.
+            producer = cast("Any", self._app.amqp.Producer(connection, auto_declare=False))
+            with producer.batch():
                 for chunk in chunks:
                     self._app.send_task(
                         chunk.table,
@@ -71,21 +78,33 @@ class CeleryDispatcher:
                         kwargsrepr=self._shown(chunk),
                         producer=producer,
                         ignore_result=True,
+                        retry=False,
                     )
-        except (OperationalError, KombuError, RedisError, OSError) as error:
-            raise self._unavailable(error) from error
 
     def waiting(self) -> frozenset[str]:
         """Return the chunks in the broker's list; schedulers keep it short."""
-        try:
-            with self._app.connection_for_read() as connection:
-                # kombu has no public way to look at a list without taking from it. The client of
-                # its Redis channel adds the prefix of our keys.
-                client = cast("Any", connection.default_channel).client
-                texts: list[bytes] = client.lrange(self._queue, 0, -1)
-        except (OperationalError, KombuError, RedisError, OSError) as error:
-            raise self._unavailable(error) from error
+        with self._connected() as connection:
+            # kombu has no public way to look at a list without taking from it. The client of its
+            # Redis channel adds the prefix of our keys.
+            client = cast("Any", connection.default_channel).client
+            texts: list[bytes] = client.lrange(self._queue, 0, -1)
         return frozenset(str(json.loads(text)["headers"]["id"]) for text in texts)
+
+    def close(self) -> None:
+        """Close the connection; the next message opens another."""
+        if self._connection is not None:
+            self._connection.release()
+            self._connection = None
+
+    @contextmanager
+    def _connected(self) -> Generator[Connection]:
+        if self._connection is None:
+            self._connection = self._app.connection_for_write()
+        try:
+            yield self._connection
+        except (OperationalError, KombuError, RedisError, OSError) as error:
+            self.close()
+            raise self._unavailable(error) from error
 
     def _shown(self, chunk: Chunk) -> str:
         """Return the text of a dict that Flower shows and can search."""

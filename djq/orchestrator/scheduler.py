@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("djq.scheduler")
 
+#: Runs of the daemon have names that begin like this.
+SCHEDULER_PREFIX = "s-"
 #: Who is alive, and which chunks are known, is looked up this often [s].
 SURVEY_S = 1.0
 #: A chunk that is neither waiting in the queue nor begun for this long has lost its message [s].
@@ -110,10 +112,9 @@ class Loop:
         self._clock = clock
         self._is_endless = limits.is_endless
         self._tables = {place.table for place in plan.places}
-        # Where we are on the stream, before the first search: what is made meanwhile is heard.
-        self._position = reservations.position()
-        losses = {table: reservations.losses(table) for table in sorted(self._tables)}
-        self._core = Core(run, plan.places, limits, losses)
+        self._core = Core(run, plan.places, limits)
+        #: Where we are on the stream of announcements; None before the first turn.
+        self._position: str | None = None
         self._to_do: deque[Instruction] = deque()
         self._epoch: str | None = None
         self._next_survey = 0.0
@@ -132,6 +133,9 @@ class Loop:
         DatabaseError
             A search failed for good.
         """
+        if self._position is None:
+            # Before the first search, so that what is made meanwhile is heard.
+            self._position = self._reservations.position()
         self._perform()
         now = self._clock()
         if now >= self._next_survey:
@@ -224,6 +228,9 @@ class Loop:
             logger.warning("redis_lost")
             self._position = self._reservations.position()
             self._tell(RedisLost())
+        if census.epoch != self._epoch:
+            losses = {table: self._reservations.losses(table) for table in sorted(self._tables)}
+            self._core.recall(losses)
         self._epoch = census.epoch
         records = self._reservations.chunks()
         self._drop_unseen(records, now)
@@ -278,7 +285,7 @@ class Scheduler:
         self._dispatcher = dispatcher
         self._limits = Limits(chunk_s=chunk_s, is_endless=True)
         self._stopping = threading.Event()
-        self._name = f"s-{secrets.token_hex(4)}"
+        self._name = f"{SCHEDULER_PREFIX}{secrets.token_hex(4)}"
         tables = sorted(place.table for place in plan.places)
         self._candidate = json.dumps({"id": self._name, "tables": tables})
 

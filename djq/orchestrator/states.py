@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_KEYS_PER_CHUNK = 200
+#: Smaller shares of the rest would cost more than they save: a message takes about 5 ms [s].
+MIN_CHUNK_S = 0.05
 #: Keys of one table that one search among them may name, and that wait for one; above, a pass is
 #: cheaper.
 HINTS_PER_SEARCH, MAX_HINTS = 1_000, 10_000
@@ -212,10 +214,12 @@ class TableState:
         """Return how many keys take about `chunk_s`; one as long as that is not known."""
         if self.seconds_per_key is None:
             return 1
-        size = min(MAX_KEYS_PER_CHUNK, int(chunk_s / max(self.seconds_per_key, 1e-6)))
+        seconds = max(self.seconds_per_key, 1e-6)
+        size = min(MAX_KEYS_PER_CHUNK, int(chunk_s / seconds))
         if not (self.is_scanning or self.hints or self.probe):
             # Near the end the rest is shared out, so that no slot works on a long last chunk alone.
-            size = min(size, ceil(len(self.ready) / (2 * slots)))
+            share = ceil(len(self.ready) / (2 * slots))
+            size = min(size, max(share, int(MIN_CHUNK_S / seconds)))
         return max(1, size)
 
     def take(self, size: int) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Small pipelines that tests and the workers they start both import."""

@@ -1,0 +1,75 @@
+"""Numbers, their squares and sums of squares; the schema's name and what fails come from outside.
+
+`TEST_SCHEMA` names the schema. A number that is in `TEST_BAD` raises, one in `TEST_DEADLY` kills
+its process, one in `TEST_EMPTY` inserts nothing; `TEST_MAKE_S` is how long a square takes [s].
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+import djq as dj
+
+
+def _numbers(name: str) -> set[int]:
+    return {int(text) for text in os.environ.get(name, "").split(",") if text}
+
+
+schema = dj.Schema(os.environ.get("TEST_SCHEMA", "sums"))
+
+
+@schema
+class Number(dj.Manual):
+    definition = """
+    number : int32
+    ---
+    value  : int64
+    """
+
+
+@schema
+class Square(dj.Computed):
+    definition = """
+    -> Number
+    ---
+    square : int64
+    """
+
+    class Digit(dj.Part):
+        definition = """
+        -> master
+        place : int16
+        ---
+        digit : int16
+        """
+
+    def make(self, key: dict[str, Any]) -> None:
+        number = key["number"]
+        if number in _numbers("TEST_DEADLY"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        value = (Number & key).fetch1("value")
+        time.sleep(float(os.environ.get("TEST_MAKE_S", "0")))
+        if number in _numbers("TEST_BAD"):
+            message = f"number {number} is bad"
+            raise ValueError(message)
+        if number in _numbers("TEST_EMPTY"):
+            return
+        self.insert1({**key, "square": value**2})
+        digits = enumerate(reversed(str(value**2)))
+        self.Digit.insert({**key, "place": i, "digit": int(digit)} for i, digit in digits)
+
+
+@schema
+class Cross(dj.Computed):
+    definition = """
+    # Sum of the digits of a square, per power of ten
+    -> Square
+    ---
+    cross : int64
+    """
+
+    def make(self, key: dict[str, Any]) -> None:
+        self.insert1({**key, "cross": int(sum((Square.Digit & key).fetch("digit")))})
