@@ -67,6 +67,11 @@ def masked(url: str) -> str:
     return urlunsplit((parts.scheme, netloc, parts.path, parts.query, parts.fragment))
 
 
+def _keepalive(url: str) -> dict[str, bool]:
+    """Notice a peer that vanished; a unix socket knows without asking, and takes no such option."""
+    return {} if urlsplit(url).scheme == "unix" else {"socket_keepalive": True}
+
+
 class Server:
     """A Redis server as one installation sees it: its own keys, its scripts, bounded waiting.
 
@@ -86,7 +91,7 @@ class Server:
             decode_responses=True,
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
-            socket_keepalive=True if urlsplit(url).scheme != "unix" else None,
+            **_keepalive(url),
             retry=Retry(NoBackoff(), 1),
             client_name="djq",
         )
