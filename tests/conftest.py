@@ -1,5 +1,6 @@
 """Fixtures that the whole suite shares.
 
+- `connection`, `schema`: where a test declares its tables; once per database.
 - `settings`, `schema_name`: what a test needs to declare tables and run workers; once per database.
 - `database_url`: SQLite, a private MariaDB, and MySQL where `DJQ_TEST_MYSQL_URL` names one.
   `DJQ_TEST_DATABASES` (`sqlite,mariadb,mysql`) narrows the choice.
@@ -22,6 +23,8 @@ import hypothesis
 import pytest
 
 from djq.config import PREFIX, Settings, load
+from djq.tables.connection import Connection
+from djq.tables.schema import Schema
 from tests.support import servers
 from tests.support.leaks import leaks_since, snapshot
 from tests.support.processes import Process, close_session, environment, tail
@@ -153,6 +156,20 @@ def schema_name(request: pytest.FixtureRequest) -> Iterator[str]:
 def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
     """Settings for one database and an empty Redis, with a state folder of the test's own."""
     return load(database_url=database_url, redis_url=redis_url, state_dir=tmp_path / ".djq")
+
+
+@pytest.fixture
+def connection(database_url: str, tmp_path: Path) -> Iterator[Connection]:
+    """An open connection to one database, with stores in the test's own folder."""
+    opened = Connection(load(database_url=database_url, state_dir=tmp_path / ".djq"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def schema(schema_name: str, connection: Connection) -> Schema:
+    """A schema of the test's own; the connection is closed before its tables are dropped."""
+    return Schema(schema_name, connection)
 
 
 @pytest.fixture
