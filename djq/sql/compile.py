@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
-from djq.algebra.expressions import Call, Expression, Literal, Matches, Name, Parameter
+from djq.algebra.expressions import Call, Expression, Literal, Matches, Name, Parameter, names_in
 from djq.algebra.nodes import Aggregation, Join, Node, Projection, Relation, Restriction, Top
 from djq.errors import QueryError
 from djq.sql.clauses import table_clause
@@ -42,7 +42,8 @@ class Selection:
     columns: dict[str, Column]
     where: list[Column] = field(default_factory=list[Column])
     group_by: list[Column] | None = None
-    having: list[Column] = field(default_factory=list[Column])
+    #: Names of columns with a value per group, which WHERE does not know yet.
+    aggregated: frozenset[str] = frozenset()
     order: list[Column] = field(default_factory=list[Column])
     limit: int | None = None
     offset: int = 0
@@ -62,7 +63,7 @@ class Selection:
         labelled = _labelled(self.columns) if shown is None else shown
         select = sa.select(*labelled).select_from(self.source).where(*self.where)
         if self.group_by is not None:
-            select = select.group_by(*self.group_by).having(*self.having)
+            select = select.group_by(*self.group_by)
         select = select.order_by(*self.order)
         if self.limit is not None:
             select = select.limit(self.limit)
@@ -148,18 +149,19 @@ class Compiler:
         selection = self.compile(node.source)
         if selection.is_window:
             selection = self._wrap(selection, node.source)
+        if selection.aggregated.intersection(names_in(node.condition)):
+            # Not HAVING, in which MySQL knows shown columns only.
+            selection = self._wrap(selection, node.source)
         for condition in _conjuncts(node.condition):
             if (
                 isinstance(condition, Call)
                 and condition.function == "not"
                 and isinstance(condition.arguments[0], Matches)
-                and selection.group_by is None
                 and condition.arguments[0].names
             ):
                 self._antijoin(selection, condition.arguments[0])
-                continue
-            built = self.expression(condition, selection.columns)
-            (selection.where if selection.group_by is None else selection.having).append(built)
+            else:
+                selection.where.append(self.expression(condition, selection.columns))
         return selection
 
     def _antijoin(self, selection: Selection, matches: Matches) -> None:
@@ -178,6 +180,9 @@ class Compiler:
     def _projection(self, node: Projection) -> Selection:
         selection = self.compile(node.source)
         selection.columns = {new: self.expression(e, selection.columns) for new, e in node.columns}
+        selection.aggregated = frozenset(
+            new for new, e in node.columns if selection.aggregated.intersection(names_in(e))
+        )
         return selection
 
     def _join(self, node: Join) -> Selection:
@@ -208,6 +213,7 @@ class Compiler:
             columns,
             where=[*group.where, *detail.where],
             group_by=[group.columns[n] for n in node.group.heading.primary_key],
+            aggregated=frozenset(new for new, _ in node.computed),
         )
 
     def _top(self, node: Top) -> Selection:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
-from pymysql.cursors import SSCursor
+from pymysql.cursors import Cursor, SSCursor
 from sqlalchemy.pool import NullPool
 
 from djq.errors import (
@@ -47,6 +47,8 @@ SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY
 
 #: Rows that a streaming read asks of the server at a time.
 STREAM_ROWS = 1_000
+#: A number or date in SQL text is no longer than this, and text grows by no more than this factor.
+NUMBER_BYTES, ESCAPED = 32, 4
 
 
 #: Connections of the process that this one was forked from: kept, since even closing one here would
@@ -278,12 +280,14 @@ class Database:
         """Insert rows that have all columns of a table, hidden ones too; all of them or none."""
         prepared = self.statements.insert(spec, duplicates)
         parameters = [prepared.bind(row) for row in rows]
+        is_split = self.in_transaction and (self._is_sqlite or _is_large(parameters))
 
         def execute(session: _Session) -> None:
             cursor = session.raw.cursor()
             if len(parameters) == 1:
                 cursor.execute(prepared.text, parameters[0])
-            else:
+                return
+            with _whole(cursor) if is_split else nullcontext():
                 cursor.executemany(prepared.text, parameters)
 
         self._change(execute, is_many=len(parameters) > 1)
@@ -401,6 +405,25 @@ class Database:
                 state.reader = None
         finally:
             state.has_begun = False
+
+
+@contextmanager
+def _whole(cursor: Any) -> Generator[None]:  # noqa: ANN401 - the driver's cursor
+    """Undo all statements of the block if one fails, and leave the transaction open."""
+    cursor.execute("SAVEPOINT djq")
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # the server may have rolled back more than this
+            cursor.execute("ROLLBACK TO SAVEPOINT djq")
+        raise
+    cursor.execute("RELEASE SAVEPOINT djq")
+
+
+def _is_large(rows: Sequence[Sequence[Value]]) -> bool:
+    """Tell whether PyMySQL may split rows into several statements."""
+    size = sum(len(v) if isinstance(v, str | bytes) else NUMBER_BYTES for r in rows for v in r)
+    return size * ESCAPED > Cursor.max_stmt_length
 
 
 def _abandon(cursor: Any) -> None:  # noqa: ANN401 - the driver's cursor

@@ -15,6 +15,9 @@ import sqlalchemy as sa
 from djq.sql.dialects import Dialect
 
 Column: TypeAlias = sa.ColumnElement[Any]
+
+#: Conditions that stand side by side without parentheses.
+MAX_FLAT = 200
 Build: TypeAlias = Callable[[Dialect, Sequence[Column]], Column]
 
 
@@ -22,6 +25,21 @@ def _binary(apply: Callable[[Column, Column], Any]) -> Build:
     def build(_: Dialect, arguments: Sequence[Column]) -> Column:
         built: Column = functools.reduce(apply, arguments)
         return built
+
+    return build
+
+
+def _many(combine: Callable[..., Column], name: str) -> Build:
+    """Combine many conditions in a tree of two levels: SQLite refuses a depth of 1000."""
+
+    def build(_: Dialect, arguments: Sequence[Column]) -> Column:
+        if len(arguments) <= MAX_FLAT:
+            return combine(*arguments)
+        size = max(MAX_FLAT, -(-len(arguments) // MAX_FLAT))
+        parts = [combine(*arguments[i : i + size]) for i in range(0, len(arguments), size)]
+        # SQLAlchemy would flatten its own operator again.
+        joined: Column = functools.reduce(lambda a, b: a.op(name, is_comparison=True)(b), parts)
+        return joined
 
     return build
 
@@ -111,8 +129,8 @@ def _tuple(_: Dialect, arguments: Sequence[Column]) -> Column:
 
 #: What has a notation of its own in text.
 OPERATORS: dict[str, Build] = {
-    "and": lambda _, a: sa.and_(*a),
-    "or": lambda _, a: sa.or_(*a),
+    "and": _many(sa.and_, "AND"),
+    "or": _many(sa.or_, "OR"),
     "not": _not,
     "=": _binary(operator.eq),
     "!=": _binary(operator.ne),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
+from contextlib import nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -14,13 +16,14 @@ from djq.sql.dialects import ROWS_PER_INSERT
 from djq.tables.making import Making, current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from djq.definition.acceptance import Value
+    from djq.sql.statements import Duplicates
     from djq.tables.connection import Connection
     from djq.tables.encode import RowEncoder
 
-#: Keys that an error message looks up to say which row was wrong.
+#: Keys that one query of an error message looks up, to say which row was wrong.
 EXPLAINED_ROWS = 1_000
 
 
@@ -44,31 +47,9 @@ def insert_rows(
         {**encoder.encode(row, i, now, ignore_extra_fields=ignore_extra_fields), **hidden}
         for i, row in enumerate(rows, 1)
     )
-    first = list(islice(encoded, ROWS_PER_INSERT))
-    if len(first) < ROWS_PER_INSERT:
-        n_rows = _send(encoder.spec, connection, first, skip_duplicates=skip_duplicates)
-    elif connection.in_transaction:
-        n_rows = _send_all(encoder.spec, connection, first, encoded, skip_duplicates)
-    else:
-        with connection.transaction:
-            n_rows = _send_all(encoder.spec, connection, first, encoded, skip_duplicates)
+    n_rows = _send(encoder.spec, connection, encoded, "skip" if skip_duplicates else "refuse")
     if call is not None and call.table in (encoder.spec.name, encoder.spec.master):
         call.n_inserted += n_rows
-    return n_rows
-
-
-def _send_all(
-    spec: TableSpec,
-    connection: Connection,
-    first: list[dict[str, Value]],
-    rest: Iterator[dict[str, Value]],
-    skip_duplicates: bool,
-) -> int:
-    n_rows = 0
-    chunk = first
-    while chunk:
-        n_rows += _send(spec, connection, chunk, skip_duplicates=skip_duplicates)
-        chunk = list(islice(rest, ROWS_PER_INSERT))
     return n_rows
 
 
@@ -95,51 +76,52 @@ def check_direct_insert(spec: TableSpec, *, allowed: bool) -> None:
 
 
 def _send(
-    spec: TableSpec,
-    connection: Connection,
-    rows: list[dict[str, Value]],
-    *,
-    skip_duplicates: bool,
+    spec: TableSpec, connection: Connection, rows: Iterator[dict[str, Value]], mode: Duplicates
 ) -> int:
-    if not rows:
-        return 0
+    """Send rows chunk by chunk, all or none of them; return how many."""
+    n_rows = 0
+    chunk = list(islice(rows, ROWS_PER_INSERT))
+    is_one = len(chunk) < ROWS_PER_INSERT or connection.in_transaction
     try:
-        connection.database.insert(spec, rows, duplicates="skip" if skip_duplicates else "refuse")
+        # The error is explained behind the transaction: inside, the rows before look taken.
+        with nullcontext() if is_one else connection.transaction:
+            while chunk:
+                connection.database.insert(spec, chunk, duplicates=mode)
+                n_rows += len(chunk)
+                chunk = list(islice(rows, ROWS_PER_INSERT))
     except DuplicateError as error:
-        raise DuplicateError(_explain_duplicate(spec, connection, rows, error)) from error
+        raise DuplicateError(_explain_duplicate(spec, connection, chunk, error)) from error
     except BrokenReferenceError as error:
-        raise BrokenReferenceError(_explain_reference(spec, connection, rows, error)) from error
-    return len(rows)
+        raise BrokenReferenceError(_explain_reference(spec, connection, chunk, error)) from error
+    return n_rows
 
 
 def _explain_duplicate(
     spec: TableSpec, connection: Connection, rows: list[dict[str, Value]], error: Exception
 ) -> str:
-    key = spec.heading.primary_key
-    keys = [tuple(row[n] for n in key) for row in rows[:EXPLAINED_ROWS]]
-    repeated = next((k for i, k in enumerate(keys) if k in keys[:i]), None)
-    if repeated is not None:
-        shown, where = dict(zip(key, repeated, strict=True)), "twice among the rows to insert"
+    names = spec.heading.primary_key
+    keys = [tuple(row[n] for n in names) for row in rows]
+    repeated = next((k for k, n in Counter(keys).items() if n > 1), None)
+    taken = next(_present(connection, Relation(spec.name, spec.heading), names, keys), None)
+    if taken is not None:
+        what = f"the key {_shown(names, taken)} is in the table already"
+    elif repeated is not None:
+        what = f"the key {_shown(names, repeated)} is twice among the rows to insert"
+    elif any(i.is_unique for i in spec.indexes) or any(f.is_unique for f in spec.foreign_keys):
+        return f"{spec.display_name}: a unique index has these values already ({error})"
     else:
-        taken = _present(connection, Relation(spec.name, spec.heading), key, keys)
-        found = next((k for k in keys if k in taken), None)
-        if found is None:
-            return f"{spec.display_name}: a unique index has these values already ({error})"
-        shown, where = dict(zip(key, found, strict=True)), "in the table already"
-    return (
-        f"{spec.display_name}: the key {show_key(shown)} is {where}. "
-        "skip_duplicates=True keeps the rows that are there"
-    )
+        what = f"a key is twice among the rows to insert ({error})"
+    return f"{spec.display_name}: {what}. skip_duplicates=True keeps the rows that are there"
 
 
 def _explain_reference(
     spec: TableSpec, connection: Connection, rows: list[dict[str, Value]], error: Exception
 ) -> str:
     for key in spec.foreign_keys:
-        missing = _missing_parent(key, spec, connection, rows[:EXPLAINED_ROWS])
+        missing = _missing_parent(key, spec, connection, rows)
         if missing is not None:
             return (
-                f"{spec.display_name}: {show_key(missing)} is not in {key.parent}, "
+                f"{spec.display_name}: {missing} is not in {key.parent}, "
                 "which it refers to. Insert it there first"
             )
     return f"{spec.display_name}: {error}"
@@ -147,34 +129,38 @@ def _explain_reference(
 
 def _missing_parent(
     key: ForeignKey, spec: TableSpec, connection: Connection, rows: list[dict[str, Value]]
-) -> dict[str, Value] | None:
+) -> str | None:
     mine = [m for m, _ in key.columns]
     theirs = tuple(t for _, t in key.columns)
-    wanted = [tuple(row[m] for m in mine) for row in rows]
-    wanted = [w for w in wanted if None not in w]
+    referred = dict.fromkeys(tuple(row[m] for m in mine) for row in rows)
+    wanted = [values for values in referred if None not in values]
     heading = spec.heading.project({t: m for m, t in key.columns})
-    present = _present(connection, Relation(key.parent, heading), theirs, wanted)
-    for values in wanted:
-        if values not in present:
-            return dict(zip(theirs, values, strict=True))
-    return None
+    present = set(_present(connection, Relation(key.parent, heading), theirs, wanted))
+    missing = next((values for values in wanted if values not in present), None)
+    return None if missing is None else _shown(theirs, missing)
 
 
 def _present(
     connection: Connection,
     relation: Relation,
     names: tuple[str, ...],
-    wanted: list[tuple[Value, ...]],
-) -> set[tuple[Value, ...]]:
-    """Return which of the wanted values are in a table, by one query."""
-    if not wanted:
-        return set()
+    wanted: Sequence[tuple[Value, ...]],
+) -> Iterator[tuple[Value, ...]]:
+    """Iterate over those of the wanted values that are in a table."""
     left = Call("tuple", tuple(Name(n) for n in names))
-    options = [Call("tuple", tuple(Literal(v) for v in values)) for values in wanted]
     columns = tuple((n, Name(n)) for n in names)
     heading = relation.heading.project({n: n for n in names})
-    node = Projection(Restriction(relation, Call("in", (left, *options))), columns, heading)
-    return set(connection.database.fetch(node))
+    for start in range(0, len(wanted), EXPLAINED_ROWS):
+        options = [
+            Call("tuple", tuple(Literal(v) for v in values))
+            for values in wanted[start : start + EXPLAINED_ROWS]
+        ]
+        restriction = Restriction(relation, Call("in", (left, *options)))
+        yield from connection.database.fetch(Projection(restriction, columns, heading))
+
+
+def _shown(names: Sequence[str], values: Sequence[Value]) -> str:
+    return show_key(dict(zip(names, values, strict=True)))
 
 
 def show_key(key: dict[str, Value]) -> str:

@@ -11,8 +11,7 @@ from djq.definition import spec as specs
 from djq.definition.spec import TableName, TableSpec
 from djq.errors import DefinitionError
 from djq.sql.catalog import Catalog
-from djq.sql.clauses import full_heading
-from djq.sql.ddl import create_schema, create_table
+from djq.sql.ddl import check_table, create_schema, create_table
 from djq.tables.connection import Connection, conn
 from djq.tables.table import Part, Table
 
@@ -97,17 +96,8 @@ class Schema:
         present = Catalog(database, self.name).tables.get(spec.name.table)
         if present is None:
             create_table(database, spec, dict(parents))
-            return
-        wanted = full_heading(spec).names
-        if set(present) != set(wanted):
-            missing = sorted(set(wanted) - set(present))
-            extra = sorted(set(present) - set(wanted))
-            message = (
-                f"{spec.display_name} is in the database with other attributes: "
-                f"missing there: {', '.join(missing) or 'none'}; only there: "
-                f"{', '.join(extra) or 'none'}. Bring the definition and the table together"
-            )
-            raise DefinitionError(message)
+        else:
+            check_table(database, spec, present)
 
 
 def _locals_of_caller() -> Mapping[str, Any]:

@@ -42,7 +42,7 @@ def lab(schema):
         ---
         level : int16
         """
-        contents = [("rest", 0), ("run", 2)]
+        contents = (("rest", 0), ("run", 2))
 
     @schema
     class Session(dj.Manual):
@@ -138,8 +138,10 @@ def test_a_wrong_row_behind_many_keeps_all_others_out(lab):
     subject = lab.tables["Subject"]
     rows = [{"subject": 100 + i, "name": "x" * 30} for i in range(25_000)]
 
-    with pytest.raises(DuplicateError, match="subject=100 "):
+    with pytest.raises(DuplicateError, match="a key is twice among the rows"):
         subject.insert([*rows, rows[0]])
+    with pytest.raises(DuplicateError, match="subject=2 is in the table"):
+        subject.insert([*rows, {"subject": 2, "name": "again"}])
 
     assert len(subject) == 3
 
@@ -159,6 +161,24 @@ def test_a_long_insert_that_fails_in_a_later_statement_leaves_nothing(schema):
 
     with pytest.raises(DuplicateError, match="wide=99"):
         Wide.insert([*((i, bytes(300_000)) for i in range(12)), (99, b"")])
+
+    assert keys(Wide.proj()) == [(99,)]
+
+
+def test_an_insert_that_fails_inside_a_transaction_leaves_the_rest_of_it(schema):
+    @schema
+    class Wide(dj.Manual):
+        definition = """
+        wide : int32
+        ---
+        filling : bytes
+        """
+
+    with schema.connection.transaction:
+        Wide.insert1((99, b""))
+        for size in (1, 300_000):
+            with pytest.raises(DuplicateError, match="wide=99"):
+                Wide.insert([*((i, bytes(size)) for i in range(12)), (99, b"")])
 
     assert keys(Wide.proj()) == [(99,)]
 
@@ -226,8 +246,9 @@ def test_a_missing_parent_is_named(lab):
 
 
 def test_a_missing_parent_is_named_inside_a_transaction_too(lab):
-    with pytest.raises(BrokenReferenceError, match="subject=44 is not in"), (
-        lab.connection.transaction
+    with (
+        pytest.raises(BrokenReferenceError, match="subject=44 is not in"),
+        lab.connection.transaction,
     ):
         lab.tables["Session"].insert1((44, 1, None, 1.0))
 
@@ -343,30 +364,26 @@ def test_an_existing_table_is_used_by_a_second_process(lab, schema_name):
 
 
 @pytest.mark.parametrize(
-    ("definition", "said"),
+    ("old", "new", "said"),
     [
-        ("subject : int32\n---\nname : varchar(30)\nage : int8", "age"),
-        ("subject : int32\n---\nname : varchar(30)", "weight"),
-        (
-            "subject : int32\n---\nname : varchar(31)\nweight=null : float32\n"
-            'species="mouse" : varchar(20)',
-            r"name.*varchar\(30\).*varchar\(31\)",
-        ),
-        (
-            "subject : int32\nname : varchar(30)\n---\nweight=null : float32\n"
-            'species="mouse" : varchar(20)',
-            "name.*key",
-        ),
-        (
-            "subject : int32\n---\nname : varchar(30)\nweight : float32\n"
-            'species="mouse" : varchar(20)',
-            "weight.*null",
-        ),
+        ("species", "kind", "species is only there; kind is missing there"),
+        ("varchar(30)", "varchar(31)", r"name is varchar\(30\) there and varchar\(31\) here"),
+        ("---\nname : varchar(30)", "name : varchar(30)\n---", "name is not in the key there"),
+        ("weight = null", "weight", "weight can be null there"),
+        ("float32", "float64", "weight is .* there and float64 here"),
     ],
 )
-def test_a_changed_definition_is_refused(lab, definition, said):
-    with pytest.raises(DefinitionError, match=f"(?s)Subject.*{said}"):
-        lab(type("Subject", (dj.Manual,), {"definition": definition, "__module__": __name__}))
+def test_a_changed_definition_is_refused(lab, old, new, said):
+    text = lab.tables["Subject"].definition.replace("\n        ", "\n")
+    assert old in text
+    changed = type(
+        "Subject",
+        (dj.Manual,),
+        {"definition": text.replace(old, new), "__module__": __name__},
+    )
+
+    with pytest.raises(DefinitionError, match=f"(?is)Subject is in the database.*{said}"):
+        lab(changed)
 
 
 # --- restriction -------------------------------------------------------------------------------
