@@ -14,6 +14,7 @@ from djq.algebra.expressions import (
     Literal,
     Matches,
     Name,
+    aggregates_in,
     both,
     either,
     names_in,
@@ -93,6 +94,12 @@ class ConditionReader:
         expression = self.read_text(text, heading)
         for name in names_in(expression):
             heading[name]
+        if aggregate := next(aggregates_in(expression), None):
+            message = (
+                f"cannot use the condition {text!r}: {aggregate} combines rows; restrict the result "
+                f"of aggr instead, as in A.aggr(B, x='{aggregate}(…)') & 'x > 1'"
+            )
+            raise QueryError(message)
         return expression
 
     def _read_other(self, condition: Value, heading: Heading) -> Expression:

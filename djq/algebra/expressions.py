@@ -62,6 +62,9 @@ class Matches:
 
 Expression: TypeAlias = Name | Literal | Parameter | Call | Matches
 
+#: Functions that make one value from many rows.
+AGGREGATES = frozenset({"avg", "count", "count distinct", "max", "min", "sum"})
+
 TRUE = Literal(True)
 FALSE = Literal(False)
 
@@ -100,3 +103,12 @@ def names_in(expression: Expression) -> Iterator[str]:
     elif isinstance(expression, Call):
         for argument in expression.arguments:
             yield from names_in(argument)
+
+
+def aggregates_in(expression: Expression) -> Iterator[str]:
+    """Iterate over the aggregates that an expression calls, outermost first."""
+    if isinstance(expression, Call):
+        if expression.function in AGGREGATES:
+            yield expression.function
+        for argument in expression.arguments:
+            yield from aggregates_in(argument)

@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from djq.algebra.expressions import Call, Expression, Literal, Name, names_in
+from djq.algebra.expressions import (
+    AGGREGATES,
+    Call,
+    Expression,
+    Literal,
+    Name,
+    aggregates_in,
+    names_in,
+)
 from djq.algebra.nodes import Aggregation, Join, Node, Projection, Restriction, Top
 from djq.definition.heading import Heading
 from djq.errors import QueryError
@@ -16,27 +24,6 @@ if TYPE_CHECKING:
 
 #: Reads an expression in text against a heading.
 ReadExpression = Callable[[str, Heading], Expression]
-
-#: Functions that make one value from many rows.
-AGGREGATES = frozenset(
-    {
-        "avg",
-        "bit_and",
-        "bit_or",
-        "bit_xor",
-        "count",
-        "count distinct",
-        "group_concat",
-        "max",
-        "min",
-        "std",
-        "stddev",
-        "stddev_samp",
-        "sum",
-        "var_samp",
-        "variance",
-    }
-)
 
 
 def restrict(source: Node, condition: Expression) -> Node:
@@ -81,7 +68,10 @@ def project(
             continue
         if new in columns:
             _refuse_collision(new)
-        columns[new] = _read(text, heading, read)
+        columns[new] = expression = _read(text, heading, read)
+        if name := next(aggregates_in(expression), None):
+            message = f'{new}="{text}": {name} combines rows; use aggr, as in Groups.aggr(Rows, …)'
+            raise QueryError(message)
     ordered = sorted(
         columns.items(),
         key=lambda c: not (isinstance(c[1], Name) and heading[c[1].attribute].in_key),
@@ -195,9 +185,14 @@ def _check_aggregated(new: str, text: str, expression: Expression) -> None:
             f'{new}="{text}" has a value per row: aggregate it, as in max({text}) or count({text})'
         )
         raise QueryError(message)
-    if isinstance(expression, Call) and expression.function not in AGGREGATES:
-        for argument in expression.arguments:
+    if not isinstance(expression, Call):
+        return
+    for argument in expression.arguments:
+        if expression.function not in AGGREGATES:
             _check_aggregated(new, text, argument)
+        elif name := next(aggregates_in(argument), None):
+            message = f'{new}="{text}": {name} within {expression.function}; use aggr twice'
+            raise QueryError(message)
 
 
 def order(

@@ -44,8 +44,8 @@ def _integer(bits: int) -> Callable[[Value, Arguments], int]:
 
 def _whole(value: Value) -> int:
     try:
-        number = int(value)
-        exact = isinstance(value, str) or number == value
+        number = int(value) if _is_scalar(value) else 0
+        exact = _is_scalar(value) and (isinstance(value, str) or bool(number == value))
     except (TypeError, ValueError, OverflowError):
         exact = False
         number = 0
@@ -61,15 +61,21 @@ def _float64(value: Value, _: Arguments) -> float:
     except (TypeError, ValueError):
         message = f"{value!r} is not a number"
         raise ValueError(message) from None
-    if math.isinf(number):
-        message = "infinity cannot be stored in a number column; use null, or <blob> for arrays"
+    if not math.isfinite(number):
+        message = f"{number} cannot be kept in a number column; use null, or <blob> for arrays"
         raise ValueError(message)
     return number
 
 
 def round_float32(value: float) -> float:
-    """Return the float32 nearest to `value`, as an exact float64."""
-    return float(struct.unpack("f", struct.pack("f", value))[0])
+    """Return the float32 nearest to `value`, as an exact float64.
+
+    Raises
+    ------
+    OverflowError
+        The value is outside of float32.
+    """
+    return float(struct.unpack("<f", struct.pack("<f", value))[0])
 
 
 def shortest_float32(value: float) -> float:
@@ -91,19 +97,30 @@ def _float32(value: Value, _: Arguments) -> float:
 
 
 def _bool(value: Value, _: Arguments) -> bool:
-    if isinstance(value, str) or value not in (0, 1):
+    if isinstance(value, str) or not _is_scalar(value) or value not in (0, 1):
         message = f"{value!r} is not a bool: use True or False"
         raise ValueError(message)
     return bool(value)
 
 
+def _is_scalar(value: Value) -> bool:
+    return not getattr(value, "shape", ())
+
+
 def _text(value: Value, arguments: Arguments) -> str:
-    text: str = _instance(value, str, "text")
+    text = str(_instance(value, str, "text"))
     length = int(arguments[0])
     if len(text) > length:
         message = f"the text has {len(text)} characters, {length} fit"
         raise ValueError(message)
-    return str(text)
+    if not text.isascii():
+        text.encode()  # a lone surrogate is no character; the error says so
+    return text
+
+
+def _char(value: Value, arguments: Arguments) -> str:
+    """Leave out trailing blanks, as MySQL does when it reads a CHAR."""
+    return _text(value, arguments).rstrip(" ")
 
 
 def _instance(value: Value, kind: type | tuple[type, ...], name: str) -> Value:
@@ -116,7 +133,7 @@ def _instance(value: Value, kind: type | tuple[type, ...], name: str) -> Value:
 
 
 def _enum(value: Value, arguments: Arguments) -> str:
-    if value not in arguments:
+    if not isinstance(value, str) or value not in arguments:
         message = f"{value!r} is not one of {', '.join(repr(a) for a in arguments)}"
         raise ValueError(message)
     return str(value)
@@ -129,10 +146,11 @@ def _decimal(value: Value, arguments: Arguments) -> decimal.Decimal:
         with decimal.localcontext(prec=max(precision, 1) + 2):
             step = decimal.Decimal(1).scaleb(-scale)
             rounded = number.quantize(step, rounding=decimal.ROUND_HALF_UP)
+            is_outside = abs(rounded) >= decimal.Decimal(10) ** (precision - scale)
     except decimal.InvalidOperation:
         message = f"{value!r} does not fit decimal({precision},{scale})"
         raise ValueError(message) from None
-    if abs(rounded) >= decimal.Decimal(10) ** (precision - scale):
+    if is_outside:
         message = f"{value!r} is outside of decimal({precision},{scale})"
         raise ValueError(message)
     return rounded
@@ -141,6 +159,7 @@ def _decimal(value: Value, arguments: Arguments) -> decimal.Decimal:
 def _date(value: Value, _: Arguments) -> dt.date:
     if isinstance(value, str):
         value = _from_iso(dt.date.fromisoformat, value, "a date (YYYY-MM-DD)")
+    value = _from_numpy(value)
     if isinstance(value, dt.datetime):
         value = value.date()
     day: dt.date = _instance(value, dt.date, "a date")
@@ -150,6 +169,7 @@ def _date(value: Value, _: Arguments) -> dt.date:
 def _datetime(value: Value, arguments: Arguments) -> dt.datetime:
     if isinstance(value, str):
         value = _from_iso(dt.datetime.fromisoformat, value, "a datetime (YYYY-MM-DD hh:mm:ss)")
+    value = _from_numpy(value)
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         value = dt.datetime(value.year, value.month, value.day)  # noqa: DTZ001
     time: dt.datetime = _instance(value, dt.datetime, "a datetime")
@@ -158,7 +178,20 @@ def _datetime(value: Value, arguments: Arguments) -> dt.datetime:
     step = 10 ** (MAX_MICROSECOND_DIGITS - int(arguments[0] if arguments else 0))
     rest = time.microsecond % step
     rounded = time - dt.timedelta(microseconds=rest)
-    return rounded + dt.timedelta(microseconds=step) if rest * 2 >= step and rest else rounded
+    if rest * 2 < step or not rest:
+        return rounded
+    try:
+        return rounded + dt.timedelta(microseconds=step)
+    except OverflowError:
+        message = f"{time} rounds up to the year 10000"
+        raise ValueError(message) from None
+
+
+def _from_numpy(value: Value) -> Value:
+    """Return a `numpy.datetime64` as Python's datetime; other values as they are."""
+    if getattr(getattr(value, "dtype", None), "kind", "") != "M":
+        return value
+    return value.astype("datetime64[us]").item()
 
 
 def _from_iso(parse: Callable[[str], Value], value: str, what: str) -> Value:
@@ -194,7 +227,7 @@ def _bytes(value: Value, _: Arguments) -> bytes:
 ACCEPT: dict[str, Callable[[Value, Arguments], Value]] = {
     "bool": _bool,
     "bytes": _bytes,
-    "char": _text,
+    "char": _char,
     "date": _date,
     "datetime": _datetime,
     "decimal": _decimal,

@@ -222,7 +222,8 @@ class Compiler:
             selection = self._wrap(selection, node.source)
         terms = [(selection.columns[n], is_descending) for n, is_descending in node.order]
         if terms or not selection.order:
-            selection.order = [c.desc() if d else c.asc() for c, d in terms]
+            orders = [(self.dialect.ordered(c), d) for c, d in terms]
+            selection.order = [c.desc() if d else c.asc() for c, d in orders]
         selection.limit, selection.offset = node.limit, node.offset
         return selection
 
@@ -252,12 +253,12 @@ class Compiler:
 
     def _call(self, call: Call, columns: dict[str, Column], counted: Column | None) -> Column:
         """Build a call; values that are compared with an attribute are sent as its type asks."""
-        first = call.arguments[0] if call.arguments else None
+        pattern = _pattern(call) if call.function in COMPARISONS else None
         arguments: list[Column] = []
         for argument in call.arguments:
             typed: Expression | Column = argument
-            if call.function in COMPARISONS and first is not None:
-                typed = _typed(argument, first, columns)
+            if pattern is not None:
+                typed = _typed(argument, pattern, columns)
             if isinstance(typed, sa.ColumnElement):
                 arguments.append(typed)
             else:
@@ -290,6 +291,15 @@ def _conjuncts(condition: Expression) -> list[Expression]:
 def _equal(left: Column, right: Column) -> Column:
     equal: Column = left == right
     return equal
+
+
+def _pattern(call: Call) -> Expression | None:
+    """Return the attribute, or the tuple of attributes, that a comparison is about."""
+    for argument in call.arguments:
+        is_tuple = isinstance(argument, Call) and argument.function == "tuple"
+        if is_tuple or isinstance(argument, Name):
+            return argument
+    return None
 
 
 def _typed(
@@ -328,7 +338,8 @@ def _literal(value: Literal | Parameter) -> Column:
     if value.value is None:
         return sa.null()
     if isinstance(value.value, bool):
-        return sa.true() if value.value else sa.false()
+        # Not sa.true(), which cannot be compared with by < and >.
+        return sa.literal_column(str(int(value.value)), sa.Boolean())
     return sa.literal(value.value)
 
 

@@ -15,12 +15,16 @@ from djq.definition.acceptance import Value, round_float32, shortest_float32
 from djq.definition.attributes import Attribute, CodecType, CoreType
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from djq.definition.spec import TableName
 
 Backend = Literal["mysql", "mariadb", "sqlite"]
 
 #: Rows per INSERT statement; keeps one statement well below `max_allowed_packet`.
 ROWS_PER_INSERT = 10_000
+#: Significant digits of a number that SQLite keeps (https://sqlite.org/floatingpoint.html).
+SQLITE_DIGITS = 15
 
 
 class Float32(TypeDecorator[float]):
@@ -45,7 +49,10 @@ class Float32(TypeDecorator[float]):
         """Send the exact float32 to MySQL, the shortest form to SQLite, which keeps float64."""
         if value is None:
             return None
-        return shortest_float32(value) if dialect.name == "sqlite" else round_float32(value)
+        try:
+            return shortest_float32(value) if dialect.name == "sqlite" else round_float32(value)
+        except OverflowError:  # in a condition: greater than all
+            return value
 
     def process_result_value(self, value: Value, dialect: sa.Dialect) -> float | None:
         """Return the shortest float64 of the same float32."""
@@ -57,11 +64,12 @@ class Float32(TypeDecorator[float]):
         return sa.type_coerce(column + sa.literal_column("0e0"), self)
 
 
-class ExactDecimal(TypeDecorator[decimal.Decimal]):
-    """A decimal that is text on its way to and from SQLite, whose numbers are binary.
+#: Holds every decimal of MySQL, which has up to 65 digits.
+_WIDE = decimal.Context(prec=65)
 
-    SQLite keeps at most 15 significant digits of it.
-    """
+
+class ExactDecimal(TypeDecorator[decimal.Decimal]):
+    """A decimal that is text on its way to and from SQLite, whose numbers are binary."""
 
     impl = sa.Numeric
     cache_ok = True
@@ -87,7 +95,9 @@ class ExactDecimal(TypeDecorator[decimal.Decimal]):
     def process_result_value(self, value: Value, dialect: sa.Dialect) -> decimal.Decimal | None:
         """Restore the digits behind the point."""
         del dialect
-        return None if value is None else decimal.Decimal(str(value)).quantize(self.step)
+        if value is None:
+            return None
+        return decimal.Decimal(str(value)).quantize(self.step, context=_WIDE)
 
 
 class _SqliteNumeric(sa.types.UserDefinedType[Any]):
@@ -157,6 +167,30 @@ class Dialect:
         """
         return (str(name), None) if self.is_sqlite else (name.table, name.schema)
 
+    def accept(self, type_: CoreType) -> Callable[[Value], Value]:
+        """Return what turns a value into one that this database keeps without loss.
+
+        SQLite's numbers are binary: longer decimals would be changed in silence.
+        """
+        if (
+            not self.is_sqlite
+            or type_.name != "decimal"
+            or int(type_.arguments[0]) <= SQLITE_DIGITS
+        ):
+            return type_.accept
+
+        def accept(value: Value) -> decimal.Decimal:
+            number: decimal.Decimal = type_.accept(value)
+            if len(number.normalize().as_tuple().digits) > SQLITE_DIGITS:
+                message = (
+                    f"{number} has more than the {SQLITE_DIGITS} digits that SQLite keeps of a "
+                    "decimal; use MySQL or MariaDB, or varchar(n)"
+                )
+                raise ValueError(message)
+            return number
+
+        return accept
+
     def column_type(self, attribute: Attribute) -> TypeEngine[Any]:
         """Return the column's type; an expression of unknown type stays as the driver gives it."""
         type_ = attribute.type
@@ -199,6 +233,10 @@ class Dialect:
     def collation(self) -> str:
         """The collation that compares text as Python does: by code points, with trailing blanks."""
         return "utf8mb4_0900_bin" if self.backend == "mysql" else "utf8mb4_nopad_bin"
+
+    def ordered(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """Return what orders rows by a column's values: MySQL would order an ENUM by position."""
+        return sa.func.concat(column) if isinstance(column.type, mysql.ENUM) else column
 
     def skip_duplicates(self, table: sa.TableClause, key: str) -> sa.Insert:
         """Return an INSERT that leaves rows alone whose key is taken."""

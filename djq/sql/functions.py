@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
+from sqlalchemy.sql.elements import Grouping
 
 from djq.sql.dialects import Dialect
 
@@ -36,9 +37,10 @@ def _many(combine: Callable[..., Column], name: str) -> Build:
         if len(arguments) <= MAX_FLAT:
             return combine(*arguments)
         size = max(MAX_FLAT, -(-len(arguments) // MAX_FLAT))
-        parts = [combine(*arguments[i : i + size]) for i in range(0, len(arguments), size)]
+        starts = range(0, len(arguments), size)
+        parts: list[Column] = [Grouping(combine(*arguments[i : i + size])) for i in starts]
         # SQLAlchemy would flatten its own operator again.
-        joined: Column = functools.reduce(lambda a, b: a.op(name, is_comparison=True)(b), parts)
+        joined = functools.reduce(lambda a, b: a.op(name, is_comparison=True)(b), parts)
         return joined
 
     return build
@@ -170,6 +172,19 @@ FUNCTIONS: dict[str, Build] = {
             *("round", "sum", "trim", "upper"),
         )
     },
+}
+
+#: Function → how many arguments it takes, at least and at most (None: any number).
+ARGUMENTS: dict[str, tuple[int, int | None]] = {
+    **{name: (1, 1) for name in FUNCTIONS},
+    **dict.fromkeys(("coalesce", "greatest", "least"), (2, None)),
+    "concat": (1, None),
+    "count": (0, 1),
+    "count distinct": (1, 1),
+    "if": (3, 3),
+    "ifnull": (2, 2),
+    "nullif": (2, 2),
+    "round": (1, 2),
 }
 
 #: Everything that a `Call` may name.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import decimal
 import difflib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from djq.definition.spec import TableSpec
     from djq.tables.connection import Connection
+
+#: Types of numpy and pandas, by name, that have a value for "missing".
+MAY_MISS = frozenset({"float16", "float32", "longdouble", "datetime64", "NaTType"})
 
 Encode = Callable[[Value], Value]
 
@@ -105,32 +108,40 @@ class RowEncoder:
 
 def _encode_of(attribute: Attribute, connection: Connection) -> Encode:
     type_ = attribute.type
-    if isinstance(type_, CodecType):
-        convert = _object_encode(type_, connection)
+    is_absent: Callable[[Value], bool]
+    if isinstance(type_, CoreType):
+        convert, is_absent = connection.database.dialect.accept(type_), _is_missing
+    elif type_ is not None:
+        convert, is_absent = _object_encode(type_, connection), _is_none
     else:
-        convert = type_.accept if isinstance(type_, CoreType) else _identity
+        message = f'"{attribute.name}" is computed, and cannot be stored'
+        raise AssertionError(message)
     if attribute.nullable:
-        return lambda value: None if _is_absent(value) else convert(value)
+        return lambda value: None if is_absent(value) else convert(value)
 
     def encode(value: Value) -> Value:
-        if value is None:
-            message = "it is null, and the attribute is not nullable"
-            raise ValueError(message)
-        if isinstance(type_, CoreType) and _is_absent(value):
-            message = "it is NaN, which no database column holds; make it nullable, or use <blob>"
+        if is_absent(value):
+            message = (
+                "it is null, and the attribute is not nullable"
+                if value is None
+                else "it is NaN, which no column holds; make the attribute nullable, or use <blob>"
+            )
             raise ValueError(message)
         return convert(value)
 
     return encode
 
 
-def _is_absent(value: Value) -> bool:
-    """Tell whether a value is null: None, or a NaN by itself (a missing number)."""
-    return value is None or (isinstance(value, float) and math.isnan(value))
+def _is_none(value: Value) -> bool:
+    return value is None
 
 
-def _identity(value: Value) -> Value:
-    return value
+def _is_missing(value: Value) -> bool:
+    """Tell whether a value is null: None, or a number or date that is missing (NaN, NaT)."""
+    if value is None:
+        return True
+    may_miss = isinstance(value, float | decimal.Decimal) or type(value).__name__ in MAY_MISS
+    return may_miss and bool(value != value)  # noqa: PLR0124 - only NaN differs from itself
 
 
 def _object_encode(type_: CodecType, connection: Connection) -> Encode:
