@@ -68,7 +68,7 @@ def retry(
     if as_json:
         show_json({"due_again": done})
     else:
-        click.echo(f"{sum(done.values()):,} keys are due again" if done else "nothing to retry")
+        click.echo(f"due again: {sum(done.values()):,}" if done else "nothing to retry")
     return Status.DONE
 
 
