@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +60,7 @@ def demo(folder: Path) -> int:
     click.echo(f"{n_keys} keys in {time.monotonic() - started:.0f} s; they are in {folder}/.djq")
     click.echo(f"the picture: {folder}/report.png")
     click.echo("to look further, with Flower on http://127.0.0.1:5555 until Ctrl-C:")
-    click.echo(f"    DJQ_STATE_DIR={folder}/.djq djq up {demos.MODULE}")
+    click.echo(f"    DJQ_STATE_DIR={folder}/.djq {_command()} up {demos.MODULE}")
     return status_of(counts)
 
 
@@ -82,6 +85,11 @@ def _show(example: Example, counts: dict[str, Progress]) -> None:
         [[round(v, 1) if isinstance(v, float) else v for v in row.values()] for row in rows],
     )
     click.echo()
+
+
+def _command() -> str:
+    """Return how `djq` is called here: in `make demo` it is not on the PATH."""
+    return "djq" if shutil.which("djq") else os.path.relpath(sys.argv[0])
 
 
 def _report(restart: object) -> None:
