@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from djq.errors import FleetError
-from djq.ops.child import Program
+from djq.ops.child import LEASH, Program
 from djq.ops.embedded import EmbeddedServer, find_binary, locked
 from djq.ops.supervisor import Supervisor
 from tests.support.processes import Process, environment
@@ -113,7 +113,7 @@ def test_children_of_a_killed_supervisor_die(tmp_path):
     pid_file = tmp_path / "pid"
     code = (
         "import pathlib, sys, time\n"
-        "from djq.ops.child import Program\n"
+        "from djq.ops.child import LEASH, Program\n"
         "from djq.ops.supervisor import Supervisor\n"
         f"program = Program('sleeper', {SLEEPER!r})\n"
         f"logs = pathlib.Path({str(tmp_path)!r})\n"
@@ -131,6 +131,44 @@ def test_children_of_a_killed_supervisor_die(tmp_path):
 
     wait_until(lambda: is_gone(child), what="the child gone")
     process.stop()
+
+
+def leashed(platform: str, parent: int, *argv: str) -> list[str]:
+    """A command on a leash, as on another system."""
+    code = (
+        "import runpy, sys\n"
+        f"sys.platform = {platform!r}\n"
+        f"sys.argv = ['leash', '{parent}', '9', *{list(argv)!r}]\n"
+        f"runpy.run_path({str(LEASH)!r}, run_name='__main__')\n"
+    )
+    return [sys.executable, "-c", code]
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_a_leash_hands_the_exit_status_on(platform):
+    command = leashed(platform, os.getpid(), sys.executable, "-c", "raise SystemExit(7)")
+
+    assert subprocess.run(command, check=False).returncode == 7
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_a_leash_pulls_when_the_parent_is_killed(platform, tmp_path):
+    pid_file = tmp_path / "pid"
+    tell = f"pathlib.Path({str(pid_file)!r}).write_text(f'{{os.getpid()}} ')"
+    sleep = f"import os, pathlib, time; {tell}; time.sleep(600)"
+    code = (
+        "import os, subprocess, sys\n"
+        f"argv = {leashed(platform, 0, sys.executable, '-c', sleep)!r}\n"
+        "argv[2] = argv[2].replace(\"'0'\", f\"'{os.getpid()}'\")\n"
+        "subprocess.run(argv)\n"
+    )
+    parent = Process([sys.executable, "-c", code], log=tmp_path / "log", env=environment())
+    wait_until(lambda: pid_file.exists() and pid_file.read_text().endswith(" "), what="the child")
+
+    os.kill(parent.pid, signal.SIGKILL)
+
+    wait_until(lambda: is_gone(int(pid_file.read_text())), what="the child gone")
+    parent.stop()
 
 
 @contextlib.contextmanager
