@@ -42,6 +42,27 @@ _TIMEOUTS: Final[ClientConfig] = {
 }
 
 
+class _Client:
+    """Which process used the client first: its threads are not there in one forked from it."""
+
+    def __init__(self) -> None:
+        self._pid: int | None = None
+
+    def check(self) -> None:
+        """Refuse what would wait for those threads for ever."""
+        if self._pid is None:
+            self._pid = os.getpid()
+        if self._pid != os.getpid():
+            message = (
+                "this process was forked from one that had used an S3 store, which its client does "
+                'not survive: start it by "spawn", or use the store only after the fork'
+            )
+            raise StorageError(message)
+
+
+_client: Final = _Client()
+
+
 class BucketStore:
     """Objects in a bucket below one prefix.
 
@@ -56,7 +77,6 @@ class BucketStore:
     def __init__(self, client: S3Store, address: str) -> None:
         self._client = client
         self._address = address
-        self._pid = os.getpid()
 
     def __repr__(self) -> str:
         """Return the bucket and prefix."""
@@ -117,6 +137,7 @@ class BucketStore:
     @contextmanager
     def _our_errors(self, verb: str, path: str) -> Generator[None]:
         where = f"{verb} {path!r} in {self._address}"
+        _client.check()
         try:
             yield
         except FileNotFoundError as error:

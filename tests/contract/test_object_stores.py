@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import SecretStr
+
+from djq.errors import StorageError, StoreUnavailableError
+from djq.storage.content import ContentStore
+from djq.storage.filesystem import FolderStore
+from djq.storage.open import open_store
+from tests.support.object_store_contract import ObjectStoreContract
+from tests.support.s3 import ACCESS_KEY, SECRET_KEY, s3_server
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from djq.config import StoreSettings
+    from djq.storage.base import ObjectStore
+    from tests.support.processes import Process
+
+FORK = """
+import os, signal, sys
+from djq.config import StoreSettings
+from djq.errors import StorageError
+from djq.storage.open import open_store
+
+store = open_store("raw", StoreSettings.model_validate_json(sys.argv[1]))
+if sys.argv[2] == "used":
+    store.put(b"1")
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    try:
+        store.put(b"2")
+        os._exit(10)
+    except StorageError as error:
+        os._exit(11 if "forked" in str(error) else 12)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+class TestFolder(ObjectStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> ObjectStore:
+        return FolderStore(tmp_path / "not yet" / "there")
+
+
+class TestS3(ObjectStoreContract):
+    @pytest.fixture
+    def store(self, s3_settings: StoreSettings) -> Iterator[ObjectStore]:
+        store = open_store("raw", s3_settings).store
+        yield store
+        # pytest keeps fixtures longer than the check for open connections lasts.
+        del store._client
+
+    def test_a_server_that_is_away_is_unavailable_and_may_come_back(self, store: ObjectStore):
+        content = ContentStore("raw", store)
+        kept = content.put(b"kept")
+        server = s3_server()
+        server.kill()
+        for ask in (
+            lambda: store.put("a", b"1"),
+            lambda: store.get("a"),
+            lambda: store.size("a"),
+            lambda: store.exists("a"),
+            lambda: store.delete("a"),
+            lambda: list(store.list()),
+            lambda: content.put(b"new"),
+            lambda: content.get(kept),
+        ):
+            with pytest.raises(StoreUnavailableError, match="did not answer"):
+                ask()
+        server.start()
+        assert content.get(kept) == b"kept"
+        new = wait_until(lambda: _try(lambda: content.put(b"new")), timeout_s=60)
+        assert content.get(new) == b"new"
+
+    def test_wrong_credentials_are_refused(self, s3_settings: StoreSettings):
+        wrong = s3_settings.model_copy(update={"secret_key": SecretStr("wrong-secret")})
+        with pytest.raises(StorageError) as caught:
+            open_store("raw", wrong).store.put("a", b"1")
+        assert not isinstance(caught.value, StoreUnavailableError)
+        assert "wrong-secret" not in str(caught.value)
+
+    def test_a_bucket_prefix_separates_stores(self, store: ObjectStore, s3_settings: StoreSettings):
+        inner = s3_settings.model_copy(update={"url": f"{s3_settings.url}/inner/"})
+        open_store("raw", inner).store.put("a", b"1")
+        assert list(store.list()) == ["inner/a"]
+
+    @pytest.mark.parametrize(("before", "code"), [("used", 11), ("unused", 10)])
+    def test_a_forked_process_works_or_says_why_it_cannot(
+        self,
+        s3_settings: StoreSettings,
+        start_process: Callable[..., Process],
+        before: str,
+        code: int,
+    ):
+        # Its own dump would hide the keys.
+        settings = s3_settings.model_dump() | {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
+        process = start_process("-c", FORK, json.dumps(settings), before)
+        assert process.wait(60) == code, process.text()
+
+
+def _try(ask: Callable[[], object]) -> object:
+    try:
+        return ask()
+    except StoreUnavailableError:
+        return None
