@@ -58,13 +58,9 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         _hidden("_job_worker", CoreType("varchar", (255,)), "which process made it"),
     )
 
-    def make(self, key: Key) -> None:
+    def make(self, key: Key) -> None:  # noqa: ARG002 - tables define their own
         """Compute one key: fetch its inputs, and insert its row and parts with `self.insert1`."""
-        message = (
-            f"{type(self).__name__} has no make: "
-            "define make(self, key) that inserts the rows of one key"
-        )
-        raise NotImplementedError(message)
+        raise DefinitionError(_no_make(type(self)))
 
     @property
     def key_source(self) -> Query:
@@ -127,6 +123,8 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         until a later call makes their keys.
         """
         table = type(self)
+        if table.make is AutoPopulate.make:
+            raise DefinitionError(_no_make(table))
         if self.connection.in_transaction:
             message = "populate cannot run inside a transaction: each key commits its own"
             raise UsageError(message)
@@ -156,6 +154,13 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         cls.schema.create(jobs_spec(cls.spec), {})
 
 
+def _no_make(table: type[AutoPopulate]) -> str:
+    return (
+        f"{table.spec.display_name} has no make: "
+        "define make(self, key) that inserts the row of one key"
+    )
+
+
 def _populate_here(
     table: type[AutoPopulate],
     restrictions: Sequence[Value],
@@ -168,31 +173,34 @@ def _populate_here(
     state = plan.progress(table, restrictions)
     started = time.monotonic()
     n_made, errors = 0, list[tuple[Key, Any]]()
-    had_records = bool(state.errors or state.empty)
-    for outcome in _outcomes(table, restrictions, max_calls):
-        if outcome.status == "made":
-            n_made += 1
-        elif outcome.error is not None:
-            exception = outcome.error.exception
-            if not suppress_errors and exception is not None:
-                exception.add_note(f"in {table.spec.display_name}.make({outcome.key!r})")
-                raise exception
-            shown = exception if return_exception_objects else outcome.error.message
-            errors.append((outcome.key, shown))
-        display.show(
-            [
-                TableProgress(
-                    table=table.spec.display_name,
-                    total=state.total,
-                    made=state.made + n_made,
-                    made_before=state.made,
-                    failed=len(errors),
-                    seconds=time.monotonic() - started,
-                )
-            ]
-        )
-    if had_records:
-        table().jobs.forget_made(table())
+    jobs = table().jobs
+    had_records = bool(jobs & {"status": ["error", "empty"]})
+    try:
+        for outcome in _outcomes(table, restrictions, max_calls):
+            if outcome.status == "made":
+                n_made += 1
+            elif outcome.error is not None:
+                exception = outcome.error.exception
+                if not suppress_errors and exception is not None:
+                    exception.add_note(f"in {table.spec.display_name}.make({outcome.key!r})")
+                    raise exception
+                shown = exception if return_exception_objects else outcome.error.message
+                errors.append((outcome.key, shown))
+            display.show(
+                [
+                    TableProgress(
+                        table=table.spec.display_name,
+                        total=state.total,
+                        made=state.made + n_made,
+                        made_before=state.made,
+                        failed=len(errors),
+                        seconds=time.monotonic() - started,
+                    )
+                ]
+            )
+    finally:
+        if had_records:
+            jobs.forget_made(table())
     return {"success_count": n_made, "error_list": errors}
 
 

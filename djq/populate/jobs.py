@@ -116,7 +116,7 @@ class Jobs(Query):
         """Write what became of a key, over what was there."""
         now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
         row: dict[str, Any] = {
-            **{n: key[n] for n in self.spec.heading.primary_key},
+            **{n: key[n] for n in self.spec.heading.primary_key if n in key},
             "status": status,
             "created_time": now,
             "completed_time": now,

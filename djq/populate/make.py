@@ -129,13 +129,13 @@ def _commit(table: type[AutoPopulate], key: Key, holds: Holds, worker: str) -> N
     instance = table()
     with (
         instance.connection.transaction,
-        making(Making(table.spec.name, _provenance(table, worker))) as call,
+        making(Making(table.spec.name, key, _provenance(table, worker))) as call,
     ):
         instance.make(dict(key))
-        if not call.n_inserted:
+        if not call.is_done:
             message = (
                 f"{table.spec.display_name}.make inserted nothing for {show_key(key)}: "
-                "call self.insert1(...) in it, or leave such keys out of key_source"
+                "call self.insert1({**key, ...}) in it, or leave such keys out of key_source"
             )
             raise NothingInsertedError(message)
         if not holds(key):

@@ -43,14 +43,19 @@ def insert_rows(
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     call = current()
     hidden = _hidden_values(encoder.spec, call)
-    encoded = (
+    encoded: Iterator[dict[str, Value]] = (
         {**encoder.encode(row, i, now, ignore_extra_fields=ignore_extra_fields), **hidden}
         for i, row in enumerate(rows, 1)
     )
-    n_rows = _send(encoder.spec, connection, encoded, "skip" if skip_duplicates else "refuse")
-    if call is not None and call.table in (encoder.spec.name, encoder.spec.master):
-        call.n_inserted += n_rows
-    return n_rows
+    if call is not None and call.table == encoder.spec.name:
+        encoded = _noted(encoded, call)
+    return _send(encoder.spec, connection, encoded, "skip" if skip_duplicates else "refuse")
+
+
+def _noted(rows: Iterator[dict[str, Value]], call: Making) -> Iterator[dict[str, Value]]:
+    for row in rows:
+        call.note(row)
+        yield row
 
 
 def _hidden_values(spec: TableSpec, call: Making | None) -> dict[str, Value]:

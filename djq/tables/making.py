@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Making:
-    """One call of `make`: which table it fills, and the provenance that its rows carry."""
+    """One call of `make`: which key of which table it fills, and what its rows carry."""
 
     table: TableName
+    key: Mapping[str, Value]
     provenance: Mapping[str, Value]
     started: float = field(default_factory=time.monotonic)
-    n_inserted: int = 0
+    #: Whether a row of this key was inserted.
+    is_done: bool = False
+
+    def note(self, row: Mapping[str, Value]) -> None:
+        """Remember that a row of the table was inserted."""
+        self.is_done = self.is_done or all(row[name] == value for name, value in self.key.items())
 
     def hidden_values(self) -> dict[str, Value]:
         """Return the hidden columns of a row that is inserted now."""
