@@ -38,21 +38,32 @@ DATABASE_SCHEMES = frozenset({"sqlite", "mysql", "mariadb"})
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 
 
-def _check_scheme(url: str, known: frozenset[str], example: str) -> str:
-    scheme = urlsplit(url).scheme.split("+")[0]
+def _check_url(url: str, known: frozenset[str], example: str) -> str:
+    parts = urlsplit(url)
+    scheme = parts.scheme.split("+")[0]
     if scheme not in known:
         message = f'the URL scheme "{scheme}" is not one of {", ".join(sorted(known))}; {example}'
         raise ValueError(message)
+    try:
+        _ = parts.port
+    except ValueError:
+        message = f"the port is no number; {example}; write / @ # of a password as %2F %40 %23"
+        raise ValueError(message) from None
     return url
 
 
 def _database_url(url: SecretStr) -> SecretStr:
-    _check_scheme(url.get_secret_value(), DATABASE_SCHEMES, "write mysql://user:password@host:3306")
+    text = url.get_secret_value()
+    _check_url(text, DATABASE_SCHEMES, "write mysql://user:password@host:3306")
+    has_file = bool(urlsplit(text).path.strip("/"))
+    if text.startswith("sqlite") and (not has_file or ":memory:" in text or "mode=memory" in text):
+        message = "a database in memory ends with its connection; write sqlite:///path/to/a/file"
+        raise ValueError(message)
     return url
 
 
 def _redis_url(url: SecretStr) -> SecretStr:
-    _check_scheme(url.get_secret_value(), REDIS_SCHEMES, "write redis://host:6379/0")
+    _check_url(url.get_secret_value(), REDIS_SCHEMES, "write redis://host:6379/0")
     return url
 
 

@@ -11,25 +11,28 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
-from pymysql.cursors import Cursor, SSCursor
-from sqlalchemy.pool import NullPool
+from pymysql.cursors import SSCursor
 
 from djq.errors import (
-    AccessError,
-    DatabaseError,
     LostConnectionError,
-    UnreachableError,
     UsageError,
 )
 from djq.sql.dialects import Backend, Dialect
 from djq.sql.errors import translated
 from djq.sql.prepared import Prepared, prepare
+from djq.sql.sessions import (
+    Session,
+    abandon,
+    create_engine,
+    is_large,
+    is_sqlite,
+    open_session,
+    whole,
+)
 from djq.sql.statements import Duplicates, Statements
 
 if TYPE_CHECKING:
@@ -41,42 +44,19 @@ if TYPE_CHECKING:
 
 Returned = TypeVar("Returned")
 
-#: Strict about values, and portable: double quotes are text, as MySQL reads them. Aggregation is
-#: checked by djq, which knows which attributes a key determines; servers differ in what they see.
-SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO"
-
 #: Rows that a streaming read asks of the server at a time.
 STREAM_ROWS = 1_000
-#: A number or date in SQL text is no longer than this, and text grows by no more than this factor.
-NUMBER_BYTES, ESCAPED = 32, 4
-
-
 #: Connections of the process that this one was forked from: kept, since even closing one here would
 #: speak over the parent's socket.
-_PARENTS: list[_Session] = []
-
-
-@dataclass
-class _Session:
-    """One connection of the driver, and what has it checked out."""
-
-    raw: Any
-    owner: Any
-
-    def close(self) -> None:
-        """Close it; what it had not committed is rolled back by the server."""
-        with suppress(Exception):
-            self.owner.detach()
-        with suppress(Exception):
-            self.raw.close()
+_PARENTS: list[Session] = []
 
 
 class _ThreadState(threading.local):
     """What one thread has open."""
 
     pid: int = 0
-    reader: _Session | None = None
-    writer: _Session | None = None
+    reader: Session | None = None
+    writer: Session | None = None
     depth: int = 0
     #: SQLite only: the write transaction has begun.
     has_begun: bool = False
@@ -92,7 +72,7 @@ class Database:
         self.url = sa.make_url(url)
         self.timeout_s = timeout_s
         self._state = _ThreadState()
-        self._engine = self._create_engine()
+        self._engine = create_engine(self.url, timeout_s)
         self._statements: Statements | None = None
 
     def __repr__(self) -> str:
@@ -125,57 +105,12 @@ class Database:
 
     @property
     def _is_sqlite(self) -> bool:
-        return self.url.get_backend_name() == "sqlite"
+        return is_sqlite(self.url)
 
     # --- opening -------------------------------------------------------------------------------
 
-    def _create_engine(self) -> sa.Engine:
-        if self._is_sqlite:
-            options = {
-                "isolation_level": None,
-                "timeout": self.timeout_s,
-                "check_same_thread": False,
-            }
-            return sa.create_engine(self.url, poolclass=NullPool, connect_args=options)
-        driver = self.url.drivername
-        url = self.url.set(drivername=driver if "+" in driver else "mysql+pymysql")
-        seconds = max(int(self.timeout_s), 1)
-        settings = (
-            f"SET sql_mode='{SQL_MODE}', time_zone='+00:00', group_concat_max_len=1048576, "
-            f"innodb_lock_wait_timeout={seconds}"
-        )
-        return sa.create_engine(
-            url.update_query_dict({"charset": "utf8mb4"}),
-            poolclass=NullPool,
-            paramstyle="format",
-            connect_args={"connect_timeout": seconds, "init_command": settings},
-        )
-
-    def _connect(self, *, commits: bool) -> _Session:
-        """Open a connection that commits each statement by itself, or none."""
-        if self._is_sqlite and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with translated("cannot connect"):
-                owner = self._engine.raw_connection()
-                raw: Any = owner.driver_connection
-                if self._is_sqlite:
-                    _prepare_sqlite(raw)
-                else:
-                    raw.autocommit(commits)
-        except AccessError as error:
-            message = (
-                f"the database at {self.address} refused the login: {error}. "
-                "Check the user and password in DJQ_DATABASE_URL"
-            )
-            raise AccessError(message) from error
-        except DatabaseError as error:
-            message = (
-                f"cannot reach the database at {self.address}: {error}. "
-                "Check that the server runs and that DJQ_DATABASE_URL is right"
-            )
-            raise UnreachableError(message) from error
-        return _Session(raw, owner)
+    def _connect(self, *, commits: bool) -> Session:
+        return open_session(self._engine, commits=commits)
 
     def _own_state(self) -> _ThreadState:
         """Return this thread's state; after a fork a new one, the parent's sockets left alone."""
@@ -186,17 +121,23 @@ class Database:
             state.depth, state.has_begun = 0, False
         return state
 
-    def _reader(self) -> _Session:
+    def _reader(self) -> Session:
         state = self._own_state()
         if state.reader is None:
             state.reader = self._connect(commits=True)
+        elif not state.depth and not state.reader.is_alive():
+            state.reader.close()
+            state.reader = self._connect(commits=True)
         return state.reader
 
-    def _writer(self) -> _Session:
+    def _writer(self) -> Session:
         if self._is_sqlite:
             return self._reader()
         state = self._own_state()
         if state.writer is None:
+            state.writer = self._connect(commits=False)
+        elif not state.depth and not state.writer.is_alive():
+            state.writer.close()
             state.writer = self._connect(commits=False)
         return state.writer
 
@@ -246,7 +187,7 @@ class Database:
                 while rows := cursor.fetchmany(STREAM_ROWS):
                     yield from prepared.convert(rows)
         finally:
-            _abandon(cursor)
+            abandon(cursor)
             session.close()
 
     def sql(self, node: Node) -> str:
@@ -260,7 +201,7 @@ class Database:
     def _fetch(self, prepared: Prepared, values: Sequence[Value]) -> list[tuple[Any, ...]]:
         parameters = prepared.bind(values)
 
-        def execute(session: _Session) -> Sequence[tuple[Any, ...]]:
+        def execute(session: Session) -> Sequence[tuple[Any, ...]]:
             cursor = session.raw.cursor()
             cursor.execute(prepared.text, parameters)
             rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
@@ -280,14 +221,14 @@ class Database:
         """Insert rows that have all columns of a table, hidden ones too; all of them or none."""
         prepared = self.statements.insert(spec, duplicates)
         parameters = [prepared.bind(row) for row in rows]
-        is_split = self.in_transaction and (self._is_sqlite or _is_large(parameters))
+        is_split = self.in_transaction and (self._is_sqlite or is_large(parameters))
 
-        def execute(session: _Session) -> None:
+        def execute(session: Session) -> None:
             cursor = session.raw.cursor()
             if len(parameters) == 1:
                 cursor.execute(prepared.text, parameters[0])
                 return
-            with _whole(cursor) if is_split else nullcontext():
+            with whole(cursor) if is_split else nullcontext():
                 cursor.executemany(prepared.text, parameters)
 
         self._change(execute, is_many=len(parameters) > 1)
@@ -297,7 +238,7 @@ class Database:
         prepared, values = self.statements.ask("delete", node)
         parameters = prepared.bind(values)
 
-        def execute(session: _Session) -> int:
+        def execute(session: Session) -> int:
             cursor = session.raw.cursor()
             cursor.execute(prepared.text, parameters)
             return int(cursor.rowcount)
@@ -315,31 +256,33 @@ class Database:
         text = prepare(statement, self._engine.dialect).text
         self._change(lambda session: session.raw.cursor().execute(text, ()))
 
-    def _change(
-        self, execute: Callable[[_Session], Returned], *, is_many: bool = False
-    ) -> Returned:
+    def _change(self, execute: Callable[[Session], Returned], *, is_many: bool = False) -> Returned:
         """Run a statement that writes; many rows are one transaction even where none is open."""
         if is_many and not self.in_transaction:
             with self.transaction():
                 return self._change(execute)
 
-        def begun(session: _Session) -> Returned:
+        def begun(session: Session) -> Returned:
             self._begin_late(session)
             return execute(session)
 
         return self._run(begun, "cannot write", is_write=True)
 
     def _run(
-        self, execute: Callable[[_Session], Returned], doing: str, *, is_write: bool = False
+        self, execute: Callable[[Session], Returned], doing: str, *, is_write: bool = False
     ) -> Returned:
         is_inside = self.in_transaction
         try:
             with translated(doing):
                 return execute(self._writer() if is_inside else self._reader())
-        except LostConnectionError:
+        except LostConnectionError as error:
             self._drop_connection(is_inside=is_inside)
-            if is_inside or is_write:
-                raise
+            if is_inside:
+                message = f"{error}; the transaction ended, and nothing of it was committed"
+                raise LostConnectionError(message) from error
+            if is_write:
+                message = f"{error}; whether it was written is not known: look, and try again"
+                raise LostConnectionError(message) from error
         with translated(doing):
             return execute(self._reader())
 
@@ -379,20 +322,20 @@ class Database:
         finally:
             state.depth = 0
 
-    def _begin_late(self, session: _Session) -> None:
+    def _begin_late(self, session: Session) -> None:
         """Begin SQLite's transaction at its first write, waiting for the file's lock."""
         state = self._own_state()
         if self._is_sqlite and state.depth and not state.has_begun:
             session.raw.execute("BEGIN IMMEDIATE")
             state.has_begun = True
 
-    def _commit(self, session: _Session) -> None:
+    def _commit(self, session: Session) -> None:
         state = self._own_state()
         if not self._is_sqlite or state.has_begun:
             session.raw.commit()
             state.has_begun = False
 
-    def _rollback(self, session: _Session) -> None:
+    def _rollback(self, session: Session) -> None:
         """Roll back; a connection that cannot is thrown away, which rolls back on the server."""
         state = self._own_state()
         try:
@@ -405,39 +348,3 @@ class Database:
                 state.reader = None
         finally:
             state.has_begun = False
-
-
-@contextmanager
-def _whole(cursor: Any) -> Generator[None]:  # noqa: ANN401 - the driver's cursor
-    """Undo all statements of the block if one fails, and leave the transaction open."""
-    cursor.execute("SAVEPOINT djq")
-    try:
-        yield
-    except BaseException:
-        with suppress(Exception):  # the server may have rolled back more than this
-            cursor.execute("ROLLBACK TO SAVEPOINT djq")
-        raise
-    cursor.execute("RELEASE SAVEPOINT djq")
-
-
-def _is_large(rows: Sequence[Sequence[Value]]) -> bool:
-    """Tell whether PyMySQL may split rows into several statements."""
-    size = sum(len(v) if isinstance(v, str | bytes) else NUMBER_BYTES for r in rows for v in r)
-    return size * ESCAPED > Cursor.max_stmt_length
-
-
-def _abandon(cursor: Any) -> None:  # noqa: ANN401 - the driver's cursor
-    """Let a streaming cursor end early: PyMySQL would read the rest of its rows first."""
-    result: Any = getattr(cursor, "_result", None)
-    if result is not None:
-        result.unbuffered_active = False
-
-
-def _prepare_sqlite(raw: Any) -> None:  # noqa: ANN401 - the driver's connection
-    for pragma in (
-        "foreign_keys=ON",
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "case_sensitive_like=ON",
-    ):
-        raw.execute(f"PRAGMA {pragma}")

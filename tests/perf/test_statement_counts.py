@@ -30,7 +30,7 @@ def counted(connection):
 def _sqlite_statements(connection):
     sent: list[str] = []
     raw = connection.database._reader().raw
-    raw.set_trace_callback(sent.append)
+    raw.set_trace_callback(lambda text: None if text.startswith("--") else sent.append(text))
     try:
         yield sent
     finally:

@@ -1,0 +1,152 @@
+"""One connection of the driver: open it, notice that it ended, close it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from pymysql.cursors import Cursor
+from sqlalchemy.pool import NullPool
+
+from djq.errors import AccessError, DatabaseError, UnreachableError
+from djq.sql.errors import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from djq.definition.acceptance import Value
+
+#: Strict about values, and portable: double quotes are text, as MySQL reads them. Aggregation is
+#: checked by djq, which knows which attributes a key determines; servers differ in what they see.
+SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO"
+
+#: A connection that was silent this long may have been ended by the server or a firewall [s].
+IDLE_S = 30.0
+#: A number or date in SQL text is no longer than this, and text grows by no more than this factor.
+NUMBER_BYTES, ESCAPED = 32, 4
+
+
+@dataclass
+class Session:
+    """One connection of the driver, and what has it checked out."""
+
+    raw: Any
+    owner: Any
+    used: float = field(default_factory=time.monotonic)
+
+    def close(self) -> None:
+        """Close it; what it had not committed is rolled back by the server."""
+        with suppress(Exception):
+            self.owner.detach()
+        with suppress(Exception):
+            self.raw.close()
+
+    def is_alive(self) -> bool:
+        """Tell whether the server still answers; only asked after some silence."""
+        now = time.monotonic()
+        if now - self.used > IDLE_S and hasattr(self.raw, "ping"):
+            try:
+                self.raw.ping(reconnect=False)
+            except Exception:  # noqa: BLE001 - whatever it is, another connection is needed
+                return False
+        self.used = now
+        return True
+
+
+def create_engine(url: sa.URL, timeout_s: float) -> sa.Engine:
+    """Return what opens connections to a database."""
+    if is_sqlite(url):
+        options = {"isolation_level": None, "timeout": timeout_s, "check_same_thread": False}
+        return sa.create_engine(url, poolclass=NullPool, connect_args=options)
+    driver = url.drivername
+    url = url.set(drivername=driver if "+" in driver else "mysql+pymysql")
+    seconds = max(int(timeout_s), 1)
+    settings = (
+        f"SET sql_mode='{SQL_MODE}', time_zone='+00:00', group_concat_max_len=1048576, "
+        f"innodb_lock_wait_timeout={seconds}"
+    )
+    return sa.create_engine(
+        url.update_query_dict({"charset": "utf8mb4"}),
+        poolclass=NullPool,
+        paramstyle="format",
+        connect_args={"connect_timeout": seconds, "init_command": settings},
+    )
+
+
+def is_sqlite(url: sa.URL) -> bool:
+    """Tell whether a URL names an embedded database."""
+    return url.get_backend_name() == "sqlite"
+
+
+def open_session(engine: sa.Engine, *, commits: bool) -> Session:
+    """Open a connection that commits each statement by itself, or none."""
+    address = engine.url.render_as_string(hide_password=True)
+    try:
+        if is_sqlite(engine.url) and engine.url.database:
+            Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+        with translated("cannot connect"):
+            owner = engine.raw_connection()
+            raw: Any = owner.driver_connection
+            if is_sqlite(engine.url):
+                _prepare_sqlite(raw)
+            else:
+                raw.autocommit(commits)
+    except (DatabaseError, OSError) as error:
+        if is_sqlite(engine.url):
+            message = (
+                f"cannot open the database at {address}: {error}. "
+                "Check that DJQ_DATABASE_URL names a file that you may write"
+            )
+            raise UnreachableError(message) from error
+        if isinstance(error, AccessError):
+            message = (
+                f"the database at {address} refused the login: {error}. "
+                "Check the user and password in DJQ_DATABASE_URL"
+            )
+            raise AccessError(message) from error
+        message = (
+            f"cannot reach the database at {address}: {error}. "
+            "Check that the server runs and that DJQ_DATABASE_URL is right"
+        )
+        raise UnreachableError(message) from error
+    return Session(raw, owner)
+
+
+def _prepare_sqlite(raw: Any) -> None:  # noqa: ANN401 - the driver's connection
+    for pragma in (
+        "foreign_keys=ON",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "case_sensitive_like=ON",
+    ):
+        raw.execute(f"PRAGMA {pragma}")
+
+
+@contextmanager
+def whole(cursor: Any) -> Generator[None]:  # noqa: ANN401 - the driver's cursor
+    """Undo all statements of the block if one fails, and leave the transaction open."""
+    cursor.execute("SAVEPOINT djq")
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # the server may have rolled back more than this
+            cursor.execute("ROLLBACK TO SAVEPOINT djq")
+        raise
+    cursor.execute("RELEASE SAVEPOINT djq")
+
+
+def is_large(rows: Sequence[Sequence[Value]]) -> bool:
+    """Tell whether PyMySQL may split rows into several statements."""
+    size = sum(len(v) if isinstance(v, str | bytes) else NUMBER_BYTES for r in rows for v in r)
+    return size * ESCAPED > Cursor.max_stmt_length
+
+
+def abandon(cursor: Any) -> None:  # noqa: ANN401 - the driver's cursor
+    """Let a streaming cursor end early: PyMySQL would read the rest of its rows first."""
+    result: Any = getattr(cursor, "_result", None)
+    if result is not None:
+        result.unbuffered_active = False
