@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -197,6 +198,9 @@ def load(**overrides: Any) -> Settings:  # noqa: ANN401 - each setting has its o
         settings = Settings(**overrides)
     except ValidationError as error:
         raise ConfigError(_explain(error)) from error
+    except tomllib.TOMLDecodeError as error:
+        message = f"cannot read {find_file()}: {error}"
+        raise ConfigError(message) from error
     base = (find_file() or Path.cwd() / FILE_NAME).parent
     return settings.model_copy(update={"state_dir": (base / settings.state_dir).resolve()})
 

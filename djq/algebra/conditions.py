@@ -96,8 +96,8 @@ class ConditionReader:
             heading[name]
         if aggregate := next(aggregates_in(expression), None):
             message = (
-                f"cannot use the condition {text!r}: {aggregate} combines rows; restrict the result "
-                f"of aggr instead, as in A.aggr(B, x='{aggregate}(…)') & 'x > 1'"
+                f"cannot use the condition {text!r}: {aggregate} combines rows; restrict the "
+                f"result of aggr instead, as in A.aggr(B, x='{aggregate}(…)') & 'x > 1'"
             )
             raise QueryError(message)
         return expression
@@ -158,11 +158,7 @@ def _equals(attribute: Attribute, value: Value) -> Expression:
 def _literal(value: Value, attribute: Attribute) -> Literal:
     if value is None:
         return Literal(None)
-    if attribute.is_encoded:
-        message = (
-            f'cannot restrict by "{attribute.name}": values of {attribute.type} are not compared'
-        )
-        raise QueryError(message)
+    check_comparable(attribute)
     if not isinstance(attribute.type, CoreType):
         return Literal(value)
     try:
@@ -170,6 +166,23 @@ def _literal(value: Value, attribute: Attribute) -> Literal:
     except ValueError as error:
         message = f'cannot compare "{attribute.name}" : {attribute.type} with {value!r}: {error}'
         raise QueryError(message) from error
+
+
+def check_comparable(attribute: Attribute) -> None:
+    """Refuse to compare values that databases hold as bytes of a codec, or each in its own way.
+
+    Raises
+    ------
+    QueryError
+        The attribute's values are encoded, or JSON.
+    """
+    type_ = attribute.type
+    if attribute.is_encoded or (isinstance(type_, CoreType) and type_.name == "json"):
+        message = (
+            f'cannot restrict by "{attribute.name}": values of {type_} are not compared; '
+            "only whether they are null"
+        )
+        raise QueryError(message)
 
 
 def read_query(other: Node, heading: Heading) -> Expression:

@@ -206,6 +206,9 @@ def order(
     if limit is not None and limit < 0:
         message = f"limit={limit}: a limit is 0 or more"
         raise QueryError(message)
+    if offset < 0:
+        message = f"offset={offset}: an offset is 0 or more"
+        raise QueryError(message)
     items = [by] if isinstance(by, str) else list(by or ())
     terms: list[tuple[str, bool]] = []
     for item in items:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from djq.definition.attributes import CORE_TYPES, AttributeType, CodecType, CoreType
@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
-#: MySQL's limit [characters].
+#: MySQL's limits [characters].
 MAX_NAME = 64
+MAX_COMMENT = 1_024
+MAX_TABLE_COMMENT = 2_048
 
 _COMMENT = re.compile(r"""^(?P<code>(?:[^#"']|"[^"]*"|'[^']*')*)\#(?P<comment>.*)$""")
 _ATTRIBUTE = re.compile(
     r"""^(?P<name>[^\s=:]+)\s*
-        (?:=\s*(?P<default>"[^"]*"|'(?:[^']|'')*'|[^:"'][^:]*?)\s*)?
+        (?:=\s*(?P<default>"[^"]*"|'(?:[^']|'')*'|[^:"'\s][^:]*?)\s*)?
         :\s*(?P<type>.+?)\s*$""",
     re.VERBOSE,
 )
@@ -60,10 +62,17 @@ class Position:
     owner: str
     number: int
     text: str
+    #: Where in `text` to look for the part that is wrong.
+    start: int = 0
+
+    def behind(self, code: str, offset: int) -> Position:
+        """Return the position that looks behind `offset` of `code`, which stands in the line."""
+        return replace(self, start=max(self.text.find(code), 0) + offset)
 
     def fail(self, problem: str, part: str = "", advice: str = "") -> NoReturn:
         """Raise a `DefinitionError` that shows the line and marks `part` in it."""
-        column = max(self.text.find(part), 0) if part else 0
+        column = len(self.text) - len(self.text.lstrip())
+        column = max(self.text.find(part, self.start), 0) if part else column
         width = len(part) or len(self.text.strip()) or 1
         lines = [
             f"{problem} in {self.owner}, line {self.number}, column {column + 1}",
@@ -147,6 +156,12 @@ def _parse_lines(text: str, owner: str) -> Iterator[Line]:
                         comment,
                         "Begin it with another character.",
                     )
+                if len(comment) > MAX_TABLE_COMMENT:
+                    at.fail(
+                        f"the table comment is longer than {MAX_TABLE_COMMENT} characters",
+                        comment,
+                        "Shorten it.",
+                    )
                 yield CommentLine(at, comment)
             is_first = is_first and not comment
             continue
@@ -174,7 +189,7 @@ def _parse_code(at: Position, code: str, comment: str) -> Line:
         return DividerLine(at)
     if code.startswith("->"):
         return _parse_reference(at, code)
-    if re.match(r"(unique\s+)?index\b", code, re.IGNORECASE):
+    if re.match(r"(unique\s+)?index\s*\(", code, re.IGNORECASE):
         return _parse_index(at, code)
     return _parse_attribute(at, code, comment)
 
@@ -236,7 +251,16 @@ def _parse_attribute(at: Position, code: str, comment: str) -> AttributeLine:
         at.fail(f'bad attribute name "{name}"', name, advice)
     if comment.startswith(":"):
         at.fail("the comment begins with a colon", comment, "Begin it with another character.")
-    return AttributeLine(at, name, parse_type(at, match["type"]), match["default"], comment)
+    type_ = parse_type(at.behind(code, match.start("type")), match["type"])
+    if len(f":{type_}:{comment}") > MAX_COMMENT:
+        part = comment or match["type"]
+        at.fail(
+            f"the type and comment are longer than {MAX_COMMENT} characters",
+            part,
+            "Shorten the comment; a long list of values belongs into a Lookup table.",
+        )
+    behind = at.behind(code, match.start("default") if match["default"] else 0)
+    return AttributeLine(behind, name, type_, match["default"], comment)
 
 
 def parse_type(at: Position, text: str) -> AttributeType:
@@ -257,7 +281,8 @@ def parse_type(at: Position, text: str) -> AttributeType:
     least, most = CORE_TYPES[name]
     if not least <= len(arguments) <= most:
         wanted = str(least) if least == most else f"{least} to {most}"
-        at.fail(f"{name} takes {wanted} arguments, not {len(arguments)}", text)
+        unit = "argument" if wanted == "1" else "arguments"
+        at.fail(f"{name} takes {wanted} {unit}, not {len(arguments)}", text)
     _check_arguments(at, name, arguments, text)
     return CoreType(name, arguments)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -105,6 +106,16 @@ class TableSpec:
 Resolve = Callable[[str], TableSpec]
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Names that the language's text may use, or must not, by what higher layers know."""
+
+    #: Codecs that exist; None: any.
+    codecs: Collection[str] | None = None
+    #: Attributes that the key must not have, since tables that follow from this one use the names.
+    reserved: Collection[str] = ()
+
+
 def snake_case(class_name: str) -> str:
     """Return `SpikeSorting` as `spike_sorting`; other forms of class names are refused."""
     if not _CLASS_NAME.match(class_name):
@@ -135,6 +146,7 @@ class _Draft:
     """What has been read so far."""
 
     name: TableName
+    words: Words
     attributes: dict[str, Attribute] = field(default_factory=dict[str, Attribute])
     foreign_keys: list[ForeignKey] = field(default_factory=list[ForeignKey])
     indexes: list[Index] = field(default_factory=list[Index])
@@ -151,6 +163,7 @@ def build(
     resolve: Resolve,
     master: TableSpec | None = None,
     hidden: tuple[Attribute, ...] = (),
+    words: Words = Words(),
 ) -> TableSpec:
     """Read a definition; `resolve` turns the name of a reference, as written, into its spec.
 
@@ -160,7 +173,7 @@ def build(
         The text is not of the language, a reference is unknown, or a rule of the tiers is broken.
     """
     name = table_name(schema, class_name, tier, master.name if master else None)
-    draft = _Draft(name)
+    draft = _Draft(name, words)
     owner = f"{master.class_name}.{class_name}" if master else class_name
     for line in parse(text, owner):
         _read(draft, line, resolve)
@@ -206,6 +219,10 @@ def _read_attribute(draft: _Draft, line: AttributeLine) -> None:
             str(line.type),
             "Move it below the dashes.",
         )
+    if isinstance(line.type, CodecType):
+        _check_codec(line, line.type, draft.words.codecs)
+    if draft.in_key:
+        _check_reserved(draft, line, line.name)
     default, is_nullable = _read_default(line)
     if draft.in_key and is_nullable:
         line.at.fail(
@@ -222,6 +239,25 @@ def _read_attribute(draft: _Draft, line: AttributeLine) -> None:
         comment=line.comment,
         lineage=f"{draft.name}.{line.name}" if draft.in_key else None,
     )
+
+
+def _check_codec(line: AttributeLine, type_: CodecType, known: Collection[str] | None) -> None:
+    if known is None or type_.codec in known:
+        return
+    near = difflib.get_close_matches(type_.codec, known, n=1)
+    hint = f'Did you mean "{near[0]}"? ' if near else ""
+    line.at.fail(
+        f'unknown codec "{type_.codec}"', str(type_), f"{hint}Known codecs: {', '.join(known)}."
+    )
+
+
+def _check_reserved(draft: _Draft, line: AttributeLine | ReferenceLine, name: str) -> None:
+    if name in draft.words.reserved:
+        line.at.fail(
+            f'"{name}" cannot be in the key: the job records of the table have an attribute of '
+            "this name",
+            advice=f"Rename it, as in -> Parent.proj(my_{name}='{name}').",
+        )
 
 
 def _read_default(line: AttributeLine) -> tuple[Value, bool]:
@@ -241,6 +277,8 @@ def _read_default(line: AttributeLine) -> tuple[Value, bool]:
             line.at.fail("CURRENT_TIMESTAMP is a default of datetime", text)
         return Special.NOW, False
     value: Value = text[1:-1] if text[0] in "\"'" else text
+    if text[0] == "'":
+        value = value.replace("''", "'")
     if line.type.name == "bool" and str(value).lower() in {"true", "false", "0", "1"}:
         value = str(value).lower() in {"true", "1"}
     return _accept_default(line, value, text), False
@@ -260,7 +298,8 @@ def _read_reference(draft: _Draft, line: ReferenceLine, resolve: Resolve) -> Non
     try:
         parent = resolve(line.table)
     except DefinitionError as error:
-        line.at.fail(str(error), line.table)
+        problem, *advice = error.args
+        line.at.fail(str(problem), line.table, *advice)
     if draft.in_key and "nullable" in line.options:
         line.at.fail(
             "a reference of the primary key cannot be nullable",
@@ -298,6 +337,8 @@ def _adopt(draft: _Draft, line: ReferenceLine, inherited: Attribute) -> None:
                 f'"{inherited.name}" is here already, with another meaning', line.table, advice
             )
         return
+    if draft.in_key:
+        _check_reserved(draft, line, inherited.name)
     draft.attributes[inherited.name] = replace(
         inherited,
         in_key=draft.in_key,

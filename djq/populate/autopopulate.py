@@ -13,7 +13,7 @@ from djq.definition.spec import Tier
 from djq.errors import DefinitionError, UsageError
 from djq.populate import plan
 from djq.populate.display import Display, TableProgress, open_display
-from djq.populate.jobs import Jobs, jobs_spec
+from djq.populate.jobs import RECORD_NAMES, Jobs, jobs_spec
 from djq.populate.keys import Key
 from djq.populate.make import Outcome, make_chunk
 from djq.tables.query import Query, on_class_too, seen_on_class_too
@@ -57,6 +57,8 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         _hidden("_job_host", CoreType("varchar", (255,)), "where it ran"),
         _hidden("_job_worker", CoreType("varchar", (255,)), "which process made it"),
     )
+
+    reserved_names: ClassVar[frozenset[str]] = RECORD_NAMES
 
     def make(self, key: Key) -> None:  # noqa: ARG002 - tables define their own
         """Compute one key: fetch its inputs, and insert its row and parts with `self.insert1`."""

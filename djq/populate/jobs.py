@@ -58,6 +58,8 @@ _RECORD = (
     _optional("token", CoreType("varchar", (64,)), "of the reservation"),
     _optional("fingerprint", CoreType("varchar", (255,)), "equal for equal causes"),
 )
+#: Names that the key of a table with jobs cannot have.
+RECORD_NAMES = frozenset(a.name for a in _RECORD)
 
 
 @lru_cache(maxsize=1024)

@@ -17,6 +17,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.expressions.core import Expression as Parsed
 
+from djq.algebra.conditions import check_comparable
 from djq.algebra.expressions import Call, Expression, Literal, Name
 from djq.definition.attributes import CoreType
 from djq.errors import QueryError
@@ -179,6 +180,8 @@ class _Reader:
         found = tuple(self.read(n) for n in nodes)
         name = next((f for f in found if isinstance(f, Name)), None)
         attribute = self.heading[name.attribute] if name is not None else None
+        if attribute is not None:
+            check_comparable(attribute)
         if attribute is None or not isinstance(attribute.type, CoreType):
             return found
         pairs = zip(nodes, found, strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -11,13 +12,11 @@ from typing import TYPE_CHECKING
 from djq.algebra.expressions import Call, Literal, Name
 from djq.algebra.nodes import Projection, Relation, Restriction
 from djq.definition.spec import AUTO_TIERS, ForeignKey, TableSpec
-from djq.errors import BrokenReferenceError, DuplicateError, UsageError
+from djq.errors import BrokenReferenceError, DuplicateError, RowError, UsageError
 from djq.sql.dialects import ROWS_PER_INSERT
 from djq.tables.making import Making, current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from djq.definition.acceptance import Value
     from djq.sql.statements import Duplicates
     from djq.tables.connection import Connection
@@ -40,6 +39,12 @@ def insert_rows(
     Objects go into their stores before the rows that refer to them are sent. Every row is checked
     before any of its chunk is sent, so that a wrong row changes nothing.
     """
+    if isinstance(rows, Mapping | str) or not hasattr(rows, "__iter__"):
+        message = (
+            f"{encoder.spec.display_name}: insert takes many rows, not {rows!r}; "
+            "insert1 takes one row"
+        )
+        raise RowError(message)
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     call = current()
     hidden = _hidden_values(encoder.spec, call)

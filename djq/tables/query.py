@@ -182,7 +182,7 @@ class Query:
     def _ordered(
         self, order_by: Sequence[str] | str | None, limit: int | None, offset: int
     ) -> Node:
-        if order_by is None and limit is None and not offset:
+        if order_by is None and limit is None and offset == 0:
             return self.node
         return operators.order(self.node, order_by, limit=limit, offset=offset)
 

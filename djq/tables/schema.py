@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from djq.codecs import registry as codecs
 from djq.definition import spec as specs
-from djq.definition.spec import TableName, TableSpec
+from djq.definition.spec import TableName, TableSpec, Words
 from djq.errors import DefinitionError
 from djq.sql.catalog import Catalog
 from djq.sql.ddl import check_table, create_schema, create_table
@@ -76,10 +78,16 @@ class Schema:
             raise DefinitionError(message)
         scope = {**vars(sys.modules[cls.__module__]), **_locals_of_caller()}
         declare = _Declaration(self, scope)
-        spec = declare.build(cls)
-        declared: list[tuple[type[Table], TableSpec]] = [(cls, spec)]
         parts = [p for p in vars(cls).values() if isinstance(p, type) and issubclass(p, Part)]
-        declared += [(part, declare.build(part, master=cls, before=spec)) for part in parts]
+        declared: list[tuple[type[Table], TableSpec]] = []
+        try:
+            spec = declare.build(cls)
+            declared.append((cls, spec))
+            declared += [(part, declare.build(part, master=cls, before=spec)) for part in parts]
+        except DefinitionError:
+            for table, _ in declared:
+                del table.spec
+            raise
         for table, table_spec in declared:
             declare.create(table, table_spec)
         self.tables[cls.__name__] = cls
@@ -137,27 +145,19 @@ class _Declaration:
             schema=self.schema.name,
             class_name=cls.__name__,
             tier=cls.tier,
-            resolve=self._resolver(local),
+            resolve=self._resolver(local, cls),
             master=before,
             hidden=cls.hidden_attributes if master is None else (),
+            words=Words(codecs.names(), cls.reserved_names),
         )
         cls.spec, cls.schema = spec, self.schema
         cls.parent_specs = {name: self.known[name] for name in spec.parents}
         self.known[spec.name] = spec
         return spec
 
-    def _resolver(self, local: Mapping[str, Any]) -> Callable[[str], TableSpec]:
+    def _resolver(self, local: Mapping[str, Any], cls: type[Table]) -> Callable[[str], TableSpec]:
         def resolve(name: str) -> TableSpec:
-            first, *rest = name.split(".")
-            found = local.get(first, self.scope.get(first, self.schema.tables.get(first)))
-            if found is None:
-                message = f'unknown table "{name}"'
-                raise DefinitionError(message)
-            for step in rest:
-                if not hasattr(found, step):
-                    message = f'"{step}" is not in {first}: unknown table "{name}"'
-                    raise DefinitionError(message)
-                found = getattr(found, step)
+            found = self._find(name, local, cls)
             spec = getattr(found, "spec", None)
             if not isinstance(spec, TableSpec):
                 message = f'"{name}" is not a declared table'
@@ -166,6 +166,30 @@ class _Declaration:
             return spec
 
         return resolve
+
+    def _find(self, name: str, local: Mapping[str, Any], cls: type[Table]) -> object:
+        """Return what a reference names, from inside out; a part's own name is another table's."""
+        first, *rest = name.split(".")
+        places = (local, self.scope, self.schema.tables)
+        tables = (place[first] for place in places if first in place and place[first] is not cls)
+        found: object = next(tables, None)
+        is_itself = found is None or found is self.schema.tables.get(cls.__name__)
+        if first == cls.__name__ and is_itself and not rest:
+            message = f'"{name}" refers to itself, which is not supported yet'
+            raise DefinitionError(message)
+        if found is None:
+            known = [
+                n for p in places for n, v in p.items() if isinstance(v, type) and _is_table(v)
+            ]
+            near = difflib.get_close_matches(first, known, n=1)
+            message = f'unknown table "{name}"'
+            raise DefinitionError(message, *(f'Did you mean "{n}"?' for n in near))
+        for step in rest:
+            if not hasattr(found, step):
+                message = f'unknown table "{name}": "{step}" is not in {first}'
+                raise DefinitionError(message)
+            found = getattr(found, step)
+        return found
 
     def create(self, cls: type[Table], spec: TableSpec) -> None:
         """Create the table of a class."""

@@ -87,6 +87,8 @@ class Table(Query, metaclass=TableMeta):
     parent_specs: ClassVar[Mapping[TableName, TableSpec]]
     #: Columns that djq fills in rows of this kind of table.
     hidden_attributes: ClassVar[tuple[Attribute, ...]] = ()
+    #: Names that the key of this kind of table must not have.
+    reserved_names: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self) -> None:
         spec = _spec_of(type(self))

@@ -1,0 +1,504 @@
+"""What wrong inputs are answered: read it as documentation.
+
+Each entry is an input and the words of its message that say what was wrong, where, and what to do.
+None of them changes anything in the database.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import djq as dj
+from djq.config import load
+from djq.errors import ConfigError, DefinitionError, QueryError, RowError, UsageError
+from djq.sql.catalog import Catalog
+from djq.tables.connection import Connection
+
+# --- definitions --------------------------------------------------------------------------------
+
+#: Definition of a class `Wrong`; where the message points; what it says.
+DEFINITIONS = {
+    "misspelled type": (
+        "x : int32\n---\ngain : flot32   # amplifier gain",
+        "line 3, column 8",
+        'unknown type "flot32" in Wrong|Did you mean "float32"?|Known types: bool',
+    ),
+    "type like the attribute's name": (
+        "x : int32\n---\nflot32 : flot32",
+        "line 3, column 10",
+        'unknown type "flot32"',
+    ),
+    "no type": ("x", "line 1, column 1", "cannot read this line|Write name : type"),
+    "empty type": ("x :", "line 1, column 1", "cannot read this line"),
+    "text behind the type": ("x : int32 32", "line 1, column 5", 'cannot read the type "int32 32"'),
+    "native type": (
+        "x : int",
+        "line 1, column 5",
+        'the native type "int" is not supported yet|Use int8 to int64',
+    ),
+    "longblob": (
+        "x : int32\n---\nimage : longblob",
+        "line 3, column 9",
+        "Use <blob> for values, or bytes",
+    ),
+    "timestamp": ("x : timestamp", "line 1, column 5", "Use datetime(n)"),
+    "float": ("x : float", "line 1, column 5", "Use float32 or float64"),
+    "text": ("x : text", "line 1, column 5", "Use varchar(n)"),
+    "unsigned": ("x : int32 unsigned", "line 1, column 5", "unsigned|not supported yet"),
+    "native unsigned": ("x : int unsigned", "line 1, column 5", "native type|not supported yet"),
+    "auto_increment": ("x : int32 auto_increment", "line 1, column 5", "auto_increment"),
+    "type without its length": (
+        "x : varchar",
+        "line 1, column 5",
+        "varchar takes 1 argument, not 0",
+    ),
+    "too many arguments": ("x : decimal(1,2,3)", "line 1, column 5", "decimal takes 2 arguments"),
+    "length that is too long": (
+        "x : char(256)",
+        "line 1, column 5",
+        "256 is not between 1 and 255",
+    ),
+    "more fraction than digits": ("x : decimal(2,3)", "line 1", "more digits behind the point"),
+    "too many fractional seconds": ("x : datetime(7)", "line 1", "7 is not between 0 and 6"),
+    "enum of numbers": ("x : enum(1,2)", "line 1", "enum takes different quoted texts"),
+    "enum with equal values": ("x : enum('a','a')", "line 1", "enum takes different quoted texts"),
+    "enum without quotes": ("x : enum(a,b)", "line 1", "cannot read these arguments"),
+    "upper-case name": ("Subject : int32", "line 1, column 1", "bad attribute name|lower-case"),
+    "name with a blank": ("my name : int32", "line 1, column 1", "cannot read this line"),
+    "hidden name": ("_x : int32", "line 1, column 1", 'bad attribute name "_x"'),
+    "name that is too long": (f"{'x' * 65} : int32", "line 1, column 1", "at most 64 characters"),
+    "attribute twice": (
+        "x : int32\nx : int8",
+        "line 2, column 1",
+        '"x" is declared twice|Remove one, or rename it',
+    ),
+    "comment with a colon": ("x : int32 # :y", "line 1", "comment begins with a colon"),
+    "no primary key": ("---\nx : int32", "", "no primary key|not supported yet"),
+    "two dividers": ("x : int32\n---\ny : int8\n---", "line 4", "second"),
+    "null in the key": (
+        "x = null : int32",
+        "line 1, column 1",
+        "primary key cannot be null|move it below the dashes",
+    ),
+    "json in the key": ("x : json", "line 1, column 5", "json cannot be part of the primary key"),
+    "blob in the key": (
+        "x : <blob>",
+        "line 1, column 5",
+        "<blob> cannot be part of the primary key",
+    ),
+    "default that does not fit": (
+        "x : int32\n---\ny = 300 : int8",
+        "line 3, column 5",
+        "bad default: 300 is outside of int8",
+    ),
+    "default of another type": (
+        "x : int32\n---\ny = 'a' : float64",
+        "line 3, column 5",
+        "bad default: 'a' is not a number",
+    ),
+    "default that is not there": ("x : int32\n---\ny = : int8", "line 3", "cannot read this line"),
+    "default of an enum": (
+        "x : int32\n---\ny='c' : enum('a','b')",
+        "line 3",
+        "not one of 'a', 'b'",
+    ),
+    "default of a blob": (
+        "x : int32\n---\ny = 5 : <blob>",
+        "line 3",
+        "can only be null by default",
+    ),
+    "CURRENT_TIMESTAMP of a number": (
+        "x : int32\n---\ny = CURRENT_TIMESTAMP : int32",
+        "line 3, column 5",
+        "CURRENT_TIMESTAMP is a default of datetime",
+    ),
+    "unknown codec": (
+        "x : int32\n---\ny : <blop>",
+        "line 3, column 5",
+        'unknown codec "blop" in Wrong|Did you mean "blob"?',
+    ),
+    "default store": ("x : int32\n---\ny : <blob@>", "line 3", "Name the store: <blob@name>"),
+    "half a codec": ("x : int32\n---\ny : <blob", "line 3", "Write <blob> or <blob@store>"),
+    "unknown table": (
+        "-> Subjct",
+        "line 1, column 4",
+        'unknown table "Subjct" in Wrong|Did you mean "Subject"?',
+    ),
+    "reference to itself": (
+        "x : int32\n---\n-> Wrong",
+        "line 3, column 4",
+        "itself|not supported yet",
+    ),
+    "no table": ("-> 5", "line 1", "cannot read this reference|Write -> Table"),
+    "reference to a restriction": ("-> Subject & 'x>1'", "line 1", "cannot read this reference"),
+    "reference to something else": ("-> re.compile", "line 1", "is not a declared table"),
+    "unknown option": ("-> [optional] Subject", "line 1, column 5", 'unknown option "optional"'),
+    "nullable in the key": ("-> [nullable] Subject", "line 1, column 5", "cannot be nullable"),
+    "rename of nothing": (
+        "-> Subject.proj(who='subjct')",
+        "line 1, column 22",
+        '"subjct" is not in the primary key of Subject|Its key: subject',
+    ),
+    "projection that computes": (
+        "-> Subject.proj(n='subject+1')",
+        "line 1",
+        "cannot read this projection|may only rename",
+    ),
+    "name with another meaning": (
+        "subject : int32\n-> Subject",
+        "line 2",
+        "with another meaning|Rename it: -> Subject.proj(new_name='subject')",
+    ),
+    "index of an unknown attribute": (
+        "x : int32\nindex(y)",
+        "line 2, column 7",
+        'unknown attribute "y"|Known: x',
+    ),
+    "index of an expression": ("x : int32\nindex((x+1))", "line 2", "not supported yet"),
+    "index of nothing": ("x : int32\nindex()", "line 2", "cannot read this index"),
+}
+
+
+@pytest.fixture
+def schema(local_settings):
+    connection = Connection(local_settings)
+    schema = dj.Schema("lab", connection)
+
+    @schema
+    class Subject(dj.Manual):
+        definition = """
+        subject : int32
+        ---
+        name : varchar(10)
+        weight = null : float64
+        born = null : date
+        photo = null : <blob>
+        notes = null : json
+        """
+
+    @schema
+    class Visit(dj.Manual):
+        definition = """
+        -> Subject
+        visit : int16
+        ---
+        name : varchar(10)
+        """
+
+    Subject.insert([(1, "Ada", 20.0, None, None, None), (2, "Bob", None, None, None, None)])
+    yield schema
+    connection.close()
+
+
+@pytest.fixture
+def subject(schema):
+    return schema.tables["Subject"]
+
+
+def assert_says(error, words):
+    for word in words.split("|"):
+        assert word in str(error.value), f"{word!r} is not in:\n{error.value}"
+
+
+def declare(schema, definition, name="Wrong", base=dj.Manual, **more):
+    # Where the pipeline's other tables are known by name.
+    Subject = schema.tables["Subject"]  # noqa: F841, N806
+    return schema(type(name, (base,), {"definition": definition, "__module__": __name__, **more}))
+
+
+def wrong_tables(schema):
+    tables = Catalog(schema.connection.database, schema.name).tables
+    return [t for t in tables if "wrong" in t]
+
+
+@pytest.mark.parametrize("case", DEFINITIONS)
+def test_a_wrong_definition(schema, case):
+    definition, place, words = DEFINITIONS[case]
+
+    with pytest.raises(DefinitionError) as error:
+        declare(schema, definition)
+
+    assert_says(error, words)
+    assert place in str(error.value)
+    if place:
+        # The line is shown, and what is wrong in it is marked.
+        number = int(re.search(r"line (\d+)", place)[1])
+        shown = str(error.value).splitlines()
+        at = shown.index(f"    {definition.splitlines()[number - 1]}")
+        column = int(re.search(r"column (\d+)", str(error.value))[1])
+        assert shown[at + 1].index("^") == 4 + column - 1
+    assert "Wrong" not in schema.tables
+    assert not wrong_tables(schema)
+
+
+def part(definition):
+    return type("Piece", (dj.Part,), {"definition": definition, "__module__": __name__})
+
+
+CLASSES = {
+    "not a table": (lambda schema: schema(int), "is not a table: derive it from dj.Manual"),
+    "no definition": (lambda schema: declare(schema, ""), "Wrong has no definition"),
+    "bad class name": (
+        lambda schema: declare(schema, "x : int32", name="wrong_name"),
+        'bad class name "wrong_name"|CamelCase',
+    ),
+    "a part by itself": (
+        lambda schema: declare(schema, "x : int32", base=dj.Part),
+        "Wrong is a part: nest it in its master's class",
+    ),
+    "a part without its master": (
+        lambda schema: declare(schema, "x : int32", Piece=part("y : int32")),
+        "Wrong.Piece is a part and does not refer to its master: add the line -> master",
+    ),
+    "a wrong part": (
+        lambda schema: declare(schema, "x : int32", Piece=part("-> master\ny : in32")),
+        'unknown type "in32" in Wrong.Piece, line 2, column 5',
+    ),
+    "a computed table with a key of its own": (
+        lambda schema: declare(schema, "-> Subject\nx : int32", base=dj.Computed),
+        'Wrong is computed, and its key has "x", which no reference of the key brings',
+    ),
+    "a computed table whose key takes a job's name": (
+        lambda schema: declare(schema, "-> Subject.proj(status='subject')", base=dj.Computed),
+        '"status"|job',
+    ),
+    "a name that is too long": (
+        lambda schema: declare(schema, "x : int32", name="W" + "o" * 64),
+        "65 characters, 64 fit",
+    ),
+    "a bad schema name": (lambda _: dj.Schema("my lab"), 'bad schema name "my lab"'),
+    "a long comment": (
+        lambda schema: declare(schema, f"x : int32 # {'c' * 1100}"),
+        "Wrong, line 1|comment|1024",
+    ),
+    "a long table comment": (
+        lambda schema: declare(schema, f"# {'c' * 2100}\nx : int32"),
+        "Wrong, line 1|comment|2048",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CLASSES)
+def test_a_wrong_class(schema, case):
+    make, words = CLASSES[case]
+
+    with pytest.raises(DefinitionError) as error:
+        make(schema)
+
+    assert_says(error, words)
+    assert not wrong_tables(schema)
+
+
+# --- rows ---------------------------------------------------------------------------------------
+
+ROWS = {
+    "misspelled name": (
+        {"subject": 3, "nmae": "C"},
+        'lab.Subject, row 1: unknown attribute "nmae"|Did you mean "name"?|ignore_extra_fields',
+    ),
+    "missing value": ({"subject": 3}, 'row 1, attribute "name": no value was given|no default'),
+    "null": ({"subject": 3, "name": None}, 'attribute "name": it is null|not nullable'),
+    "text for a number": ({"subject": "three", "name": "C"}, "'three' is not a whole number"),
+    "fraction for a whole number": ({"subject": 1.5, "name": "C"}, "1.5 is not a whole number"),
+    "number out of range": ({"subject": 2**31, "name": "C"}, "2147483648 is outside of int32"),
+    "number for text": ({"subject": 3, "name": 5}, "5 is a number, not text"),
+    "long text": ({"subject": 3, "name": "x" * 11}, "the text has 11 characters, 10 fit"),
+    "infinity": ({"subject": 3, "name": "C", "weight": float("inf")}, "inf cannot be kept"),
+    "NaN in a key": ({"subject": float("nan"), "name": "C"}, "it is NaN"),
+    "bad date": ({"subject": 3, "name": "C", "born": "1.2.2020"}, "is not a date (YYYY-MM-DD)"),
+    "value no blob holds": (
+        {"subject": 3, "name": "C", "photo": object()},
+        'attribute "photo"|object',
+    ),
+    "value no json holds": ({"subject": 3, "name": "C", "notes": {1, 2}}, "the value is not JSON"),
+    "short sequence": ((3, "C"), "row 1: 2 values for 6 attributes (subject, name"),
+    "text for a row": ("abc", "cannot insert 'abc'; a row is a mapping"),
+    "number for a row": (5, "cannot insert 5; a row is a mapping"),
+}
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_a_wrong_row(subject, case):
+    row, words = ROWS[case]
+
+    with pytest.raises(RowError) as error:
+        subject.insert1(row)
+
+    assert_says(error, words)
+    assert len(subject) == 2
+
+
+INSERTS = {
+    "one row where rows belong": ({"subject": 3, "name": "C"}, "insert1"),
+    "a number where rows belong": (5, "rows"),
+}
+
+
+@pytest.mark.parametrize("case", INSERTS)
+def test_a_wrong_argument_of_insert(subject, case):
+    rows, words = INSERTS[case]
+
+    with pytest.raises(UsageError) as error:
+        subject.insert(rows)
+
+    assert_says(error, words)
+
+
+# --- queries ------------------------------------------------------------------------------------
+
+QUERIES = {
+    "unknown attribute": (
+        lambda s, v: s & "wieght > 3",
+        'unknown attribute "wieght" in the condition, column 1|^^^^^^|Did you mean "weight"?',
+    ),
+    "unknown attribute behind others": (
+        lambda s, v: s & "weight > 3 and x = 1",
+        'unknown attribute "x" in the condition, column 16',
+    ),
+    "attribute of a table": (lambda s, v: s & "subject.name = 'a'", "without a table"),
+    "text that is no condition": (lambda s, v: s & "weight >", "cannot read the condition"),
+    "empty text": (lambda s, v: s & "", "cannot read the condition"),
+    "two statements": (lambda s, v: s & "1; drop table x", "cannot read the condition"),
+    "statement": (lambda s, v: s & "select 1", "condition"),
+    "comment": (lambda s, v: s & "weight > 3 -- really", "comments"),
+    "subquery": (
+        lambda s, v: s & "subject in (select 1)",
+        "subqueries are not allowed|restrict by",
+    ),
+    "unknown function": (
+        lambda s, v: s & "absolute(weight) > 1",
+        "the function absolute is not on the list|Known: abs",
+    ),
+    "dangerous function": (lambda s, v: s & "sleep(5)", "the function sleep is not on the list"),
+    "arguments": (lambda s, v: s & "round(weight, 1, 2) > 1", "condition"),
+    "aggregate in a condition": (lambda s, v: s & "max(weight) > 1", "max combines rows|aggr"),
+    "bad date": (lambda s, v: s & "born > 'yesterday'", "\"born\" : date with 'yesterday'"),
+    "bad value": (lambda s, v: s & {"subject": "x"}, "cannot compare \"subject\" : int32 with 'x'"),
+    "condition by a blob": (lambda s, v: s & {"photo": 5}, 'cannot restrict by "photo"'),
+    "condition by json": (lambda s, v: s & {"notes": {"a": 1}}, 'cannot restrict by "notes"'),
+    "blob in a condition": (lambda s, v: s & "photo = 'x'", 'cannot restrict by "photo"'),
+    "condition by a number": (lambda s, v: s & 5, "cannot restrict by 5: use a mapping"),
+    "namesakes": (lambda s, v: s * v, 'cannot join on "name"|no key|.proj('),
+    "namesakes in a restriction": (lambda s, v: s & v, 'cannot restrict on "name"'),
+    "join with something else": (lambda s, v: s * 5, "5 is not a table or query"),
+    "projection of an unknown attribute": (
+        lambda s, v: s.proj("wieght"),
+        'unknown attribute "wieght"|Did you mean "weight"?',
+    ),
+    "rename of an unknown attribute": (
+        lambda s, v: s.proj(w="wieght"),
+        'unknown attribute "wieght"|Did you mean "weight"?',
+    ),
+    "projection without its key": (lambda s, v: s.proj("-subject"), "it is in the primary key"),
+    "projection by a number": (lambda s, v: s.proj(5), "cannot project by 5"),
+    "computation of a number": (lambda s, v: s.proj(x=5), "x=5: the right side is"),
+    "name twice": (lambda s, v: s.proj("name", name="weight + 1"), 'would have "name" twice'),
+    "aggregate in a projection": (lambda s, v: s.proj(n="count(*)"), "count combines rows|aggr"),
+    "aggregation of rows without the key": (
+        lambda s, v: v.aggr(s, n="count(*)"),
+        'the rows to aggregate have no "visit"',
+    ),
+    "value per row in an aggregation": (
+        lambda s, v: s.aggr(v, x="visit"),
+        'x="visit" has a value per row|max(visit)',
+    ),
+    "aggregate of an aggregate": (
+        lambda s, v: s.aggr(v, x="max(count(visit))"),
+        "count within max",
+    ),
+    "order by nothing known": (lambda s, v: s.to_dicts(order_by="wieght"), "Did you mean"),
+    "bad order": (lambda s, v: s.to_dicts(order_by="name UP"), 'cannot order by "name UP"'),
+    "negative limit": (lambda s, v: s.to_dicts(limit=-1), "limit=-1: a limit is 0 or more"),
+    "negative offset": (lambda s, v: s.to_dicts(offset=-1), "offset=-1: an offset is 0 or more"),
+    "no row": (lambda s, v: (s & "subject=9").fetch1(), "exactly one row|no row"),
+    "many rows": (lambda s, v: s.fetch1(), "lab.Subject has 2 rows: restrict it"),
+    "fetch of an unknown attribute": (lambda s, v: s.fetch("nmae"), 'Did you mean "name"?'),
+}
+
+
+@pytest.mark.parametrize("case", QUERIES)
+def test_a_wrong_query(schema, case):
+    ask, words = QUERIES[case]
+
+    with pytest.raises(QueryError) as error:
+        ask(schema.tables["Subject"], schema.tables["Visit"])
+
+    assert_says(error, words)
+
+
+# --- settings -----------------------------------------------------------------------------------
+
+SETTINGS = {
+    "misspelled": (
+        {"DJQ_REDIS_ULR": "x"},
+        "unknown setting DJQ_REDIS_ULR|Did you mean DJQ_REDIS_URL?",
+    ),
+    "unknown": ({"DJQ_COLOUR": "x"}, "unknown setting DJQ_COLOUR"),
+    "database of another kind": (
+        {"DJQ_DATABASE_URL": "postgresql://u:hunter2@h/"},
+        'DJQ_DATABASE_URL: the URL scheme "postgresql" is not one of|mysql://user:password@host',
+    ),
+    "no URL": ({"DJQ_DATABASE_URL": "localhost"}, "DJQ_DATABASE_URL: the URL scheme"),
+    "database in memory": ({"DJQ_DATABASE_URL": "sqlite://"}, "in memory|sqlite:///path"),
+    "port that is none": (
+        {"DJQ_DATABASE_URL": "mysql://u:hunter/2@h:3306/"},
+        "DJQ_DATABASE_URL: the port is no number|%2F",
+    ),
+    "queue of another kind": (
+        {"DJQ_REDIS_URL": "amqp://u:hunter2@h/"},
+        'DJQ_REDIS_URL: the URL scheme "amqp" is not one of',
+    ),
+    "duration that is none": ({"DJQ_LEASE_S": "soon"}, "DJQ_LEASE_S|number"),
+    "negative duration": ({"DJQ_LEASE_S": "-1"}, "DJQ_LEASE_S|greater than 0"),
+    "port out of range": ({"DJQ_FLOWER_PORT": "99999"}, "DJQ_FLOWER_PORT|65535"),
+    "bad namespace": ({"DJQ_NAMESPACE": "a b"}, "DJQ_NAMESPACE"),
+    "unknown part of a store": (
+        {"DJQ_STORES__RAW__URL": "x", "DJQ_STORES__RAW__BUCKET": "y"},
+        "DJQ_STORES__RAW__BUCKET",
+    ),
+    "store without its place": ({"DJQ_STORES__RAW__REGION": "eu"}, "DJQ_STORES__RAW__URL"),
+}
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+def test_a_wrong_setting(monkeypatch, case):
+    variables, words = SETTINGS[case]
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigError) as error:
+        load()
+
+    assert_says(error, words)
+    assert "hunter" not in str(error.value)
+
+
+FILES = {
+    "not TOML": ("redis_url = redis", "djq.toml|line 1"),
+    "unknown name": ('redis_ulr = "redis://h"', "redis_ulr"),
+    "wrong value": ('redis_url = "http://h"', 'URL scheme "http"'),
+    "wrong kind": ("pipeline = 5", "pipeline"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_wrong_settings_file(tmp_path, case):
+    text, words = FILES[case]
+    (tmp_path / "djq.toml").write_text(text)
+
+    with pytest.raises(ConfigError) as error:
+        load()
+
+    for word in words.split("|"):
+        assert word.lower() in str(error.value).lower()
+
+
+def test_a_store_that_other_machines_would_miss(tmp_path):
+    settings = load(database_url="mysql://u:p@db.lab.org/", state_dir=tmp_path)
+
+    with pytest.raises(ConfigError) as error:
+        settings.store("raw")
+
+    assert_says(error, 'store "raw" is not set|db.lab.org|DJQ_STORES__RAW__URL=s3://bucket/prefix')
