@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -101,6 +102,7 @@ def read(frame: Frame) -> NDArray[Any]:
                 part = np.empty(target.shape, dtype)
                 reader.read(position, _view_bytes(part))
                 target[...] = part
+    _check_texts(array)
     return array
 
 
@@ -139,6 +141,7 @@ def from_bytes(raw: object, shape: object, dtype: np.dtype[Any]) -> NDArray[Any]
     array = empty(sizes, dtype)
     if raw:
         _view_bytes(array)[:] = np.frombuffer(raw, dtype=np.uint8)
+    _check_texts(array)
     return array
 
 
@@ -163,6 +166,20 @@ def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
         chunks.append(max(1, min(size, room)))
         room = room // chunks[-1] if chunks[-1] == max(1, size) else 1
     return tuple(reversed(chunks))
+
+
+def _check_texts(array: NDArray[Any]) -> None:
+    """Refuse code points beyond Unicode's, at which Python fails later, when one is looked at."""
+    if array.dtype.names is not None:
+        for name in array.dtype.names:
+            _check_texts(array[name])
+    elif array.dtype.kind == "U" and array.size and array.dtype.itemsize:
+        points = np.ascontiguousarray(array).reshape(-1).view(array.dtype.byteorder + "u4")
+        if points.max() > sys.maxunicode:
+            message = (
+                f"a text of this blob has the code point {points.max():#x}, which does not exist"
+            )
+            raise CodecError(message)
 
 
 def _view_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:

@@ -37,8 +37,8 @@ def encode(value: object) -> bytes:
     Returns
     -------
     bytes
-        Equal values of equal types become equal bytes (dicts: with equal order), so that equal
-        values get one content address.
+        Equal values of equal types become equal bytes, so that they get one content address, if
+        dicts are in equal order, and the padding in structured and long floating types is equal.
 
     Raises
     ------

@@ -43,6 +43,10 @@ INLINE_BYTES: Final = 256
 MAX_NESTING: Final = 64
 #: The parser takes memory for a list before it sees the elements; longer ones go step by step.
 _MAX_LENGTH: Final = 1 << 16
+#: Of lists and maps; the parser stops at half of it, and the library's writer one level later.
+_MAX_DEPTH: Final = 2048
+#: Shorter data is neither too long nor too deep for the parser, only malformed [bytes].
+_MIN_STEPWISE_BYTES: Final = 500
 
 
 def write(value: object) -> list[bytes]:
@@ -92,7 +96,7 @@ def _unpack(data: bytes, frames: Mapping[int, memoryview]) -> Value:
     try:
         value = unpacker.unpack(data)
     except CodecError:
-        if len(data) <= _MAX_LENGTH:
+        if len(data) < _MIN_STEPWISE_BYTES:
             raise
         unpacker = Unpacker(frames, is_stepwise=True)
         value = unpacker.unpack(data)
@@ -175,6 +179,30 @@ class Packer:
         return messagepack.extension(code, messagepack.pack(payload))
 
 
+class _Open:
+    """A list or map that is being read; a map as keys and values in turn."""
+
+    def __init__(self, n_items: int, *, is_map: bool) -> None:
+        self.items: list[Value] = []
+        self.n_items = n_items
+        self.is_map = is_map
+
+    def close(self) -> Value:
+        """Return what was read."""
+        pairs = zip(self.items[::2], self.items[1::2], strict=True) if self.is_map else ()
+        return dict(pairs) if self.is_map else self.items
+
+
+def _close(opened: list[_Open]) -> Value:
+    """Close all that are complete, the innermost first, and return the last one closed."""
+    value: Value = None
+    while opened and len(opened[-1].items) == opened[-1].n_items:
+        value = opened.pop().close()
+        if opened:
+            opened[-1].items.append(value)
+    return value
+
+
 class Unpacker:
     """MessagePack on its way to one value.
 
@@ -184,9 +212,9 @@ class Unpacker:
         The attached arrays by their number; each can be asked for once, so that a small blob
         cannot make many of one.
     is_stepwise
-        Read lists and maps one by one: slower, but of any length that the data can fill. Otherwise
-        long ones are an error, since the parser takes memory for what a list only claims to hold,
-        on each of a thousand levels.
+        Read lists and maps one by one: slower, but of any length that the data can fill, and
+        deeper. Otherwise long ones are an error, since the parser takes memory for what a list only
+        claims to hold, on each of a thousand levels.
     """
 
     def __init__(self, frames: Mapping[int, memoryview], *, is_stepwise: bool = False) -> None:
@@ -219,20 +247,26 @@ class Unpacker:
 
     def _unpack_stepwise(self, data: bytes) -> Value:
         stream = messagepack.open_stream(data, hook=self._extend)
-        value = self._step(stream, data)
-        if stream.tell() != len(data):
-            message = "more bytes than its value"
-            raise ValueError(message)
-        return value
-
-    def _step(self, stream: messagepack.Stream, data: bytes) -> Value:
-        first = data[stream.tell()]
-        if first in messagepack.LISTS:
-            return [self._step(stream, data) for _ in range(stream.read_array_header())]
-        if first in messagepack.MAPS:
-            n_items = stream.read_map_header()
-            return {self._step(stream, data): self._step(stream, data) for _ in range(n_items)}
-        return stream.unpack()
+        opened: list[_Open] = []
+        while True:
+            first = data[stream.tell()]
+            if first in messagepack.LISTS:
+                opened.append(_Open(stream.read_array_header(), is_map=False))
+            elif first in messagepack.MAPS:
+                opened.append(_Open(2 * stream.read_map_header(), is_map=True))
+            elif not opened:
+                return stream.unpack()
+            else:
+                opened[-1].items.append(stream.unpack())
+            if len(opened) > _MAX_DEPTH:
+                message = f"lists and maps nested deeper than {_MAX_DEPTH} levels"
+                raise ValueError(message)
+            value = _close(opened)
+            if not opened:
+                if stream.tell() != len(data):
+                    message = "more bytes than its value"
+                    raise ValueError(message)
+                return value
 
     def _extend(self, code: int, data: bytes) -> Value:
         if code == Extension.ATTACHED_ARRAY:
