@@ -355,7 +355,9 @@ def _check(draft: _Draft, owner: str, tier: Tier, master: TableSpec | None) -> N
             "are not supported yet"
         )
         raise DefinitionError(message)
-    if master is not None and not any(f.parent == master.name for f in draft.foreign_keys):
+    if master is not None and not any(
+        _is_of(master.name, f.parent) for f in draft.foreign_keys if f.in_key
+    ):
         message = f"{owner} is a part and does not refer to its master: add the line -> master"
         raise DefinitionError(message)
     if tier in AUTO_TIERS and master is None:
@@ -368,3 +370,9 @@ def _check(draft: _Draft, owner: str, tier: Tier, master: TableSpec | None) -> N
                 "keys finer than the work are not supported yet"
             )
             raise DefinitionError(message)
+
+
+def _is_of(master: TableName, parent: TableName) -> bool:
+    """Tell whether a table is the master, or another of its parts."""
+    is_part = parent.schema == master.schema and parent.table.startswith(f"{master.table}__")
+    return is_part or parent == master

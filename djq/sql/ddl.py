@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from djq.definition.attributes import Attribute, CoreType, Special
-from djq.errors import DefinitionError
+from djq.definition.grammar import MAX_NAME
+from djq.errors import DatabaseError, DefinitionError
 from djq.sql.catalog import Catalog, Column
 from djq.sql.clauses import full_heading
 
@@ -46,9 +48,15 @@ def create_table(database: Database, spec: TableSpec, parents: dict[TableName, T
     with _declaring(database):
         if spec.name.table in Catalog(database, spec.name.schema).tables:
             return
-        database.define(CreateTable(table, if_not_exists=True))
-        for index in sorted(table.indexes, key=lambda i: str(i.name)):
-            database.define(CreateIndex(index))
+        try:
+            database.define(CreateTable(table, if_not_exists=True))
+            for index in sorted(table.indexes, key=lambda i: str(i.name)):
+                database.define(CreateIndex(index, if_not_exists=database.dialect.is_sqlite))
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:
+                raise
+            message = f"{spec.display_name} cannot be declared: {error}"
+            raise DefinitionError(message) from error
 
 
 def check_table(database: Database, spec: TableSpec, present: Mapping[str, Column]) -> None:
@@ -130,7 +138,13 @@ def _table(spec: TableSpec, parents: dict[TableName, TableSpec], dialect: Dialec
 def _bare_table(spec: TableSpec, dialect: Dialect, metadata: sa.MetaData) -> sa.Table:
     name, schema = dialect.place(spec.name)
     columns = [_column(a, dialect) for a in full_heading(spec)]
-    return sa.Table(name, metadata, *columns, schema=schema, comment=spec.comment or None)
+    options: dict[str, Any] = {}
+    for backend in ("mysql", "mariadb"):
+        # Not the schema's own, which somebody else may have created.
+        options |= {f"{backend}_charset": "utf8mb4", f"{backend}_collate": dialect.collation}
+        options |= {f"{backend}_engine": "InnoDB"}
+    comment = spec.comment or None
+    return sa.Table(name, metadata, *columns, schema=schema, comment=comment, **options)
 
 
 def _column(attribute: Attribute, dialect: Dialect) -> sa.Column[object]:
@@ -168,4 +182,8 @@ def _foreign_key(key: ForeignKey, table: sa.Table, parent: sa.Table) -> sa.Forei
 
 
 def _add_index(table: sa.Table, names: tuple[str, ...]) -> None:
-    sa.Index(f"{table.name}__{'_'.join(names)}"[:64], *(table.c[n] for n in names))
+    name = f"{table.name}__{'_'.join(names)}"
+    if len(name) > MAX_NAME:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        name = f"{name[: MAX_NAME - 9]}_{digest}"
+    sa.Index(name, *(table.c[n] for n in names))

@@ -134,7 +134,7 @@ class _Declaration:
         """Read the class's definition; parts see their master and its other parts."""
         local: dict[str, Any] = {}
         if master is not None:
-            local = {**vars(master), "master": master, master.__name__: master}
+            local = {"master": master, master.__name__: master}
             cls.tier = master.tier
         text = getattr(cls, "definition", "")
         if not isinstance(text, str) or not text.strip():
@@ -170,17 +170,16 @@ class _Declaration:
     def _find(self, name: str, local: Mapping[str, Any], cls: type[Table]) -> object:
         """Return what a reference names, from inside out; a part's own name is another table's."""
         first, *rest = name.split(".")
-        places = (local, self.scope, self.schema.tables)
-        tables = (place[first] for place in places if first in place and place[first] is not cls)
-        found: object = next(tables, None)
-        is_itself = found is None or found is self.schema.tables.get(cls.__name__)
-        if first == cls.__name__ and is_itself and not rest:
+        inside: Mapping[str, Any] = vars(local["master"]) if "master" in local else {}
+        places: list[Mapping[str, Any]] = [local, self.scope, self.schema.tables, inside]
+        named: list[object] = [p[first] for p in places if first in p and p[first] is not cls]
+        wanted = rest[0] if rest else "spec"
+        found: object = next((n for n in named if hasattr(n, wanted)), next(iter(named), None))
+        if name == cls.__name__ and (found is None or (not local and self._is_own(found, name))):
             message = f'"{name}" refers to itself, which is not supported yet'
             raise DefinitionError(message)
         if found is None:
-            known = [
-                n for p in places for n, v in p.items() if isinstance(v, type) and _is_table(v)
-            ]
+            known = [n for place in places for n in place if _is_table(place[n])]
             near = difflib.get_close_matches(first, known, n=1)
             message = f'unknown table "{name}"'
             raise DefinitionError(message, *(f'Did you mean "{n}"?' for n in near))
@@ -190,6 +189,12 @@ class _Declaration:
                 raise DefinitionError(message)
             found = getattr(found, step)
         return found
+
+    def _is_own(self, found: object, name: str) -> bool:
+        """Tell whether a table is an earlier declaration of the class of this name."""
+        spec = getattr(found, "spec", None)
+        own = f"{self.schema.name}.{name}"
+        return isinstance(spec, TableSpec) and spec.display_name == own
 
     def create(self, cls: type[Table], spec: TableSpec) -> None:
         """Create the table of a class."""
