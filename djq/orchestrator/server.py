@@ -55,7 +55,8 @@ def broker_url(url: str) -> str:
     if parts.scheme != "unix":
         return url
     database = parse_qs(parts.query).get("db", ["0"])[0]
-    return urlunsplit(("redis+socket", parts.netloc, parts.path, f"virtual_host={database}", ""))
+    # Spelled out: urlunsplit leaves out the slashes of an empty host, and kombu wants them.
+    return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"
 
 
 def masked(url: str) -> str:

@@ -95,18 +95,20 @@ class Lines:
     """One line per table, when it is done and every few seconds before: for pipes and CI."""
 
     console: Console
-    _last: dict[str, tuple[float, str]] = field(default_factory=dict[str, tuple[float, str]])
+    _last: dict[str, tuple[float, tuple[int, int, int]]] = field(
+        default_factory=dict[str, tuple[float, tuple[int, int, int]]]
+    )
 
     def show(self, rows: Sequence[TableProgress]) -> None:
         """Write the lines that are worth it."""
         now = time.monotonic()
         for row in rows:
-            at, text = self._last.get(row.table, (-LINE_EVERY_S, ""))
-            line = str(row)
+            at, before = self._last.get(row.table, (-LINE_EVERY_S, (0, 0, 0)))
+            counts = (row.made, row.failed, row.total)
             has_news = row.is_done or now - at >= LINE_EVERY_S
-            if line != text and has_news and row.total:
-                self._last[row.table] = (now, line)
-                self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            if counts != before and has_news and row.total:
+                self._last[row.table] = (now, counts)
+                self.console.print(str(row), markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Lines:
         """Begin."""
