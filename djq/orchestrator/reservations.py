@@ -192,13 +192,6 @@ class Reservations:
             max(0, n) for n in self.server.call_many("drop", ((chunk, reason) for chunk in chunks))
         )
 
-    def free(self, holder: str, *, is_lost: bool, reason: str) -> int:
-        """Free what a holder has, announce it, and return the number of keys.
-
-        is_lost counts the keys: one of them may be what killed the process.
-        """
-        return int(self.server.call("free", holder, int(is_lost), reason))
-
     def forgive(self, table: str, keys: Sequence[str]) -> None:
         """Forget how often these keys were lost with a dying worker."""
         if keys:
@@ -210,6 +203,14 @@ class Reservations:
         """Renew the lease of a main process for all its holders; return the epoch."""
         info = json.dumps(asdict(main), separators=(",", ":"))
         return str(self.server.call("beat", main.id, info, self._lease_ms, self._epoch_candidate))
+
+    def prune(self, main: str, alive: Iterable[int | str], *, is_lost: bool) -> int:
+        """Free what a main process's holders have, but for the slots alive; return how many keys.
+
+        is_lost counts the keys: one of them may be what killed the process.
+        """
+        slots = sorted(str(slot) for slot in alive)
+        return int(self.server.call("prune", main, int(is_lost), *slots))
 
     def leave(self, main: str) -> int:
         """End a main process in good order: what it holds goes back, uncounted; return how many."""

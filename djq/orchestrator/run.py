@@ -180,7 +180,7 @@ class Run:
         try:
             self._finished.wait(timeout)
         except KeyboardInterrupt:
-            self._detach()
+            self.detach()
             raise
         return self._settle()
 
@@ -194,7 +194,7 @@ class Run:
                     display.show(self.progress())
                 display.show(self.progress())
         except KeyboardInterrupt:
-            self._detach()
+            self.detach()
             raise
         self._settle()
 
@@ -202,6 +202,13 @@ class Run:
         """Queue nothing more and take back what no worker has begun; keys in hand are finished."""
         self._cancelling.set()
         self.start()
+
+    def detach(self) -> None:
+        """Leave the run, as Ctrl-C does: what is queued will be made; `wait` goes on with it."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
 
     def progress(self) -> list[TableProgress]:
         """Return the state of each table; counted anew at a pace tied to what counting costs."""
@@ -292,12 +299,6 @@ class Run:
         with suppress(RedisUnavailableError), self._open() as reservations:
             return reservations.chunks()
         return []
-
-    def _detach(self) -> None:
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
 
     def _forget_errors(self) -> None:
         for table in self._tables.values():

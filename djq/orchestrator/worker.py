@@ -52,7 +52,7 @@ class Pulse(bootsteps.StartStopStep):
         workplace = workplace_of(parent.app)
         workplace.beat()
         hub.call_repeatedly(workplace.settings.heartbeat_s, workplace.beat)
-        hub.call_repeatedly(WATCH_S, lambda: workplace.watch(pool_pids(parent)))
+        hub.call_repeatedly(WATCH_S, watch, parent)
 
     def close(self, parent: Any) -> None:  # noqa: ANN401
         """Shutdown begins: the pool finishes the keys in hand."""
@@ -67,11 +67,15 @@ class Pulse(bootsteps.StartStopStep):
         workplace_of(sender.app).leave()
 
 
-def pool_pids(worker: Any) -> set[int]:  # noqa: ANN401
-    """Return the process ids of a worker's pool; empty for other pools and after its end."""
-    pool = getattr(worker.pool, "_pool", None)
-    processes = getattr(pool, "_pool", ())
-    return {process.pid for process in processes if hasattr(process, "pid")}
+def watch(worker: Any) -> None:  # noqa: ANN401
+    """Have a worker's pool replace processes that ended, and free what they held."""
+    if worker.pool is None:
+        return
+    # Celery's own look is every 5 s; the pipes that should tell at once sometimes do not.
+    worker.pool.maintain_pool()
+    processes: list[int] | None = worker.pool.info.get("processes")
+    if processes is not None:
+        workplace_of(worker.app).watch(processes)
 
 
 class FleetConsumer(Consumer):
@@ -101,16 +105,8 @@ class FleetConsumer(Consumer):
         del body, exc
         headers = cast("dict[str, Any]", message.headers)
         chunk, table = str(headers.get("id", "")), str(headers.get("task", ""))
-        known = ", ".join(workplace_of(self.app).tables) or "none"
-        text = (
-            f"this worker does not know the table {table}; its pipeline defines: {known}. "
-            "Start it with the module that defines the table (djq worker MODULE, or DJQ_PIPELINE), "
-            "or restart it after a deployment"
-        )
-        logger.error("unknown_table: %s", text)
         consumer = cast("Any", self)  # the stubs lack the attributes used here
         message.reject_log_error(logger, consumer.connection_errors)
-        workplace_of(self.app).refuse(chunk, table)
+        error = workplace_of(self.app).refuse(chunk, table)
         if consumer.event_dispatcher:
-            exception = f"PipelineMissingError({text!r})"
-            consumer.event_dispatcher.send("task-failed", uuid=chunk, exception=exception)
+            consumer.event_dispatcher.send("task-failed", uuid=chunk, exception=repr(error))

@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from djq.errors import RedisUnavailableError
+from djq.errors import PipelineMissingError, RedisUnavailableError
 from djq.orchestrator.reservations import Main, Reservations, Standing, holder_id, new_main_id
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ logger = logging.getLogger("djq.worker")
 IDENTITY = "_DJQ_MAIN"
 #: First and longest wait before a release is tried again [s].
 MIN_RETRY_S, MAX_RETRY_S = 0.1, 2.0
+#: A table that the worker does not know is logged this often [s].
+SAY_AGAIN_S = 30.0
 
 
 class Workplace:
@@ -52,9 +54,10 @@ class Workplace:
             tables=tables,
         )
         self._opened: tuple[int, Reservations] | None = None
-        self._pids: set[int] = set()
-        #: Pool processes that ended and whose holders are not freed yet.
-        self._ended: set[int] = set()
+        #: Unknown tables, and until when they were said to be.
+        self._said_until: dict[str, float] = {}
+        #: The pool's processes at the last look that led to something.
+        self._pids: set[int] | None = None
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -133,30 +136,37 @@ class Workplace:
         self.beat()
 
     def watch(self, pids: Iterable[int]) -> None:
-        """Free what pool processes held that are gone since the last look."""
-        now = set(pids)
-        self._ended |= self._pids - now
-        self._pids = now
-        for pid in sorted(self._ended):
-            try:
-                n_keys = self.reservations.free(
-                    holder_id(self._main.id, pid),
-                    is_lost=not self._main.is_stopping,
-                    reason=f"process {pid} ended",
-                )
-            except RedisUnavailableError as error:
-                logger.warning("free_failed: %s", error)
-                return
-            self._ended.discard(pid)
-            if n_keys:
-                logger.warning("process_lost: %s keys of process %s are free again", n_keys, pid)
+        """Free what pool processes held that are gone; `pids` are those alive."""
+        alive = set(pids)
+        if alive == self._pids:
+            return
+        try:
+            is_lost = not self._main.is_stopping
+            n_keys = self.reservations.prune(self._main.id, alive, is_lost=is_lost)
+        except RedisUnavailableError as error:
+            logger.warning("prune_failed: %s", error)
+            return
+        self._pids = alive
+        if n_keys:
+            logger.warning("process_lost: %s keys are free again", n_keys)
 
-    def refuse(self, chunk: str, table: str) -> None:
-        """Give a chunk back whose table this worker does not know."""
+    def refuse(self, chunk: str, table: str) -> PipelineMissingError:
+        """Give a chunk back whose table this worker does not know; return the error to show."""
+        message = (
+            f"this worker does not know the table {table}; "
+            f"its pipeline defines: {', '.join(self.tables) or 'none'}. "
+            "Start it with the module that defines the table (djq worker MODULE, or DJQ_PIPELINE), "
+            "or restart it after a deployment"
+        )
+        now = time.monotonic()
+        if now >= self._said_until.get(table, 0.0):
+            logger.error("unknown_table: %s", message)
+            self._said_until[table] = now + SAY_AGAIN_S
         try:
             self.reservations.drop([chunk], f"unknown table {table}")
         except RedisUnavailableError as error:
             logger.warning("drop_failed: %s", error)
+        return PipelineMissingError(message)
 
     def leave(self) -> None:
         """End in good order: whatever the pool still holds goes back."""

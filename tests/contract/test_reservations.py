@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 import redis
@@ -13,11 +12,9 @@ from djq.orchestrator.events import Freed, Released
 from djq.orchestrator.reservations import Main, Reservations, holder_id
 from djq.orchestrator.server import Server
 from djq.orchestrator.states import Chunk
+from tests.stateful.model import ModelReservations
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 LEASE_S = 0.3
 TABLE = "lab.Detection"
@@ -25,26 +22,72 @@ FLEET = ("main-a", "main-b")
 A, B = (holder_id(main, 1) for main in FLEET)
 
 
-@pytest.fixture
-def reservations(redis_url: str):
-    server = Server(redis_url, "contract")
-    contract = Reservations(server, lease_s=LEASE_S)
-    yield contract
-    server.close()
+class RedisBench:
+    """Redis with its scripts."""
+
+    def __init__(self, url: str) -> None:
+        self.server = Server(url, "contract")
+
+    def open(self, lease_s: float) -> Reservations:
+        return Reservations(self.server, lease_s=lease_s)
+
+    def flush(self) -> None:
+        with redis.Redis.from_url(self.server.url) as client:
+            client.flushall()
+
+    def everything_free(self) -> bool:
+        with redis.Redis.from_url(self.server.url, decode_responses=True) as client:
+            names = [name.removeprefix(self.server.prefix) for name in client.scan_iter()]
+        return not {name.split(":")[0] for name in names} & {"jobs", "chunks", "holder", "losses"}
+
+    def close(self) -> None:
+        self.server.close()
+
+
+class ModelBench:
+    """The model that the simulations use."""
+
+    def __init__(self) -> None:
+        self.model = ModelReservations(time.monotonic, LEASE_S)
+
+    def open(self, lease_s: float) -> ModelReservations:
+        self.model.lease_s = lease_s
+        return self.model
+
+    def flush(self) -> None:
+        self.model.flush()
+
+    def everything_free(self) -> bool:
+        return self.model.everything_free()
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(params=["redis", "model"])
+def bench(request: pytest.FixtureRequest):
+    made = (
+        ModelBench()
+        if request.param == "model"
+        else RedisBench(request.getfixturevalue("redis_url"))
+    )
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def alive(reservations: Reservations) -> Reservations:
+def reservations(bench: RedisBench) -> Reservations:
+    """Reservations whose mains must beat often."""
+    return bench.open(LEASE_S)
+
+
+@pytest.fixture
+def alive(bench: RedisBench) -> Reservations:
     """Reservations whose two mains beat for the whole test."""
-    long = Reservations(reservations.server, lease_s=60)
+    long = bench.open(60)
     for main in FLEET:
         long.beat(Main(main, slots=2))
     return long
-
-
-def flush(reservations: Reservations) -> None:
-    with redis.Redis.from_url(reservations.server.url) as client:
-        client.flushall()
 
 
 def chunk(name: str = "c1", *keys: str, run: str = "run") -> Chunk:
@@ -53,14 +96,6 @@ def chunk(name: str = "c1", *keys: str, run: str = "run") -> Chunk:
 
 def queued(reservations: Reservations, *chunks: Chunk) -> list[tuple[str, ...]]:
     return reservations.queue(chunks)
-
-
-def everything_free(reservations: Reservations) -> bool:
-    prefix = reservations.server.prefix
-    with redis.Redis.from_url(reservations.server.url, decode_responses=True) as client:
-        names = list(client.scan_iter())
-    kinds = {name.removeprefix(prefix).split(":")[0] for name in names}
-    return not kinds & {"jobs", "chunks", "holder", "losses"}
 
 
 def heard(reservations: Reservations, after: str = "0-0") -> list[Released | Freed]:
@@ -92,12 +127,14 @@ class TestQueue:
         chunks = [chunk(f"c{i}", f"[{i}]", "[0]") for i in range(1, 4)]
         assert queued(alive, *chunks) == [("[1]", "[0]"), ("[2]",), ("[3]",)]
 
-    def test_a_chunk_of_ten_thousand_keys_passes(self, alive: Reservations) -> None:
+    def test_a_chunk_of_ten_thousand_keys_passes(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
         big = chunk("big", *(f"[{i}]" for i in range(10_000)))
         assert queued(alive, big) == [big.keys]
         assert alive.reserve(big, A).keys == big.keys
         alive.release(alive.reserve(big, A), released(big, made=big.keys))
-        assert everything_free(alive)
+        assert bench.everything_free()
 
     def test_the_same_key_of_another_table_is_another_key(self, alive: Reservations) -> None:
         other = Chunk("c2", "run", "lab.Other", ("[1]",))
@@ -135,7 +172,9 @@ class TestReserve:
         reservations.beat(Main("main-a"))
         queued(reservations, chunk())
         old = reservations.reserve(chunk(), A)
-        wait_until(lambda: not reservations_alive(reservations, "main-a"), what="the lease to end")
+        wait_until(
+            lambda: reservations.reserve(chunk(), B).keys == old.keys, what="the lease to end"
+        )
         new = reservations.reserve(chunk(), B)
         assert new.keys == old.keys
         assert new.token > old.token
@@ -159,16 +198,14 @@ class TestReserve:
             alive.release(reservation, released(chunk(name), returned=chunk().keys))
         assert tokens == sorted(set(tokens))
 
-    def test_a_worker_vouches_for_its_main_after_a_flush(self, alive: Reservations) -> None:
-        flush(alive)
+    def test_a_worker_vouches_for_its_main_after_a_flush(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        bench.flush()
         queued(alive, chunk())
         reservation = alive.reserve(chunk(), A)
         alive.reap()
         assert alive.holds(reservation, "[1]").is_held
-
-
-def reservations_alive(reservations: Reservations, main: str) -> bool:
-    return reservations.server.read_text("alive", main) is not None
 
 
 class TestHolds:
@@ -186,27 +223,33 @@ class TestHolds:
         assert beats_until(reservations, 3 * LEASE_S)
         assert reservations.holds(reservation, "[1]").is_held
 
-    def test_after_a_flush_the_key_is_taken_again(self, alive: Reservations) -> None:
+    def test_after_a_flush_the_key_is_taken_again(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
         queued(alive, chunk())
         reservation = alive.reserve(chunk(), A)
-        flush(alive)
+        bench.flush()
         assert alive.holds(reservation, "[1]").is_held
         assert queued(alive, chunk("c2", "[1]", "[2]")) == [("[2]",)]
 
-    def test_a_key_taken_again_after_a_flush_can_be_freed(self, alive: Reservations) -> None:
+    def test_a_key_taken_again_after_a_flush_can_be_freed(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
         queued(alive, chunk())
         reservation = alive.reserve(chunk(), A)
-        flush(alive)
+        bench.flush()
         alive.holds(reservation, "[1]")
         alive.holds(reservation, "[2]")
-        assert alive.free(A, is_lost=True, reason="killed") == 2
+        assert alive.prune("main-a", [], is_lost=True) == 2
         alive.forgive(TABLE, ["[1]", "[2]"])
-        assert everything_free(alive)
+        assert bench.everything_free()
 
-    def test_after_a_flush_another_holder_wins(self, alive: Reservations) -> None:
+    def test_after_a_flush_another_holder_wins(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
         queued(alive, chunk())
         old = alive.reserve(chunk(), A)
-        flush(alive)
+        bench.flush()
         queued(alive, chunk("c2"))
         new = alive.reserve(chunk("c2"), B)
         assert not alive.holds(old, "[1]").is_held
@@ -232,12 +275,12 @@ def beats_until(reservations: Reservations, seconds: float) -> bool:
 
 
 class TestRelease:
-    def test_nothing_is_left(self, alive: Reservations) -> None:
+    def test_nothing_is_left(self, alive: Reservations, bench: RedisBench) -> None:
         queued(alive, chunk())
         alive.release(
             alive.reserve(chunk(), A), released(chunk(), made=("[1]",), returned=("[2]",))
         )
-        assert everything_free(alive)
+        assert bench.everything_free()
 
     def test_the_outcome_is_announced(self, alive: Reservations) -> None:
         queued(alive, chunk())
@@ -266,16 +309,18 @@ class TestDeath:
     def test_a_killed_process_frees_its_keys_at_once(self, alive: Reservations) -> None:
         queued(alive, chunk())
         alive.reserve(chunk(), A)
-        assert alive.free(A, is_lost=True, reason="process 1 ended") == 2
+        assert alive.prune("main-a", [], is_lost=True) == 2
         assert queued(alive, chunk("c2")) == [("[1]", "[2]")]
         (event,) = heard(alive)
-        assert event == Freed(TABLE, "c1", "run", ("[1]", "[2]"), "process 1 ended", losses=(1, 1))
+        assert event == Freed(
+            TABLE, "c1", "run", ("[1]", "[2]"), "its process ended", losses=(1, 1)
+        )
 
     def test_losses_are_counted_until_the_key_is_settled(self, alive: Reservations) -> None:
         for name in ("c1", "c2"):
             queued(alive, chunk(name, "[1]"))
             alive.reserve(chunk(name, "[1]"), A)
-            alive.free(A, is_lost=True, reason="killed")
+            alive.prune("main-a", [], is_lost=True)
         assert alive.losses(TABLE) == {"[1]": 2}
         queued(alive, chunk("c3", "[1]"))
         alive.release(
@@ -287,10 +332,12 @@ class TestDeath:
         queued(alive, chunk("c1", "[1]"), chunk("c2", "[2]"))
         alive.reserve(chunk("c1", "[1]"), holder_id("main-a", 1))
         kept = alive.reserve(chunk("c2", "[2]"), holder_id("main-a", 11))
-        alive.free(holder_id("main-a", 1), is_lost=True, reason="killed")
+        alive.prune("main-a", [11], is_lost=True)
         assert alive.holds(kept, "[2]").is_held
 
-    def test_a_silent_main_is_reaped_with_all_its_holders(self, reservations: Reservations) -> None:
+    def test_a_silent_main_is_reaped_with_all_its_holders(
+        self, reservations: Reservations, bench: RedisBench
+    ) -> None:
         reservations.beat(Main("main-a"))
         queued(reservations, chunk("c1", "[1]"), chunk("c2", "[2]"))
         reservations.reserve(chunk("c1", "[1]"), holder_id("main-a", 1))
@@ -300,21 +347,23 @@ class TestDeath:
         assert sorted(freed) == ["[1]", "[2]"]
         assert reservations.reap().reaped == ()
         reservations.forgive(TABLE, ["[1]", "[2]"])
-        assert everything_free(reservations)
+        assert bench.everything_free()
 
-    def test_a_main_that_leaves_gives_everything_back_uncounted(self, alive: Reservations) -> None:
+    def test_a_main_that_leaves_gives_everything_back_uncounted(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
         queued(alive, chunk())
         alive.reserve(chunk(), A)
         assert alive.leave("main-a") == 2
         (event,) = heard(alive)
         assert isinstance(event, Freed)
         assert event.losses == ()
-        assert everything_free(alive)
+        assert bench.everything_free()
 
-    def test_a_dropped_chunk_frees_its_keys(self, alive: Reservations) -> None:
+    def test_a_dropped_chunk_frees_its_keys(self, alive: Reservations, bench: RedisBench) -> None:
         queued(alive, chunk())
         assert alive.drop(["c1", "unknown"], "message lost") == 2
-        assert everything_free(alive)
+        assert bench.everything_free()
 
     def test_a_reserved_chunk_cannot_be_dropped(self, alive: Reservations) -> None:
         queued(alive, chunk())
@@ -330,11 +379,11 @@ class TestCensus:
         assert {main.id for main in census.mains} == set(FLEET)
         assert census.slots == 2
 
-    def test_a_flush_begins_a_new_epoch(self, alive: Reservations) -> None:
+    def test_a_flush_begins_a_new_epoch(self, alive: Reservations, bench: RedisBench) -> None:
         before = alive.reap().epoch
         assert alive.reap().epoch == before
-        flush(alive)
-        assert Reservations(alive.server, lease_s=1).reap().epoch != before
+        bench.flush()
+        assert bench.open(1).reap().epoch != before
 
 
 class TestLead:
@@ -378,22 +427,8 @@ def test_an_unreachable_server_is_named_without_its_password() -> None:
     assert "DJQ_REDIS_URL" in str(caught.value)
 
 
-def test_two_installations_on_one_server_do_not_meet(
-    reservations: Reservations, redis_url: str, make_server: Callable[[str], Server]
-) -> None:
-    other = Reservations(make_server("other"), lease_s=LEASE_S)
-    reservations.queue([chunk()])
-    assert other.queue([chunk()]) == [chunk().keys]
-
-
-@pytest.fixture
-def make_server(redis_url: str):
-    servers: list[Server] = []
-
-    def make(namespace: str) -> Server:
-        servers.append(Server(redis_url, namespace))
-        return servers[-1]
-
-    yield make
-    for server in servers:
+def test_two_installations_on_one_server_do_not_meet(redis_url: str) -> None:
+    for namespace in ("one", "two"):
+        server = Server(redis_url, namespace)
+        assert Reservations(server, lease_s=LEASE_S).queue([chunk()]) == [chunk().keys]
         server.close()

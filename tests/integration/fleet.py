@@ -39,6 +39,7 @@ class Fleet:
     start_process: Callable[..., Process]
     reservations: Reservations
     workers: list[Process] = field(default_factory=list)
+    runs: list[dj.Run] = field(default_factory=list)
     _tables: Any = None
 
     @property
@@ -72,6 +73,12 @@ class Fleet:
             return sum(1 for main in self.reservations.reap().mains if main.slots) == wanted
 
         wait_until(are_up, what=f"{wanted} workers", timeout_s=UP_S)
+
+    def submit(self, *what: Any) -> dj.Run:
+        """Submit tables, by default all; the run ends with the test, however that ends."""
+        run = dj.submit(*(what or [self.tables.schema]))
+        self.runs.append(run)
+        return run
 
     def finish(self, run: dj.Run) -> None:
         assert run.wait(DONE_S), f"not done after {DONE_S} s: {run.progress()}"
@@ -136,7 +143,10 @@ def fleet(
     reservations = Reservations.open(short)
     connection = dj.Connection(short)
     with using(connection):
-        yield Fleet(short, schema_name, start_process, reservations)
+        found = Fleet(short, schema_name, start_process, reservations)
+        yield found
+        for run in found.runs:
+            run.detach()
     with contextlib.suppress(Exception):
         connection.close()
     reservations.server.close()

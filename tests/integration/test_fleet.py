@@ -34,7 +34,7 @@ def test_a_fleet_makes_what_a_local_populate_makes(fleet: Fleet) -> None:
     fleet.insert(N)
     fleet.start_worker(slots=2)
     # When: the whole schema is submitted.
-    run = dj.submit(fleet.tables.schema)
+    run = fleet.submit()
     fleet.finish(run)
     # Then: all rows are there, once, level by level, and nothing is reserved.
     assert fleet.rows() == fleet.expected(N)
@@ -103,7 +103,7 @@ class TestPopulateDistributed:
 def test_cancel_takes_back_what_nobody_has_begun(fleet: Fleet) -> None:
     fleet.insert(N)
     fleet.start_worker(slots=1, TEST_MAKE_S=0.05)
-    run = dj.submit(fleet.tables.Square)
+    run = fleet.submit(fleet.tables.Square)
     wait_until(lambda: run.n_made > 0, what="the first key", timeout_s=60)
     run.cancel()
     fleet.finish(run)
@@ -135,7 +135,7 @@ def test_a_daemon_makes_what_others_insert_and_runs_look_on(
         wait_until(lambda: fleet.rows() == fleet.expected(N), what="all rows", timeout_s=60)
         # And: a run of the same tables finds nothing to do, or waits for the daemon.
         fleet.tables.Number.insert((i, 3 * i) for i in range(N, N + 10))
-        run = dj.submit(fleet.tables.schema)
+        run = fleet.submit()
         fleet.finish(run)
         assert fleet.rows() == fleet.expected(N + 10)
         fleet.assert_clean()
@@ -187,7 +187,7 @@ def test_a_run_without_workers_says_how_to_start_one(
     monkeypatch.setattr("djq.orchestrator.watch.LONELY_S", 0.0)
     fleet.insert(1)
     with caplog.at_level(logging.WARNING, logger="djq.run"):
-        run = dj.submit(fleet.tables.Square)
+        run = fleet.submit(fleet.tables.Square)
         wait_until(lambda: "djq worker" in caplog.text, what="the advice")
         run.cancel()
         fleet.finish(run)

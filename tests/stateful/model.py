@@ -164,9 +164,17 @@ class ModelReservations:
             n_keys += len(queued)
         return n_keys
 
-    def free(self, holder: str, *, is_lost: bool, reason: str) -> int:
-        memory = self._enter()
-        chunks = [chunk for chunk, (_, owner) in memory.chunks.items() if owner == holder]
+    def prune(self, main: str, alive: Iterable[int | str], *, is_lost: bool) -> int:
+        self._enter()
+        kept = {f"{main}/{slot}" for slot in alive}
+        return self._free_holders(main, kept, is_lost=is_lost, reason="its process ended")
+
+    def _free_holders(self, main: str, kept: set[str], *, is_lost: bool, reason: str) -> int:
+        chunks = [
+            chunk
+            for chunk, (_, owner) in self.memory.chunks.items()
+            if owner is not None and main_of(owner) == main and owner not in kept
+        ]
         return sum(self._free_chunk(chunk, is_lost=is_lost, reason=reason) for chunk in chunks)
 
     def _free_chunk(self, chunk: str, *, is_lost: bool, reason: str) -> int:
@@ -191,12 +199,7 @@ class ModelReservations:
         return len(mine)
 
     def _free_main(self, main: str, *, is_lost: bool, reason: str) -> int:
-        holders = {owner for _, owner in self.memory.chunks.values() if owner is not None}
-        n_keys = sum(
-            self.free(holder, is_lost=is_lost, reason=reason)
-            for holder in sorted(holders)
-            if main_of(holder) == main
-        )
+        n_keys = self._free_holders(main, set(), is_lost=is_lost, reason=reason)
         self.memory.mains.pop(main, None)
         return n_keys
 
@@ -386,17 +389,17 @@ class Worker:
     is_computing: bool = False
     is_mute: bool = False
     is_stopping: bool = False
-    #: Pool processes that ended and whose holders are not freed yet.
-    ended: list[str] = field(default_factory=list)
+    #: A pool process ended, and what it held is not freed yet.
+    has_lost: bool = False
 
     @property
     def holder(self) -> str:
         return f"{self.name}/{self.pid}"
 
     def beat(self) -> None:
-        for holder in self.ended:
-            self.reservations.free(holder, is_lost=True, reason="killed")
-        self.ended = []
+        if self.has_lost:
+            self.reservations.prune(self.name, [self.pid], is_lost=True)
+            self.has_lost = False
         if not self.is_mute:
             self.reservations.beat(Main(self.name, slots=1, is_stopping=self.is_stopping))
 
@@ -465,6 +468,6 @@ class Worker:
 
     def die(self) -> None:
         """Lose the pool process; the main process sees it a little later, and starts another."""
-        self.ended.append(self.holder)
+        self.has_lost = True
         self.pid += 1
         self.reservation, self.todo, self.is_computing = None, [], False
