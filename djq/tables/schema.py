@@ -170,7 +170,8 @@ class _Declaration:
     def _find(self, name: str, local: Mapping[str, Any], cls: type[Table]) -> object:
         """Return what a reference names, from inside out; a part's own name is another table's."""
         first, *rest = name.split(".")
-        inside: Mapping[str, Any] = vars(local["master"]) if "master" in local else {}
+        master: type[Table] | None = local.get("master")
+        inside: Mapping[str, Any] = vars(master) if master is not None else self.schema.tables
         places: list[Mapping[str, Any]] = [local, self.scope, self.schema.tables, inside]
         named: list[object] = [p[first] for p in places if first in p and p[first] is not cls]
         wanted = rest[0] if rest else "spec"
