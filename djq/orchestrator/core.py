@@ -51,8 +51,9 @@ MIN_PAGE, MAX_PAGE = 50, 5_000
 #: A full pass begins at most this often [s], and takes at most one part in 20 of the time.
 MIN_PASS_S = 2.0
 PASS_PACE = 20.0
-#: The scheduler leaves a failed key alone at least so long [s]; a run does not try it again.
-FAILED_S = 30.0
+#: The scheduler leaves a failed key alone at least so long [s]: bounds what a worker of another
+#: version costs, and how long `retry` seems to do nothing. A run does not try it again.
+FAILED_S = 5.0
 #: A key that so many dying workers had in hand is recorded as an error.
 MAX_LOSSES = 3
 

@@ -55,6 +55,8 @@ SCHEDULER_PREFIX = "s-"
 SURVEY_S = 1.0
 #: A chunk that is neither waiting in the queue nor begun for this long has lost its message [s].
 GRACE_S = 5.0
+#: A message that left the queue is begun within this time, if a worker has it [s].
+AWAY_S = 2.0
 #: The longest wait for announcements [s]; a request to stop is seen that late.
 WAIT_S = 0.5
 #: First and longest wait before a server that did not answer is asked again [s].
@@ -120,6 +122,8 @@ class Loop:
         self._next_survey = 0.0
         #: Chunk -> since when it was neither begun nor seen waiting in the queue.
         self._unseen: dict[str, float] = {}
+        #: Of these, chunk -> since when its message was away from the queue.
+        self._away: dict[str, float] = {}
 
     def turn(self, wait_s: float) -> None:
         """Do what is to be done, then wait for announcements, at most so long.
@@ -255,7 +259,11 @@ class Loop:
             return
         waiting = self._dispatcher.waiting()
         self._unseen.update(dict.fromkeys(suspects & waiting, now))
-        lost = sorted(suspects - waiting)
+        # A message may have been taken from the queue this moment, and is not begun yet: it is
+        # lost only if it stays away.
+        away = suspects - waiting
+        self._away = {chunk: self._away.get(chunk, now) for chunk in away}
+        lost = sorted(chunk for chunk, since in self._away.items() if now - since >= AWAY_S)
         if lost:
             logger.warning("messages_lost", extra={"chunks": lost})
             self._reservations.drop(lost, "message lost")
