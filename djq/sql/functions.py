@@ -40,8 +40,7 @@ def _many(combine: Callable[..., Column], name: str) -> Build:
         starts = range(0, len(arguments), size)
         parts: list[Column] = [Grouping(combine(*arguments[i : i + size])) for i in starts]
         # SQLAlchemy would flatten its own operator again.
-        joined = functools.reduce(lambda a, b: a.op(name, is_comparison=True)(b), parts)
-        return joined
+        return functools.reduce(lambda a, b: a.op(name, is_comparison=True)(b), parts)
 
     return build
 
@@ -176,7 +175,7 @@ FUNCTIONS: dict[str, Build] = {
 
 #: Function → how many arguments it takes, at least and at most (None: any number).
 ARGUMENTS: dict[str, tuple[int, int | None]] = {
-    **{name: (1, 1) for name in FUNCTIONS},
+    **dict.fromkeys(FUNCTIONS, (1, 1)),
     **dict.fromkeys(("coalesce", "greatest", "least"), (2, None)),
     "concat": (1, None),
     "count": (0, 1),
