@@ -83,6 +83,8 @@ class _Visit:
     _groups: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     _failed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     _seconds: float = 0.0
+    #: At least one key is tried, however late it is: otherwise a slow start would never end.
+    _n_done: int = 0
 
     def make(self) -> None:
         heading = self.table.spec.heading
@@ -92,7 +94,9 @@ class _Visit:
             self.table,
             keys,
             holds=self._holds,
-            should_stop=lambda: self.is_stopping or time.monotonic() > deadline,
+            should_stop=lambda: (
+                self.is_stopping or (self._n_done > 0 and time.monotonic() > deadline)
+            ),
             worker=self.reservation.holder,
         ):
             self._note(outcome)
@@ -128,6 +132,7 @@ class _Visit:
 
     def _note(self, outcome: Outcome) -> None:
         key = key_id(self.table.spec.heading, outcome.key)
+        self._n_done += 1
         if outcome.status in ("made", "failed", "empty"):
             self._seconds += outcome.seconds
         if outcome.error is not None:

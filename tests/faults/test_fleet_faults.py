@@ -94,20 +94,36 @@ def test_a_worker_that_is_asked_to_stop_gives_its_keys_back(fleet: Fleet) -> Non
     assert len(fleet.tables.Square.jobs) == 0
 
 
-def test_a_stopped_process_loses_its_lease_and_cannot_commit(fleet: Fleet) -> None:
-    # Given: two workers, one of which stands still, heartbeat and all, beyond its lease.
-    run = begin(fleet, n_workers=2)
-    sleeper = fleet.workers[0]
+def test_a_frozen_worker_loses_its_lease_and_changes_nothing(fleet: Fleet) -> None:
+    # Given: a worker that stands still in the middle of two makes, heartbeat and all. (Not between
+    # its INSERT and COMMIT: the database would make everybody wait for its locks.)
+    fleet.insert(N)
+    sleeper = fleet.start_worker(slots=2, TEST_MAKE_S=3)
+    run = fleet.submit()
+    wait_until(
+        lambda: sum(chunk.is_reserved for chunk in fleet.reservations.chunks()) == 2,
+        what="two keys in hand",
+        timeout_s=60,
+    )
     everybody = [sleeper.pid, *(child.pid for child in sleeper.children())]
     for pid in everybody:
         os.kill(pid, signal.SIGSTOP)
-    wait_until(lambda: len(fleet.reservations.reap().mains) == 1, what="the lease to end")
-    # When: the other has made everything, and the sleeper wakes up.
+    # When: another makes everything once the lease has ended, and then the sleeper wakes up.
+    fleet.start_worker()
     wait_until(lambda: fleet.n_made() == N, what="the other worker", timeout_s=60)
     for pid in everybody:
         os.kill(pid, signal.SIGCONT)
-    # Then: it changes nothing.
+    # Then: it finds its keys made, or in other hands.
     end(fleet, run)
+
+    def ends() -> list[str]:
+        first = (f"{run.id}.1-1]", f"{run.id}.1-2]")
+        lines = [line for line in sleeper.text().splitlines() if "succeeded in" in line]
+        return [line for line in lines if any(chunk in line for chunk in first)]
+
+    wait_until(lambda: len(ends()) == 2, what="its two makes", timeout_s=30)
+    assert not [line for line in ends() if "made=1" in line]
+    assert fleet.rows() == fleet.expected(N)
 
 
 def test_a_key_that_kills_its_worker_is_recorded_after_three_tries(fleet: Fleet) -> None:
