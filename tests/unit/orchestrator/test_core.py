@@ -1,0 +1,366 @@
+"""The decisions of the core, one at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+
+from djq.orchestrator.core import (
+    CHUNKS_PER_SLOT,
+    MAX_LOSSES,
+    MIN_CHUNKS,
+    MIN_PASS_S,
+    PASS_PACE,
+    Core,
+)
+from djq.orchestrator.events import Freed, Released
+from djq.orchestrator.states import (
+    MAX_BACKOFF_S,
+    MAX_HINTS,
+    MAX_KEYS_PER_CHUNK,
+    Bury,
+    Cancelled,
+    Chunk,
+    Drop,
+    Event,
+    Find,
+    Finish,
+    Found,
+    Instruction,
+    Led,
+    Limits,
+    Place,
+    Queue,
+    Queued,
+    RedisLost,
+    Surveyed,
+    Tick,
+)
+
+PLACES = (Place("Spot", 0), Place("Sum", 1, ("Spot",)))
+
+
+def ids(*numbers: int) -> tuple[str, ...]:
+    return tuple(f"[{number}]" for number in numbers)
+
+
+@dataclass
+class Talk:
+    """A core, and an obliging world: it answers searches from `due` and accepts every chunk."""
+
+    limits: Limits = field(default_factory=Limits)
+    places: tuple[Place, ...] = PLACES
+    due: dict[str, list[str]] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    now: float = 0.0
+    search_s: float = 0.0
+    sent: list[Chunk] = field(default_factory=list)
+    said: list[Instruction] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.core = Core("run", self.places, self.limits)
+
+    def tell(self, event: Event) -> list[Instruction]:
+        """Tell the core something; return what it said, searches and answers included."""
+        todo = self.core.handle(event, self.now)
+        said: list[Instruction] = []
+        while todo:
+            instruction = todo.pop(0)
+            said.append(instruction)
+            if isinstance(instruction, Find):
+                todo += self.core.handle(self._found(instruction), self.now)
+            elif isinstance(instruction, Queue):
+                accepted = tuple(k for k in instruction.chunk.keys if k not in self.refused)
+                if accepted:
+                    self.sent.append(instruction.chunk)
+                todo += self.core.handle(Queued(instruction.chunk.id, accepted), self.now)
+        self.said += said
+        return said
+
+    def _found(self, search: Find) -> Found:
+        due = self.due.get(search.table, [])
+        if search.parent is not None:
+            due = [key for key in due if key in search.among]
+        if search.after is not None:
+            due = due[due.index(search.after) + 1 :]
+        return Found(tuple(due[: search.limit]), len(due) < search.limit, self.search_s)
+
+    def release(self, chunk: Chunk, *, seconds: float = 1.0, **groups: object) -> list[Instruction]:
+        made = groups or {"made": chunk.keys}
+        for key in chunk.keys:
+            self.due[chunk.table].remove(key)
+        event = Released(chunk.table, chunk.id, chunk.run, **made, seconds=seconds)
+        return self.tell(event)
+
+    @property
+    def is_finished(self) -> bool:
+        return any(isinstance(instruction, Finish) for instruction in self.said)
+
+    def searches(self) -> list[str]:
+        return [said.table for said in self.said if isinstance(said, Find)]
+
+
+def test_nothing_due_is_finished_after_one_pass() -> None:
+    talk = Talk()
+    talk.tell(Tick())
+    assert talk.searches() == ["Sum", "Spot"]
+    assert talk.is_finished
+
+
+def test_a_scheduler_goes_on_when_nothing_is_due() -> None:
+    talk = Talk(Limits(is_endless=True))
+    talk.tell(Tick())
+    talk.now = MIN_PASS_S + 0.1
+    talk.tell(Tick())
+    assert not talk.is_finished
+    assert talk.searches() == ["Sum", "Spot"] * 2
+
+
+def test_a_run_ends_with_a_pass_that_finds_nothing() -> None:
+    # Given: one key, which is made.
+    talk = Talk(due={"Spot": [*ids(1)]})
+    talk.tell(Tick())
+    assert not talk.is_finished
+    # When: it is released.
+    said = talk.release(talk.sent[0])
+    # Then: its child is searched among it, and then everything once more.
+    searches = [(i.table, i.parent) for i in said if isinstance(i, Find)]
+    assert searches == [("Sum", "Spot"), ("Sum", None), ("Spot", None)]
+    assert talk.is_finished
+
+
+class TestBackpressure:
+    def test_few_chunks_are_in_flight(self) -> None:
+        talk = Talk(due={"Spot": [*ids(*range(1000))]})
+        talk.tell(Tick())
+        assert len(talk.sent) == MIN_CHUNKS
+
+    def test_their_number_grows_with_the_fleet(self) -> None:
+        talk = Talk(due={"Spot": [*ids(*range(1000))]})
+        talk.tell(Tick())
+        talk.tell(Surveyed(10, frozenset(talk.core.chunks)))
+        assert len(talk.sent) == 10 * CHUNKS_PER_SLOT
+
+    def test_a_release_makes_room_for_one(self) -> None:
+        talk = Talk(due={"Spot": [*ids(*range(1000))]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        talk.release(talk.sent[0], seconds=100.0)
+        assert len(talk.sent) == MIN_CHUNKS + 1
+
+    def test_max_keys_bounds_a_run(self) -> None:
+        talk = Talk(Limits(max_keys=3), due={"Spot": [*ids(*range(10))]})
+        talk.tell(Tick())
+        assert [key for chunk in talk.sent for key in chunk.keys] == [*ids(0, 1, 2)]
+        for chunk in talk.sent[:]:
+            talk.release(chunk)
+        assert talk.is_finished
+        assert len(talk.sent) == 3
+
+    def test_keys_that_come_back_do_not_count(self) -> None:
+        talk = Talk(Limits(max_keys=1), due={"Spot": [*ids(1, 2)]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        talk.tell(Freed("Spot", talk.sent[0].id, "run", ids(1), "worker left"))
+        talk.now = 1.0
+        talk.tell(Tick())
+        assert len(talk.sent) == 2
+
+
+class TestChunkSize:
+    @pytest.mark.parametrize(
+        ("seconds", "expected"), [(0.1, 10), (0.0001, MAX_KEYS_PER_CHUNK), (7.0, 1)]
+    )
+    def test_it_follows_the_seconds_per_key(self, seconds: float, expected: int) -> None:
+        talk = Talk(due={"Spot": [*ids(*range(20_000))]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        assert {len(chunk.keys) for chunk in talk.sent} == {1}
+        # The first page was found before anything was known, and is used up first.
+        for chunk in talk.sent[:2]:
+            talk.release(chunk, seconds=seconds)
+        assert len(talk.sent[-1].keys) == expected
+
+    def test_the_rest_is_shared_out(self) -> None:
+        # Given: one slot, ten keys of 0.2 s each.
+        talk = Talk(due={"Spot": [*ids(*range(10))]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        # When: the first comes back, six are left, which five to a chunk would make 1 s.
+        talk.release(talk.sent[0], seconds=0.2)
+        # Then: half of them go.
+        assert len(talk.sent[-1].keys) == 3
+
+
+class TestOrder:
+    def test_deeper_tables_go_first(self) -> None:
+        talk = Talk(due={"Spot": [*ids(*range(100))], "Sum": [*ids(*range(100))]})
+        talk.tell(Tick())
+        assert {chunk.table for chunk in talk.sent} == {"Sum"}
+
+    def test_a_child_is_searched_among_what_was_made(self) -> None:
+        talk = Talk(due={"Spot": [*ids(*range(100))], "Sum": []})
+        talk.tell(Tick())
+        first = talk.sent[0]
+        talk.due["Sum"] = [*first.keys]
+        said = talk.release(first)
+        assert said[0] == Find("Sum", said[0].limit, parent="Spot", among=first.keys)
+        assert talk.sent[-1].table == "Sum"
+
+    def test_many_hints_become_a_pass(self) -> None:
+        talk = Talk(Limits(is_endless=True))
+        talk.tell(Tick())
+        talk.said.clear()
+        few, many = ids(1), ids(*range(MAX_HINTS + 1))
+        talk.tell(Released("Spot", "foreign", "other", made=few))
+        talk.tell(Released("Spot", "foreign", "other", made=many))
+        assert [i.parent for i in talk.said if isinstance(i, Find)] == ["Spot", None]
+
+
+class TestPasses:
+    def test_their_pace_follows_their_cost(self) -> None:
+        talk = Talk(Limits(is_endless=True), places=(Place("Spot", 0),), search_s=1.0)
+        talk.tell(Tick())
+        for now, n_passes in [(PASS_PACE - 1, 1), (PASS_PACE + 1, 2)]:
+            talk.now = now
+            talk.tell(Tick())
+            assert len(talk.searches()) == n_passes
+
+    def test_a_pass_goes_page_by_page(self) -> None:
+        talk = Talk(due={"Spot": [*ids(*range(60))]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        while not talk.is_finished:
+            talk.release(talk.sent.pop(0), seconds=5.0)
+        # 60 keys in pages of 50, then a last look.
+        assert len(talk.searches()) == 3
+
+    def test_keys_of_somebody_else_are_waited_for(self) -> None:
+        # Given: the only due key is queued by another run.
+        talk = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),), refused=set(ids(1)))
+        talk.tell(Tick())
+        assert not talk.is_finished
+        # When: the other has made it, and a pass is due.
+        talk.due["Spot"] = []
+        talk.tell(Released("Spot", "foreign", "other", made=ids(1)))
+        talk.now = 2 * MIN_PASS_S
+        talk.tell(Tick())
+        talk.now = 4 * MIN_PASS_S
+        talk.tell(Tick())
+        assert talk.is_finished
+
+    def test_when_redis_forgot_everything_is_searched_anew(self) -> None:
+        talk = Talk(due={"Spot": [*ids(1, 2)]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        n_sent = len(talk.sent)
+        talk.tell(RedisLost())
+        assert [chunk.keys for chunk in talk.sent[n_sent:]] == [ids(1), ids(2)]
+
+
+class TestLosses:
+    def test_a_key_that_was_lost_travels_alone(self) -> None:
+        # Given: keys so quick that one chunk takes all that are left.
+        talk = Talk(due={"Spot": [*ids(*range(20))]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        talk.release(talk.sent[0], seconds=0.001)
+        big = talk.sent[-1]
+        assert len(big.keys) == 16
+        for chunk in talk.sent[1:-1]:
+            talk.release(chunk, seconds=0.001)
+        # When: its worker dies.
+        lost = big.keys[:3]
+        talk.tell(Freed("Spot", big.id, "run", lost, "killed", losses=(1, 1, 1)))
+        # Then: the suspects are tried one by one.
+        assert [chunk.keys for chunk in talk.sent[-3:]] == [(key,) for key in lost]
+
+    def test_the_third_loss_is_an_error(self) -> None:
+        talk = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        said = talk.tell(
+            Freed("Spot", talk.sent[0].id, "run", ids(1), "killed", losses=(MAX_LOSSES,))
+        )
+        assert Bury("Spot", "[1]", MAX_LOSSES) in said
+
+    def test_a_chunk_that_vanished_is_searched_again(self) -> None:
+        talk = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        for _ in range(2):
+            talk.tell(Surveyed(1, frozenset()))
+        assert [chunk.keys for chunk in talk.sent] == [ids(1), ids(1)]
+
+
+class TestFruitlessness:
+    def test_a_table_that_comes_back_untouched_waits_longer_each_time(self) -> None:
+        talk = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),))
+        waits: list[float] = []
+        talk.tell(Tick())
+        for _ in range(12):
+            n_sent = len(talk.sent)
+            talk.tell(Freed("Spot", talk.sent[-1].id, "run", ids(1), "unknown table"))
+            began = talk.now
+            while len(talk.sent) == n_sent:
+                talk.now += 0.05
+                talk.tell(Tick())
+            waits.append(talk.now - began)
+        assert all(later > earlier - 0.1 for earlier, later in pairwise(waits))
+        assert waits[0] < 0.3
+        assert waits[-1] == pytest.approx(MAX_BACKOFF_S, abs=0.1)
+
+    def test_a_failed_key_that_seems_due_is_not_tried_again_by_the_run(self) -> None:
+        # Given: a scheduler whose code has another version than the worker's: it does not see the
+        # error's record.
+        talk = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        event = Released("Spot", talk.sent[0].id, "run", failed=(("[1]", "bad"),), seconds=1.0)
+        talk.tell(event)
+        assert len(talk.sent) == 1
+        assert talk.is_finished
+
+
+class TestCancel:
+    def test_what_is_queued_is_taken_back(self) -> None:
+        talk = Talk(due={"Spot": [*ids(*range(100))]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        said = talk.tell(Cancelled())
+        assert said == [Drop(tuple(chunk.id for chunk in talk.sent))]
+
+    def test_it_is_finished_when_the_rest_came_back(self) -> None:
+        talk = Talk(due={"Spot": [*ids(*range(100))]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        talk.tell(Cancelled())
+        for chunk in talk.sent:
+            assert not talk.is_finished
+            talk.tell(Freed("Spot", chunk.id, "run", chunk.keys, "cancelled"))
+        assert talk.is_finished
+
+
+class TestLed:
+    def test_it_queues_nothing_and_ends_when_nothing_is_due(self) -> None:
+        talk = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),))
+        talk.tell(Led(is_led=True))
+        assert (talk.sent, talk.is_finished) == ([], False)
+        talk.due["Spot"] = []
+        talk.now = 2 * MIN_PASS_S
+        talk.tell(Tick())
+        assert talk.is_finished
+
+    def test_it_takes_over_when_nobody_leads_any_more(self) -> None:
+        talk = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),))
+        talk.tell(Led(is_led=True))
+        talk.tell(Led(is_led=False))
+        assert len(talk.sent) == 1
+
+
+def test_the_same_events_lead_to_the_same_decisions() -> None:
+    def talk() -> list[Instruction]:
+        each = Talk(due={"Spot": [*ids(*range(50))], "Sum": []})
+        each.tell(Tick())
+        while each.sent and not each.is_finished:
+            each.now += 0.1
+            each.release(each.sent.pop(0), seconds=0.3)
+        return each.said
+
+    assert talk() == talk()
+
+
+def test_it_wakes_when_time_alone_changes_something() -> None:
+    talk = Talk(Limits(is_endless=True), places=(Place("Spot", 0),))
+    talk.tell(Tick())
+    assert talk.core.wakes_at == MIN_PASS_S
