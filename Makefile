@@ -41,14 +41,14 @@ check: $(DEV) ## What every change must pass: format, lint, types, imports, fast
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	DJQ_TEST_DATABASES=sqlite $(BIN)/pytest $(FAST) $(ARGS)
+	DJQ_TEST_FAST=1 DJQ_TEST_DATABASES=sqlite $(BIN)/pytest $(FAST) $(ARGS)
 
 format: $(DEV) ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 fast: $(DEV) ## Run the tests that need no server
-	DJQ_TEST_DATABASES=sqlite $(BIN)/pytest $(FAST) $(ARGS)
+	DJQ_TEST_FAST=1 DJQ_TEST_DATABASES=sqlite $(BIN)/pytest $(FAST) $(ARGS)
 
 faults: $(DEV) servers ## Run the tests that kill, cut off and double things
 	$(BIN)/pytest tests/faults $(ARGS)

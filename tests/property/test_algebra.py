@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import djq as dj
 from djq.errors import QueryError
+from tests.support.examples import examples
 
 EXAMPLES = settings(
     max_examples=20,
@@ -400,7 +401,7 @@ WORDS_OF_SQL = st.sampled_from(
 TEXTS = st.lists(WORDS_OF_SQL, max_size=9).map(" ".join) | st.text(max_size=20)
 
 
-@settings(EXAMPLES, max_examples=300)
+@settings(EXAMPLES, max_examples=examples(300))
 @given(TEXTS)
 def test_any_text_is_an_expression_or_refused(world, text):
     """Nothing but a QueryError comes out, and what is read runs and changes nothing."""
