@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -127,6 +128,17 @@ class Settings(BaseSettings):
     database_timeout_s: Annotated[float, Field(gt=0)] = 10.0
     flower_port: Annotated[int, Field(ge=1, le=65535)] = 5555
 
+    @model_validator(mode="after")
+    def _heartbeats_fit_the_lease(self) -> Settings:
+        if self.heartbeat_s >= self.lease_s:
+            message = (
+                f"{PREFIX}HEARTBEAT_S is {self.heartbeat_s:g} and {PREFIX}LEASE_S is "
+                f"{self.lease_s:g}: a worker would be taken for dead between two heartbeats. "
+                "A third of the lease is a good heartbeat"
+            )
+            raise ValueError(message)
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -222,5 +234,6 @@ def _explain(error: ValidationError) -> str:
     lines: list[str] = []
     for item in error.errors(include_input=False, include_url=False, include_context=False):
         name = PREFIX + "__".join(str(part).upper() for part in item["loc"])
-        lines.append(f"{name}: {item['msg'].removeprefix('Value error, ')}")
+        text = item["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: {text}" if item["loc"] else text)
     return "wrong settings:\n  " + "\n  ".join(lines)

@@ -182,7 +182,7 @@ class Server:
             yield
         except RedisError as error:
             message = (
-                f"Redis at {masked(self.url)} did not answer: {error}. "
+                f"Redis at {masked(self.url)} did not answer: {str(error).rstrip('.')}. "
                 "Check that the server runs there, and the address in DJQ_REDIS_URL"
             )
             raise RedisUnavailableError(message) from error

@@ -49,7 +49,7 @@ class JobError:
 def fingerprint(exception: BaseException) -> str:
     """Return the exception's type and innermost place in the user's code: `KeyError in T.make`."""
     frames = [frame for frame, _ in traceback.walk_tb(exception.__traceback__)]
-    own = next((f for f in reversed(frames) if _is_users(f)), frames[-1] if frames else None)
+    own = next((f for f in reversed(frames) if _is_users(f)), None)
     name = type(exception).__name__
     if own is None:
         return name

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from djq.errors import ConfigError
+from djq.errors import ConfigError, DjqError
 from djq.populate.autopopulate import AutoPopulate
 from djq.tables.schema import Schema
 
@@ -78,6 +79,20 @@ def _import(name: str) -> ModuleType:
         else:
             message = f'the module "{name}" needs "{missing}", which is not installed here'
         raise ConfigError(message) from error
+    except DjqError:
+        raise
+    except Exception as error:
+        message = f'the module "{name}" cannot be imported: {_where(error)}'
+        raise ConfigError(message) from error
+
+
+def _where(error: Exception) -> str:
+    """Return an error and the line of the module that it comes from."""
+    if isinstance(error, SyntaxError):
+        return f"{error.msg} ({error.filename}, line {error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = next((f for f in reversed(frames) if not f.filename.startswith("<")), frames[-1])
+    return f"{type(error).__name__}: {error} ({own.filename}, line {own.lineno})"
 
 
 def _schemas_in(module: ModuleType) -> list[Schema]:

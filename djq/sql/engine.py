@@ -31,6 +31,7 @@ from djq.sql.sessions import (
     is_large,
     is_sqlite,
     open_session,
+    shown,
     whole,
 )
 from djq.sql.statements import Duplicates, Statements
@@ -82,7 +83,7 @@ class Database:
     @property
     def address(self) -> str:
         """The URL with its password masked."""
-        return self.url.render_as_string(hide_password=True)
+        return shown(self.url)
 
     @property
     def dialect(self) -> Dialect:

@@ -77,6 +77,12 @@ def create_engine(url: sa.URL, timeout_s: float) -> sa.Engine:
     )
 
 
+def shown(url: sa.URL) -> str:
+    """Return an address as people write it: without password and the driver's options."""
+    plain = url.set(drivername=url.get_backend_name()).difference_update_query(["charset"])
+    return plain.render_as_string(hide_password=True)
+
+
 def is_sqlite(url: sa.URL) -> bool:
     """Tell whether a URL names an embedded database."""
     return url.get_backend_name() == "sqlite"
@@ -84,7 +90,7 @@ def is_sqlite(url: sa.URL) -> bool:
 
 def open_session(engine: sa.Engine, *, commits: bool) -> Session:
     """Open a connection that commits each statement by itself, or none."""
-    address = engine.url.render_as_string(hide_password=True)
+    address = shown(engine.url)
     try:
         if is_sqlite(engine.url) and engine.url.database:
             Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)

@@ -28,11 +28,12 @@ def errors(
     names: tuple[str, ...], condition: str | None, *, has_traceback: bool, as_json: bool
 ) -> int:
     """Show the errors that wait, grouped by their cause."""
-    groups = [group for table in select(names).tables for group in _groups(table, condition)]
+    selection = select(names)
+    groups = [group for table in selection.tables for group in _groups(table, condition)]
     if as_json:
         show_json(groups)
     elif groups:
-        _show(groups, has_traceback=has_traceback)
+        _show(groups, " ".join(selection.settings.pipeline), has_traceback=has_traceback)
     else:
         click.echo("no errors")
     return Status.ERRORS if groups else Status.DONE
@@ -96,7 +97,7 @@ def _groups(table: type[AutoPopulate], condition: str | None) -> Iterator[dict[s
         yield group | {"traceback": (failed & group["example"]).fetch1("error_stack")}
 
 
-def _show(groups: list[dict[str, Any]], *, has_traceback: bool) -> None:
+def _show(groups: list[dict[str, Any]], modules: str, *, has_traceback: bool) -> None:
     for group in groups:
         count = f"{group['count']:,} {'keys' if group['count'] > 1 else 'key'}"
         click.secho(f"{group['table']}  {count}  ", bold=True, nl=False)
@@ -106,4 +107,7 @@ def _show(groups: list[dict[str, Any]], *, has_traceback: bool) -> None:
         click.echo(f"    as in {show_key(group['example'])}, last at {group['last']:%F %T} UTC")
         if has_traceback and group["traceback"]:
             click.echo("".join(f"    {line}\n" for line in str(group["traceback"]).splitlines()))
-    click.echo('Show where: "djq errors --traceback". After the cause is mended: "djq retry".')
+    click.echo(
+        f'Show where: "djq errors {modules} --traceback". '
+        f'After the cause is mended: "djq retry {modules}".'
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import signal
@@ -19,10 +20,13 @@ from djq.orchestrator.dispatch import CeleryDispatcher
 from djq.orchestrator.planning import DatabasePlan
 from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.scheduler import Scheduler
+from djq.orchestrator.server import open_server
 from djq.populate.pipeline import load_pipeline
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    from djq.config import Settings
 
 #: Tasks that Flower remembers: one per chunk; what was made longer ago is in the tables.
 FLOWER_TASKS = 20_000
@@ -39,6 +43,12 @@ def _read_concurrency(ctx: click.Context, param: click.Parameter, value: str) ->
         message = f'"{value}" is neither a whole number above 0 nor "auto"'
         raise click.BadParameter(message)
     return int(value)
+
+
+def _ask_redis(settings: Settings) -> None:
+    """Fail now and in one message if Redis is not there; later on, its absence is waited out."""
+    with contextlib.closing(open_server(settings)) as server:
+        server.ping()
 
 
 _modules = click.argument("modules", nargs=-1, metavar="[MODULE]...")
@@ -73,7 +83,9 @@ def worker(
 
     SIGTERM lets the keys in hand finish; what was not begun goes back.
     """
-    app = worker_app(read_settings(modules))
+    settings = read_settings(modules)
+    app = worker_app(settings)
+    _ask_redis(settings)
 
     def set_up_logging(**_: object) -> None:
         logs.configure(level)
@@ -103,6 +115,7 @@ def scheduler(modules: tuple[str, ...], level: str) -> int:
     """
     settings = read_settings(modules)
     logs.configure(level)
+    _ask_redis(settings)
     plan = DatabasePlan(load_pipeline(settings.pipeline).tables)
     dispatcher = CeleryDispatcher(producer_app(settings), plan.show)
     daemon = Scheduler(plan, Reservations.open(settings), dispatcher, chunk_s=settings.chunk_s)
@@ -133,6 +146,7 @@ def flower(port: int | None, address: str, basic_auth: str | None, *, control: b
     It listens on this machine only and changes nothing, unless told otherwise.
     """
     settings = load()
+    _ask_redis(settings)
     if basic_auth:
         os.environ["FLOWER_BASIC_AUTH"] = basic_auth
     argv = ["flower", f"--address={address}", f"--port={port or settings.flower_port}"]

@@ -60,4 +60,7 @@ def _introduce(stack: Stack, tables: list[str]) -> None:
     click.echo(f"logs      {stack.logs}")
     names = ", ".join(f"{name} ({pid})" for name, pid in stack.supervisor.pids().items())
     click.echo(f"running   {names}")
-    click.echo("Ctrl-C stops all. In another shell here: djq status, populate(distributed=True)")
+    modules = " ".join(stack.settings.pipeline)
+    click.echo(
+        f"Ctrl-C stops all. In another shell here: djq status {modules}, populate(distributed=True)"
+    )

@@ -74,7 +74,7 @@ def run(names: tuple[str, ...], condition: str | None, *, is_agreed: bool, as_js
     if as_json:
         show_json({"made": work.n_made, "errors": errors, "tables": progress.as_rows(after)})
     else:
-        _conclude(work.n_made, errors)
+        _conclude(work.n_made, errors, " ".join(selection.settings.pipeline))
     return progress.status_of(after)
 
 
@@ -98,7 +98,8 @@ def status(names: tuple[str, ...], *, as_json: bool) -> int:
         columns = ("host", "process", "slots", "state")
         show_grid(columns, [[str(worker[c]) for c in columns] for worker in fleet["workers"]])
     else:
-        click.echo('no worker: start some with "djq worker MODULE" or "djq up MODULE"')
+        modules = " ".join(selection.settings.pipeline)
+        click.echo(f'no worker: start some with "djq worker {modules}" or "djq up {modules}"')
     click.echo(f"scheduler: {'leads' if fleet['has_scheduler'] else 'none'}")
     click.echo(f"chunks: {fleet['n_running']:,} in hand, {fleet['n_waiting']:,} waiting")
     return progress.status_of(counts)
@@ -116,13 +117,16 @@ def _watch(until_done: Callable[[], object]) -> None:
         raise
 
 
-def _conclude(n_made: int, errors: list[dict[str, Any]]) -> None:
+def _conclude(n_made: int, errors: list[dict[str, Any]], modules: str) -> None:
     click.echo(f"made {n_made:,} keys, {len(errors):,} failed")
     for error in errors[:SHOWN_ERRORS]:
         click.secho(f"    {error['table']} {show_key(error['key'])}: ", nl=False)
         click.secho(str(error["message"]).partition("\n")[0], fg="red")
     if errors:
-        click.echo('All of them, grouped: "djq errors". After the cause is mended: "djq retry".')
+        click.echo(
+            f'All of them, grouped: "djq errors {modules}". '
+            f'After the cause is mended: "djq retry {modules}".'
+        )
 
 
 def _fleet(settings: Settings) -> dict[str, Any]:
