@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from kombu.exceptions import KombuError, OperationalError
+from redis import Redis
 from redis.exceptions import RedisError
 
 from djq.errors import RedisUnavailableError
@@ -84,10 +85,11 @@ class CeleryDispatcher:
     def waiting(self) -> frozenset[str]:
         """Return the chunks in the broker's list; schedulers keep it short."""
         with self._connected() as connection:
-            # kombu has no public way to look at a list without taking from it. The client of its
-            # Redis channel adds the prefix of our keys.
-            client = cast("Any", connection.default_channel).client
-            texts: list[bytes] = client.lrange(self._queue, 0, -1)
+            # kombu has no public way to look at a list without taking from it. A client of our own
+            # over its connections, since its own adds the prefix to some commands and not to this.
+            pool = cast("Any", connection.default_channel).client.connection_pool
+            prefix = self._app.conf.broker_transport_options["global_keyprefix"]
+            texts = Redis(connection_pool=pool).lrange(prefix + self._queue, 0, -1)
         return frozenset(str(json.loads(text)["headers"]["id"]) for text in texts)
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from djq.definition import graph
 from djq.orchestrator.states import Place
 from djq.populate import plan
 from djq.populate.failures import JobError
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from djq.definition.acceptance import Value
-    from djq.definition.spec import TableName
     from djq.orchestrator.states import Find
     from djq.populate.autopopulate import AutoPopulate
     from djq.populate.keys import Key
@@ -37,15 +37,11 @@ class DatabasePlan:
     ) -> None:
         self.tables = dict(tables)
         self._restrictions = restrictions
-        masters = _masters(self.tables)
+        parents = _parents(self.tables)
         self.places = tuple(
-            Place(
-                table.spec.display_name,
-                level,
-                tuple(dict.fromkeys(masters[n] for n in plan.parents(table) if n in masters)),
-            )
-            for level, group in enumerate(plan.levels(self.tables.values()))
-            for table in group
+            Place(name, level, parents[name])
+            for level, names in enumerate(graph.levels(parents))
+            for name in names
         )
 
     def find(self, search: Find) -> tuple[str, ...]:
@@ -89,6 +85,12 @@ class DatabasePlan:
         ]
 
 
+def by_level(tables: Mapping[str, type[AutoPopulate]]) -> dict[str, type[AutoPopulate]]:
+    """Return the tables in order, each after all that it depends on."""
+    ordered = graph.levels(_parents(tables))
+    return {name: tables[name] for names in ordered for name in names}
+
+
 def readable(table: type[AutoPopulate], key: str) -> dict[str, Value]:
     """Return the key of an id by its attributes' names, as plain JSON values."""
     heading = table.spec.heading
@@ -100,11 +102,15 @@ def _parts(table: type[AutoPopulate]) -> Iterable[type[Part]]:
     return (p for p in vars(table).values() if isinstance(p, type) and issubclass(p, Part))
 
 
-def _masters(tables: Mapping[str, type[AutoPopulate]]) -> dict[TableName, str]:
-    """Return which table makes the rows of each table: parts are made by their master."""
-    own = {table.spec.name: name for name, table in tables.items()}
-    parts = {part.spec.name: name for name, table in tables.items() for part in _parts(table)}
-    return own | parts
+def _parents(tables: Mapping[str, type[AutoPopulate]]) -> dict[str, tuple[str, ...]]:
+    """Return which of the tables make the rows that each depends on: parts' masters, for parts."""
+    made_by = {table.spec.name: name for name, table in tables.items()}
+    for name, table in tables.items():
+        made_by |= {part.spec.name: name for part in _parts(table)}
+    return {
+        name: tuple(dict.fromkeys(made_by[p] for p in plan.parents(table) if p in made_by))
+        for name, table in tables.items()
+    }
 
 
 def _renamings(child: type[AutoPopulate], parent: type[AutoPopulate]) -> list[dict[str, str]]:

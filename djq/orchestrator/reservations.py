@@ -162,7 +162,9 @@ class Reservations:
         should not be thrown away.
         """
         r = reservation
-        answer = self.server.call("holds", r.table, key, r.holder, r.token, r.chunk, r.epoch, r.run)
+        answer = self.server.call(
+            "holds", r.table, key, r.holder, r.token, r.chunk, r.epoch, r.run, self._lease_ms
+        )
         return Standing(is_held=answer > 0, is_stopping=answer == 2)  # noqa: PLR2004 - see holds.lua
 
     def release(self, reservation: Reservation, outcome: events.Released) -> None:

@@ -19,7 +19,7 @@ from djq.errors import (
 from djq.orchestrator.app import producer_app
 from djq.orchestrator.dispatch import CeleryDispatcher
 from djq.orchestrator.events import Freed, Released
-from djq.orchestrator.planning import DatabasePlan
+from djq.orchestrator.planning import DatabasePlan, by_level
 from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.scheduler import SCHEDULER_PREFIX, WAIT_S, Loop, Patience
 from djq.orchestrator.states import Limits
@@ -326,4 +326,4 @@ def _tables(what: Sequence[object]) -> dict[str, type[AutoPopulate]]:
     if not tables:
         message = "nothing to make: name at least one Computed or Imported table, or its schema"
         raise UsageError(message)
-    return {t.spec.display_name: t for level in plan.levels(tables.values()) for t in level}
+    return by_level(tables)

@@ -244,6 +244,16 @@ class TestHolds:
         alive.forgive(TABLE, ["[1]", "[2]"])
         assert bench.everything_free()
 
+    def test_a_key_taken_again_after_a_flush_is_not_reaped(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        queued(alive, chunk())
+        reservation = alive.reserve(chunk(), A)
+        bench.flush()
+        alive.holds(reservation, "[1]")
+        assert alive.reap().reaped == ()
+        assert alive.holds(reservation, "[1]").is_held
+
     def test_after_a_flush_another_holder_wins(
         self, alive: Reservations, bench: RedisBench
     ) -> None:

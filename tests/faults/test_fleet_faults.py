@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import pytest
 import redis
 
 from djq.orchestrator.app import QUEUE
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     import djq as dj
     from tests.integration.fleet import Fleet
     from tests.support.servers import RedisServer
+
+#: For faults that the database has no part in.
+on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 N = 40
 #: Long enough to be hit in the middle, and that a chunk holds a few keys [s].
@@ -67,6 +71,7 @@ def test_a_killed_worker_is_replaced_by_the_others(fleet: Fleet) -> None:
     end(fleet, run)
 
 
+@on_one_database
 def test_the_only_worker_is_killed_and_another_starts(fleet: Fleet) -> None:
     run = begin(fleet)
     fleet.workers[0].kill()
@@ -137,6 +142,7 @@ def test_a_key_that_kills_its_worker_is_recorded_after_three_tries(fleet: Fleet)
     fleet.assert_clean()
 
 
+@on_one_database
 def test_lost_messages_are_sent_again(fleet: Fleet, redis_server: RedisServer) -> None:
     run = begin(fleet)
     with redis.Redis.from_url(redis_server.url) as client:
@@ -146,12 +152,14 @@ def test_lost_messages_are_sent_again(fleet: Fleet, redis_server: RedisServer) -
     end(fleet, run)
 
 
+@on_one_database
 def test_redis_forgets_everything(fleet: Fleet, redis_server: RedisServer) -> None:
     run = begin(fleet)
     redis_server.flush()
     end(fleet, run)
 
 
+@on_one_database
 def test_redis_restarts(fleet: Fleet, redis_server: RedisServer) -> None:
     run = begin(fleet)
     redis_server.kill()
@@ -159,6 +167,7 @@ def test_redis_restarts(fleet: Fleet, redis_server: RedisServer) -> None:
     end(fleet, run)
 
 
+@on_one_database
 def test_redis_is_away_for_longer_than_a_lease(fleet: Fleet, redis_server: RedisServer) -> None:
     run = begin(fleet)
     redis_server.kill()
@@ -179,6 +188,7 @@ def test_two_runs_of_the_same_tables_share_the_work(fleet: Fleet) -> None:
     end(fleet, other)
 
 
+@on_one_database
 def test_a_worker_that_lacks_the_table_gives_the_chunk_back(fleet: Fleet) -> None:
     # Given: a worker of another pipeline.
     fleet.insert(N)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.integration.fleet import fleet
+from tests.integration.fleet import fleet, sums, workplace
 
-__all__ = ["fleet"]
+__all__ = ["fleet", "sums", "workplace"]

@@ -13,6 +13,8 @@ import redis
 
 import djq as dj
 from djq.orchestrator.reservations import Reservations
+from djq.orchestrator.states import Chunk
+from djq.orchestrator.workplace import Workplace
 from djq.tables.connection import using
 from tests.support.waiting import wait_until
 
@@ -150,3 +152,31 @@ def fleet(
     with contextlib.suppress(Exception):
         connection.close()
     reservations.server.close()
+
+
+@pytest.fixture
+def sums(settings: Settings, schema_name: str) -> Iterator[ModuleType]:
+    """The pipeline, on this process's own connection; no worker runs."""
+    connection = dj.Connection(settings)
+    with using(connection):
+        yield load(schema_name)
+    connection.close()
+
+
+@pytest.fixture
+def workplace(settings: Settings, sums: ModuleType) -> Iterator[Workplace]:
+    """A worker's main process and its only slot, both in this process."""
+    tables = (sums.Square.spec.display_name, sums.Cross.spec.display_name)
+    found = Workplace(settings, tables)
+    found.open(slots=1)
+    yield found
+    found.leave()
+    found.reservations.server.close()
+
+
+def queued(workplace: Workplace, table: Any, *numbers: int) -> Chunk:
+    """Queue a chunk of numbers, as a scheduler does before it sends the message."""
+    keys = tuple(f"[{number}]" for number in numbers)
+    chunk = Chunk(f"c{numbers[0]}", "run", table.spec.display_name, keys)
+    assert workplace.reservations.queue([chunk]) == [keys]
+    return chunk

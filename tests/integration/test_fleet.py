@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from tests.integration.fleet import Fleet
     from tests.support.processes import Process
 
+#: For what the database has no part in.
+on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 N = 60
 
 
@@ -78,6 +81,7 @@ class TestPopulateDistributed:
             fleet.tables.Square.populate(distributed=True)
         assert fleet.n_made() == 4
 
+    @on_one_database
     def test_restrictions_and_max_calls_bound_it(self, fleet: Fleet) -> None:
         fleet.insert(20)
         fleet.start_worker()
@@ -87,6 +91,7 @@ class TestPopulateDistributed:
         assert fleet.n_made() == 10
         fleet.assert_clean()
 
+    @on_one_database
     def test_failed_keys_are_tried_again_by_the_next_call(
         self,
         fleet: Fleet,
@@ -100,6 +105,7 @@ class TestPopulateDistributed:
         assert len(fleet.tables.Square.jobs.errors) == 0
 
 
+@on_one_database
 def test_cancel_takes_back_what_nobody_has_begun(fleet: Fleet) -> None:
     fleet.insert(N)
     fleet.start_worker(slots=1, TEST_MAKE_S=0.05)
@@ -149,6 +155,7 @@ class TestClearErrors:
         with pytest.raises(RedisUnavailableError, match=r"DJQ_REDIS_URL.*djq up"):
             producer_app(local_settings)
 
+    @on_one_database
     def test_an_unreachable_redis_is_named(
         self,
         fleet: Fleet,
@@ -179,6 +186,7 @@ class TestClearErrors:
             dj.submit(3)  # type: ignore[arg-type] # on purpose
 
 
+@on_one_database
 def test_a_run_without_workers_says_how_to_start_one(
     fleet: Fleet,
     caplog: pytest.LogCaptureFixture,
@@ -199,5 +207,7 @@ def test_celery_says_in_one_message_that_no_pipeline_is_set(
     local_settings: Settings, start_process: Callable[..., Process]
 ) -> None:
     worker = start_process("-m", "celery", "-A", "workers", "worker", settings=local_settings)
-    assert worker.wait(30) != 0
+    assert worker.wait(30) == 2
     assert "DJQ_PIPELINE" in worker.text()
+    assert "Traceback" not in worker.text()
+    assert len(worker.text().splitlines()) == 1

@@ -128,7 +128,8 @@ class ModelReservations:
                 r.chunk, (ChunkRecord(r.chunk, r.table, r.run, (), is_reserved=True), r.holder)
             )
             memory.chunks[r.chunk] = (replace(record, keys=(*record.keys, key)), r.holder)
-            memory.mains.setdefault(main_of(r.holder), (None, -1.0))
+            if not self._is_alive(main_of(r.holder)):
+                memory.mains[main_of(r.holder)] = (None, self.clock() + self.lease_s)
         main = memory.mains.get(main_of(r.holder), (None, 0.0))[0]
         return Standing(is_held=True, is_stopping=main is not None and main.is_stopping)
 

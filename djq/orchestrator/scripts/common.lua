@@ -40,6 +40,12 @@ local function main_of(holder)
   return string.match(holder, '^(.*)/[^/]*$')
 end
 
+-- After a flush a main process has not beaten yet, and would seem dead: its holder vouches for it, for one lease.
+local function vouch(main, lease_ms)
+  redis.call('SET', name('alive', main), '{}', 'NX', 'PX', lease_ms)
+  redis.call('SADD', name('mains'), main)
+end
+
 local function is_alive(holder)
   return redis.call('EXISTS', name('alive', main_of(holder))) == 1
 end

@@ -1,4 +1,4 @@
--- ARGV: table, key id, holder, token, chunk, epoch of the reservation, run
+-- ARGV: table, key id, holder, token, chunk, epoch of the reservation, run, lease [ms]
 -- Returns 1: still ours; 2: still ours, and the worker is shutting down; 0: lost.
 local tbl, id, holder, chunk, epoch = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[6]
 local jobs = name('jobs', tbl)
@@ -15,7 +15,7 @@ if state ~= mine then
   redis.call('HSET', name('chunks'), chunk, cjson.encode(record))
   redis.call('SADD', name('holder', holder), chunk)
   redis.call('SADD', name('main', main_of(holder)), holder)
-  redis.call('SADD', name('mains'), main_of(holder))
+  vouch(main_of(holder), ARGV[8])
 end
 local info = redis.call('GET', name('alive', main_of(holder)))
 if info and string.find(info, '"is_stopping":true', 1, true) then return 2 end

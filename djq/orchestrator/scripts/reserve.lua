@@ -5,9 +5,7 @@
 local chunk, tbl, run, holder = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local epoch = ensure_epoch(ARGV[5])
 local main = main_of(holder)
--- After a flush the main process has not beaten yet: this call vouches for it for one lease.
-redis.call('SET', name('alive', main), '{}', 'NX', 'PX', ARGV[6])
-redis.call('SADD', name('mains'), main)
+vouch(main, ARGV[6])
 -- A holder works on one chunk at a time: what it still has is left from a release that never arrived.
 for _, old in ipairs(redis.call('SMEMBERS', name('holder', holder))) do
   if old ~= chunk then free_chunk(holder, old, false, 'left over') end

@@ -1,0 +1,138 @@
+"""The contract of dispatchers: Celery's messages, and the broker that simulations use."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import json
+import random
+
+import pytest
+import redis
+from kombu.utils.json import loads
+
+from djq.config import load
+from djq.errors import RedisUnavailableError
+from djq.orchestrator.app import QUEUE, producer_app
+from djq.orchestrator.dispatch import SHOWN_KEYS, CeleryDispatcher
+from djq.orchestrator.states import Chunk
+from tests.stateful.model import Broker
+from tests.support.servers import free_port
+
+TABLE = "lab.Detection"
+
+
+def shown(table: str, key: str) -> dict[str, int]:
+    return {"image_id": json.loads(key)[0]}
+
+
+def chunk(name: str, *numbers: int) -> Chunk:
+    return Chunk(name, "run", TABLE, tuple(f"[{number}]" for number in numbers or (1, 2)))
+
+
+class CeleryBench:
+    def __init__(self, url: str, tmp_path) -> None:
+        self.settings = load(redis_url=url, state_dir=tmp_path, namespace="contract")
+        self.dispatcher = CeleryDispatcher(producer_app(self.settings), shown)
+        self.client = redis.Redis.from_url(url)
+        self.queue = f"djq:{{contract}}:celery:{QUEUE}"
+
+    def take(self) -> dict:
+        """Take the oldest message, as a worker does."""
+        return json.loads(self.client.rpop(self.queue))
+
+    def close(self) -> None:
+        self.dispatcher.close()
+        self.client.close()
+
+
+class BrokerBench:
+    def __init__(self) -> None:
+        self.dispatcher = Broker(random.Random(0))
+
+    def take(self) -> None:
+        self.dispatcher.messages.pop(0)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(params=["celery", "model"])
+def bench(request: pytest.FixtureRequest, tmp_path):
+    made = (
+        BrokerBench()
+        if request.param == "model"
+        else CeleryBench(request.getfixturevalue("redis_url"), tmp_path)
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def celery_bench(redis_url: str, tmp_path):
+    made = CeleryBench(redis_url, tmp_path)
+    yield made
+    made.close()
+
+
+def test_what_was_sent_waits(bench) -> None:
+    bench.dispatcher.send([chunk("c1"), chunk("c2")])
+    assert bench.dispatcher.waiting() == {"c1", "c2"}
+
+
+def test_what_was_taken_does_not_wait(bench) -> None:
+    bench.dispatcher.send([chunk("c1"), chunk("c2")])
+    bench.take()
+    assert bench.dispatcher.waiting() == {"c2"}
+
+
+def test_nothing_sent_is_nothing_waiting(bench) -> None:
+    bench.dispatcher.send([])
+    assert bench.dispatcher.waiting() == frozenset()
+
+
+def test_a_message_carries_run_table_chunk_and_keys_as_json(celery_bench) -> None:
+    celery_bench.dispatcher.send([chunk("c1", 1, 2)])
+    message = celery_bench.take()
+    assert (message["headers"]["id"], message["headers"]["task"]) == ("c1", TABLE)
+    assert message["content-type"] == "application/json"
+    _, kwargs, _ = loads(base64.b64decode(message["body"]))
+    assert kwargs == {"run": "run", "table": TABLE, "chunk": "c1", "keys": [[1], [2]]}
+
+
+def test_a_message_shows_its_keys_as_a_dict_that_can_be_searched(celery_bench) -> None:
+    celery_bench.dispatcher.send([chunk("c1", 1, 2), chunk("c2", *range(50))])
+    texts = [celery_bench.take()["headers"]["kwargsrepr"] for _ in range(2)]
+    few, many = (ast.literal_eval(text) for text in texts)
+    assert few == {"table": TABLE, "keys": [{"image_id": 1}, {"image_id": 2}], "run": "run"}
+    assert many["keys"][-1] == f"… {50 - SHOWN_KEYS} more"
+
+
+def test_a_thousand_chunks_take_few_round_trips(celery_bench) -> None:
+    celery_bench.dispatcher.send([chunk("first")])
+    before = celery_bench.client.info("stats")["total_reads_processed"]
+    celery_bench.dispatcher.send([chunk(f"c{i}") for i in range(1000)])
+    n_reads = celery_bench.client.info("stats")["total_reads_processed"] - before
+    # Redis reads at most 16 kB of a pipeline at a time; a message has about 1 kB.
+    assert n_reads < 200
+    assert len(celery_bench.dispatcher.waiting()) == 1001
+
+
+def test_a_broker_that_comes_back_is_used_again(celery_bench, redis_server) -> None:
+    celery_bench.dispatcher.send([chunk("c1")])
+    redis_server.kill()
+    with pytest.raises(RedisUnavailableError):
+        celery_bench.dispatcher.send([chunk("c2")])
+    redis_server.start()
+    celery_bench.dispatcher.send([chunk("c3")])
+    assert celery_bench.dispatcher.waiting() == {"c3"}
+
+
+def test_an_unreachable_broker_is_named_without_its_password(tmp_path) -> None:
+    port = free_port()
+    settings = load(redis_url=f"redis://:secret@127.0.0.1:{port}/0", state_dir=tmp_path)
+    dispatcher = CeleryDispatcher(producer_app(settings), shown)
+    with pytest.raises(RedisUnavailableError, match=f"127.0.0.1:{port}") as caught:
+        dispatcher.send([chunk("c1")])
+    assert "secret" not in str(caught.value)
+    assert "DJQ_REDIS_URL" in str(caught.value)

@@ -1,0 +1,189 @@
+"""One chunk in the hands of one holder: what is committed, released, announced and raised."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from djq.orchestrator import tasks
+from djq.orchestrator.reservations import Main
+from djq.orchestrator.tasks import work
+from tests.integration.fleet import queued
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from djq.orchestrator.events import Released
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def _numbers(sums) -> None:
+    sums.Number.insert((i, i) for i in range(10))
+
+
+def announced(workplace) -> Released:
+    """The last release."""
+    _, events = workplace.reservations.announcements("0-0", wait_s=0)
+    return events[-1]
+
+
+def in_flight(workplace) -> list:
+    return workplace.reservations.chunks()
+
+
+def test_all_keys_are_made_released_and_announced(workplace, sums) -> None:
+    line = work(sums.Square, queued(workplace, sums.Square, 1, 2, 3), workplace)
+    assert line == "made=3 exists=0 failed=0"
+    assert len(sums.Square()) == 3
+    event = announced(workplace)
+    assert event.made == ("[1]", "[2]", "[3]")
+    assert event.seconds > 0
+    assert in_flight(workplace) == []
+
+
+def test_keys_that_were_made_already_are_not_made_again(workplace, sums) -> None:
+    sums.Square.populate("number = 2")
+    line = work(sums.Square, queued(workplace, sums.Square, 1, 2), workplace)
+    assert line == "made=1 exists=1 failed=0"
+
+
+def test_a_doubled_message_does_nothing(workplace, sums) -> None:
+    chunk = queued(workplace, sums.Square, 1, 2)
+    work(sums.Square, chunk, workplace)
+    assert work(sums.Square, chunk, workplace) == "nothing to do: made, or in other hands"
+
+
+def test_the_first_error_is_raised_and_the_others_are_made(workplace, sums, monkeypatch) -> None:
+    monkeypatch.setenv("TEST_BAD", "2,3")
+    with pytest.raises(ValueError, match="number 2 is bad") as caught:
+        work(sums.Square, queued(workplace, sums.Square, 1, 2, 3, 4), workplace)
+    assert "made=2 exists=0 failed=2" in caught.value.__notes__[0]
+    assert [key for key, _ in announced(workplace).failed] == ["[2]", "[3]"]
+    assert len(sums.Square.jobs.errors) == 2
+    assert in_flight(workplace) == []
+
+
+def test_a_make_that_inserts_nothing_is_announced_as_empty(workplace, sums, monkeypatch) -> None:
+    monkeypatch.setenv("TEST_EMPTY", "2")
+    with pytest.raises(Exception, match="inserted nothing"):
+        work(sums.Square, queued(workplace, sums.Square, 1, 2), workplace)
+    assert announced(workplace).empty == ("[2]",)
+
+
+def test_a_worker_that_shuts_down_returns_what_it_has_not_begun(
+    workplace, sums, monkeypatch
+) -> None:
+    monkeypatch.setattr(tasks, "FRESH_S", 0.0)
+    chunk = queued(workplace, sums.Square, 1, 2, 3)
+    workplace.stop()
+    line = work(sums.Square, chunk, workplace)
+    assert line == "made=1 exists=0 failed=0 returned=2"
+    assert announced(workplace).returned == ("[2]", "[3]")
+    assert in_flight(workplace) == []
+
+
+def test_a_chunk_that_takes_much_too_long_returns_the_rest(workplace, sums, monkeypatch) -> None:
+    monkeypatch.setattr(tasks, "PATIENCE", 0.0)
+    line = work(sums.Square, queued(workplace, sums.Square, 1, 2, 3), workplace)
+    assert line == "made=1 exists=0 failed=0 returned=2"
+
+
+def test_an_interrupted_worker_returns_everything(workplace, sums, monkeypatch) -> None:
+    def interrupted(*_, **__) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(sums.Square, "make", interrupted)
+    with pytest.raises(SystemExit):
+        work(sums.Square, queued(workplace, sums.Square, 1, 2), workplace)
+    assert announced(workplace).returned == ("[1]", "[2]")
+    assert (len(sums.Square()), len(sums.Square.jobs), in_flight(workplace)) == (0, 0, [])
+
+
+def test_a_holder_that_was_reaped_commits_nothing(workplace, sums, monkeypatch) -> None:
+    monkeypatch.setattr(tasks, "FRESH_S", 0.0)
+    chunk = queued(workplace, sums.Square, 1)
+    whole = sums.Square.make
+
+    def reaped(self, key) -> None:
+        whole(self, key)
+        workplace.reservations.leave(workplace.holder.rpartition("/")[0])
+
+    monkeypatch.setattr(sums.Square, "make", reaped)
+    assert work(sums.Square, chunk, workplace) == "made=0 exists=0 failed=0 lost=1"
+    assert len(sums.Square()) == 0
+
+
+def test_without_redis_a_key_is_committed_and_released_later(
+    workplace, sums, redis_server, monkeypatch
+) -> None:
+    # Given: a make during which Redis goes away.
+    monkeypatch.setattr(tasks, "FRESH_S", 0.0)
+    chunk = queued(workplace, sums.Square, 1, 2)
+    whole = sums.Square.make
+
+    def bereft(self, key) -> None:
+        whole(self, key)
+        if redis_server.is_running:
+            redis_server.kill()
+
+    monkeypatch.setattr(sums.Square, "make", bereft)
+    lines: list[str] = []
+
+    def run() -> None:
+        lines.append(work(sums.Square, chunk, workplace))
+        sums.schema.connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    # When: both keys are committed by the fence alone, and Redis comes back, empty.
+    wait_until(lambda: len(sums.Square()) == 2, what="both commits")
+    assert lines == []
+    redis_server.start()
+    # Then: the chunk is released and announced.
+    thread.join()
+    assert lines == ["made=2 exists=0 failed=0"]
+    assert announced(workplace).made == ("[1]", "[2]")
+    assert in_flight(workplace) == []
+
+
+def test_a_flush_in_the_middle_loses_nothing(workplace, sums, redis_server, monkeypatch) -> None:
+    monkeypatch.setattr(tasks, "FRESH_S", 0.0)
+    chunk = queued(workplace, sums.Square, 1, 2)
+    whole = sums.Square.make
+
+    def flushed(self, key) -> None:
+        whole(self, key)
+        redis_server.flush()
+
+    monkeypatch.setattr(sums.Square, "make", flushed)
+    assert work(sums.Square, chunk, workplace) == "made=2 exists=0 failed=0"
+    assert in_flight(workplace) == []
+    assert workplace.reservations.reap().reaped == ()
+
+
+def test_a_process_that_is_gone_is_pruned(workplace, sums) -> None:
+    # Given: a pool process that reserved a chunk.
+    chunk = queued(workplace, sums.Square, 1, 2)
+    main = workplace.holder.rpartition("/")[0]
+    workplace.watch([11, 12])
+    workplace.reservations.beat(Main(main, slots=2))
+    workplace.reservations.reserve(chunk, f"{main}/12")
+    # When: the pool has another process in its place.
+    workplace.watch([11, 13])
+    # Then: its keys are free.
+    assert in_flight(workplace) == []
+    assert workplace.reservations.losses(chunk.table) == {"[1]": 1, "[2]": 1}
+    workplace.reservations.forgive(chunk.table, chunk.keys)
+
+
+def test_a_table_that_nobody_defined_here_is_refused_with_its_name(workplace, sums, caplog) -> None:
+    chunk = queued(workplace, sums.Square, 1)
+    for _ in range(3):
+        error = workplace.refuse(chunk.id, "lab.Unknown")
+    assert "lab.Unknown" in str(error)
+    assert sums.Square.spec.display_name in str(error)
+    assert caplog.text.count("unknown_table") == 1
+    assert in_flight(workplace) == []
