@@ -13,7 +13,7 @@ def test_a_program_of_the_stack_reads_the_settings_it_was_given(monkeypatch, tmp
         pipeline=("lab.a", "lab.b"),
         state_dir=tmp_path / "state",
         stores={"tiles": StoreSettings(url="s3://bucket", secret_key="key")},
-        lease_s=3.5,
+        lease_s=7.5,
     )
     monkeypatch.setenv("DJQ_NAMESPACE", "another")
 
