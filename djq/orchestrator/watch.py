@@ -93,8 +93,8 @@ class Company:
     def _advice(self, census: Census) -> str:
         modules = " ".join(dict.fromkeys(table.__module__ for table in self.tables.values()))
         names = ", ".join(self.tables)
-        n_mains = len([main for main in census.mains if main.slots])
-        others = f" ({n_mains} workers run, but with other tables)" if n_mains else ""
+        has_others = any(main.slots for main in census.mains)
+        others = " (workers run, but without these tables)" if has_others else ""
         return (
             f"no worker makes {names}{others}; still waiting. Start one with "
             f'"djq worker {modules}", or the whole local stack with "djq up {modules}"'

@@ -48,7 +48,7 @@ class Workplace:
     def __init__(self, settings: Settings, tables: tuple[str, ...]) -> None:
         self.settings = settings
         self._main = Main(
-            id=os.environ.get(IDENTITY) or new_main_id(),
+            id=_inherited_id() or new_main_id(),
             host=socket.gethostname(),
             pid=os.getpid(),
             tables=tables,
@@ -174,3 +174,10 @@ class Workplace:
             self.reservations.leave(self._main.id)
         except RedisUnavailableError as error:
             logger.warning("leave_failed: %s", error)
+
+
+def _inherited_id() -> str | None:
+    """Return the identity of the main process that started this one as part of its pool."""
+    identity = os.environ.get(IDENTITY, "")
+    is_childs = f":{os.getppid()}:" in identity
+    return identity if is_childs else None

@@ -54,12 +54,14 @@ class Fleet:
     def insert(self, n: int) -> None:
         self.tables.Number.insert((i, 3 * i) for i in range(n))
 
-    def start_worker(self, *, slots: int = 2, module: str = MODULE, **env: object) -> Process:
+    def start_worker(
+        self, *options: str, slots: int = 2, module: str = MODULE, **env: object
+    ) -> Process:
         """Start a worker; variables such as TEST_BAD=3 reach its pipeline."""
         name = f"w{len(self.workers) + 1}@%h"
         process = self.start_process(
             *("-m", "celery", "-A", "workers", "worker", "-c", str(slots), "-n", name),
-            *("-l", "info", "--without-gossip", "--without-mingle"),
+            *("-l", "info", "--without-gossip", "--without-mingle", *options),
             settings=self.settings.model_copy(update={"pipeline": (module,)}),
             env={"TEST_SCHEMA": self.schema_name} | {k: str(v) for k, v in env.items()},
         )

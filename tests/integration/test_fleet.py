@@ -49,6 +49,21 @@ def test_a_fleet_makes_what_a_local_populate_makes(fleet: Fleet) -> None:
     assert fleet.tables.Cross.populate()["success_count"] == 0
 
 
+@on_one_database
+@pytest.mark.parametrize(
+    "options",
+    [("--pool-start-method=spawn",), ("--pool=threads",), ("--pool=solo",)],
+    ids=["spawn", "threads", "solo"],
+)
+def test_every_kind_of_pool_makes_the_same_rows(fleet: Fleet, options: tuple[str, ...]) -> None:
+    fleet.insert(N)
+    fleet.start_worker(*options)
+    run = fleet.submit()
+    fleet.finish(run)
+    assert fleet.rows() == fleet.expected(N)
+    fleet.assert_clean()
+
+
 class TestPopulateDistributed:
     def test_it_returns_what_a_local_populate_returns(
         self,
