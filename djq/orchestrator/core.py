@@ -33,6 +33,7 @@ from djq.orchestrator.states import (
     Queue,
     Queued,
     RedisLost,
+    Resumed,
     Surveyed,
     TableState,
     Tick,
@@ -137,8 +138,8 @@ class Core:
                 self._cancel()
             case Led():
                 self._follow(event)
-            case Tick():
-                pass
+            case Resumed() | Tick():
+                self._resume(event)
         return self._plan(now)
 
     # Taking note.
@@ -233,6 +234,10 @@ class Core:
         if self._in_flight:
             self._urgent.append(Drop(self.chunks))
 
+    def _resume(self, event: Resumed | Tick) -> None:
+        if isinstance(event, Resumed):
+            self._is_finished, self._has_changed = False, True
+
     def _follow(self, event: Led) -> None:
         if event.is_led == self._is_led:
             return
@@ -248,7 +253,7 @@ class Core:
         instructions, self._urgent = self._urgent, []
         if self._is_finished:
             return []
-        if self._is_full_up:
+        if self.is_full_up:
             if not self._in_flight:
                 self._is_finished = True
                 instructions.append(Finish())
@@ -262,7 +267,7 @@ class Core:
         return instructions
 
     @property
-    def _is_full_up(self) -> bool:
+    def is_full_up(self) -> bool:
         """Whether nothing more may be queued, ever."""
         return self._is_cancelled or self._rest == 0
 

@@ -35,6 +35,7 @@ from djq.orchestrator.states import (
     Queue,
     Queued,
     RedisLost,
+    Resumed,
     Surveyed,
     Tick,
 )
@@ -203,10 +204,27 @@ class Loop:
                 self._plan.bury(instruction.table, instruction.key, instruction.n_losses)
                 self._reservations.forgive(instruction.table, [instruction.key])
             case Finish():
-                self.is_finished = True
+                return self._finish()
             case Queue():  # pragma: no cover - `_next_chunks` took it
                 raise AssertionError
         return []
+
+    def _finish(self) -> list[Event]:
+        """End the run, unless others still work on its tables.
+
+        Their chunks are not ours, and what they commit between two searches of one pass makes keys
+        of a table due that was searched before. So: no chunk is in flight, nothing was announced.
+        """
+        is_busy = any(record.table in self._tables for record in self._reservations.chunks())
+        position = self._position if self._position is not None else self._reservations.position()
+        self._position, heard = self._reservations.announcements(position, wait_s=0.0)
+        for event in heard:
+            self._observe(event)
+        has_news = any(event.table in self._tables for event in heard)
+        if self._core.is_full_up or not (is_busy or has_news):
+            self.is_finished = True
+            return []
+        return [Resumed(), *heard]
 
     def _find(self, search: Find) -> Found:
         began = self._clock()

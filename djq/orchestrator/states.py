@@ -116,7 +116,12 @@ class Led:
     is_led: bool
 
 
-Event = Tick | Found | Queued | Surveyed | RedisLost | Cancelled | Led | Released | Freed
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The end came too early: somebody else still makes keys of these tables."""
+
+
+Event = Tick | Found | Queued | Surveyed | RedisLost | Cancelled | Led | Resumed | Released | Freed
 
 # Instructions.
 
