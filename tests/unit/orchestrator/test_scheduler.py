@@ -1,0 +1,229 @@
+"""The loop around the core: it hears, decides, does, and does again what failed."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from djq.errors import MissingTableError, RedisUnavailableError, UnreachableError
+from djq.orchestrator.events import Released
+from djq.orchestrator.reservations import Main
+from djq.orchestrator.scheduler import AWAY_S, GRACE_S, SURVEY_S, Loop, Scheduler
+from djq.orchestrator.states import Limits
+from tests.stateful.model import Broker, ModelReservations, World
+from tests.support.waiting import wait_until
+
+
+@dataclass
+class Bench:
+    """A loop over the model, under a simulated clock."""
+
+    limits: Limits = field(default_factory=Limits)
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.world = World(scans={1, 2})
+        self.reservations = ModelReservations(lambda: self.now, lease_s=1000.0)
+        self.broker = Broker(random.Random(0))
+        self.reservations.beat(Main("m", slots=1, tables=("Spot",)))
+        self.loop = self.new_loop()
+
+    def new_loop(self) -> Loop:
+        return Loop(
+            "run",
+            self.world,
+            self.reservations,
+            self.broker,
+            self.limits,
+            clock=lambda: self.now,
+        )
+
+    def turn(self, seconds: float = 0.0) -> None:
+        self.now += seconds
+        self.loop.turn(0.0)
+
+    def sent(self) -> list[tuple[str, ...]]:
+        return [chunk.keys for chunk in self.broker.messages]
+
+
+def test_what_is_due_is_queued_and_sent() -> None:
+    bench = Bench()
+    bench.turn()
+    assert bench.sent() == [("[1]",), ("[2]",)]
+    assert {chunk.id for chunk in bench.reservations.chunks()} == bench.broker.waiting()
+
+
+def test_what_was_released_is_heard() -> None:
+    bench = Bench()
+    bench.turn()
+    chunk = bench.broker.messages[0]
+    reservation = bench.reservations.reserve(chunk, "m/1")
+    bench.world.commit("Spot", "[1]")
+    bench.reservations.release(
+        reservation, Released("Spot", chunk.id, "run", made=("[1]",), seconds=1.0)
+    )
+    bench.turn()
+    bench.turn()
+    assert ("[1,0]",) in bench.sent()
+    assert ("[1,1]",) in bench.sent()
+
+
+def test_keys_that_were_given_back_are_sent_again() -> None:
+    bench = Bench()
+    bench.turn()
+    chunk = bench.broker.messages.pop(0)
+    reservation = bench.reservations.reserve(chunk, "m/1")
+    bench.reservations.release(reservation, Released("Spot", chunk.id, "run", returned=("[1]",)))
+    bench.turn()
+    bench.turn(0.2)
+    assert bench.sent() == [("[2]",), ("[1]",)]
+
+
+class TestLostMessages:
+    def test_a_message_that_stays_away_is_sent_again(self) -> None:
+        bench = Bench()
+        bench.turn()
+        bench.broker.messages.clear()
+        while not bench.broker.messages and bench.now < 60:
+            bench.turn(SURVEY_S)
+        assert GRACE_S + AWAY_S <= bench.now <= GRACE_S + AWAY_S + 3 * SURVEY_S
+        assert sorted(bench.sent()) == [("[1]",), ("[2]",)]
+
+    def test_a_message_may_wait_for_ever(self) -> None:
+        bench = Bench()
+        for _ in range(200):
+            bench.turn(SURVEY_S)
+        assert bench.sent() == [("[1]",), ("[2]",)]
+
+    def test_a_chunk_that_was_begun_is_left_alone(self) -> None:
+        bench = Bench()
+        bench.turn()
+        for chunk in bench.broker.messages:
+            bench.reservations.reserve(chunk, f"m/{chunk.id}")
+        bench.broker.messages.clear()
+        for _ in range(200):
+            bench.turn(SURVEY_S)
+        assert bench.sent() == []
+
+
+def test_a_flush_is_noticed_by_the_next_look() -> None:
+    bench = Bench()
+    bench.turn()
+    bench.reservations.flush()
+    bench.broker.messages.clear()
+    bench.turn(SURVEY_S)
+    bench.turn()
+    assert sorted(bench.sent()) == [("[1]",), ("[2]",)]
+
+
+def test_what_failed_is_done_again_by_the_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given: a broker that does not answer once, after the keys were queued.
+    bench = Bench()
+
+    def unreachable(chunks: object) -> None:
+        monkeypatch.undo()
+        message = "gone"
+        raise RedisUnavailableError(message)
+
+    monkeypatch.setattr(bench.broker, "send", unreachable)
+    with pytest.raises(RedisUnavailableError):
+        bench.turn()
+    assert bench.sent() == []
+    # When, then: everything is sent after all.
+    bench.turn()
+    assert bench.sent() == [("[1]",), ("[2]",)]
+
+
+def test_a_search_that_fails_for_good_ends_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    monkeypatch.setattr(bench.world, "find", failing(MissingTableError("no such table")))
+    with pytest.raises(MissingTableError):
+        bench.turn()
+
+
+def test_a_search_that_fails_for_good_does_not_stop_the_scheduler(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(Limits(is_endless=True))
+    search = bench.world.find
+    monkeypatch.setattr(
+        bench.world,
+        "find",
+        lambda find: search(find) if find.table == "Spot" else failing(MissingTableError("x"))(),
+    )
+    bench.turn()
+    assert bench.sent() == [("[1]",), ("[2]",)]
+    assert "search_failed" in caplog.text
+
+
+def test_a_database_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(Limits(is_endless=True))
+    monkeypatch.setattr(bench.world, "find", failing(UnreachableError("away")))
+    with pytest.raises(UnreachableError):
+        bench.turn()
+    monkeypatch.undo()
+    bench.turn()
+    assert bench.sent() == [("[1]",), ("[2]",)]
+
+
+def test_a_run_looks_on_while_the_daemon_leads_its_tables() -> None:
+    bench = Bench()
+    bench.reservations.lead('{"id": "s-1", "tables": ["Spot", "Twin", "Total", "Other"]}')
+    bench.turn()
+    assert bench.sent() == []
+    bench.reservations.resign('{"id": "s-1", "tables": ["Spot", "Twin", "Total", "Other"]}')
+    bench.turn(SURVEY_S)
+    assert bench.sent() == [("[1]",), ("[2]",)]
+
+
+def test_a_run_drives_itself_when_the_daemon_makes_other_tables() -> None:
+    bench = Bench()
+    bench.reservations.lead('{"id": "s-1", "tables": ["Spot"]}')
+    bench.turn()
+    assert bench.sent() == [("[1]",), ("[2]",)]
+
+
+def failing(error: Exception):
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
+class TestDaemon:
+    @pytest.fixture
+    def daemons(self):
+        """Two schedulers over one model, in threads."""
+        bench = Bench()
+        made = [Scheduler(bench.world, bench.reservations, bench.broker) for _ in range(2)]
+        bench.reservations.lease_s = 0.3
+        bench.reservations.clock = time.monotonic
+        threads = [threading.Thread(target=daemon.run_forever) for daemon in made]
+        yield bench, made, threads
+        for daemon in made:
+            daemon.stop()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+
+    def test_another_takes_over_when_one_ends(self, daemons) -> None:
+        bench, made, threads = daemons
+        threads[0].start()
+        wait_until(lambda: bench.reservations.leader() is not None, what="a leader")
+        first = bench.reservations.leader()
+        threads[1].start()
+        made[0].stop()
+        wait_until(lambda: bench.reservations.leader() not in {None, first}, what="the other")
+        assert sorted(bench.sent()) == [("[1]",), ("[2]",)]
+
+    def test_it_waits_for_redis(self, daemons, caplog) -> None:
+        bench, _, threads = daemons
+        bench.reservations.is_down = True
+        threads[0].start()
+        wait_until(lambda: "server_does_not_answer" in caplog.text, what="the warning")
+        bench.reservations.is_down = False
+        wait_until(lambda: len(bench.sent()) == 2, what="work to begin")
