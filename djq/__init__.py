@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from djq.algebra.conditions import AndList as AndList
     from djq.algebra.conditions import Not as Not
-    from djq.config import Settings as Settings
+    from djq.settings import Settings as Settings
     from djq.errors import DjqError as DataJointError
     from djq.errors import DjqError as DjqError
     from djq.orchestrator.run import Run as Run
@@ -45,7 +45,7 @@ _HOMES = {
     "Query": "djq.tables.query:Query",
     "Run": "djq.orchestrator.run:Run",
     "Schema": "djq.tables.schema:Schema",
-    "Settings": "djq.config:Settings",
+    "Settings": "djq.settings:Settings",
     "conn": "djq.tables.connection:conn",
     "schema": "djq.tables.schema:Schema",
     "submit": "djq.orchestrator.run:submit",

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
-from djq.config import PREFIX, Settings, load
+from djq.settings import PREFIX, Settings, load
 from djq.tables.connection import Connection
 from djq.tables.schema import Schema
 from tests.support import servers

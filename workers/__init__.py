@@ -10,7 +10,7 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
-from djq.config import load
+from djq.settings import load
 from djq.errors import DjqError
 from djq.orchestrator.app import worker_app
 

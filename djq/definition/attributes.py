@@ -71,7 +71,21 @@ class CodecType:
         return f"<{self.codec}>" if self.store is None else f"<{self.codec}@{self.store}>"
 
 
-AttributeType: TypeAlias = CoreType | CodecType
+@dataclass(frozen=True, slots=True)
+class NativeType:
+    """A type in the words of MySQL, such as `int unsigned` or `longblob`; lower case."""
+
+    name: str
+    arguments: tuple[int | str, ...] = ()
+    is_unsigned: bool = False
+
+    def __str__(self) -> str:
+        """Return the type as it is written in a definition."""
+        arguments = f"({','.join(_quote(a) for a in self.arguments)})" if self.arguments else ""
+        return f"{self.name}{arguments}{' unsigned' if self.is_unsigned else ''}"
+
+
+AttributeType: TypeAlias = CoreType | NativeType | CodecType
 
 
 class Special(Enum):
@@ -97,6 +111,8 @@ class Attribute:
     default: Value = Special.REQUIRED
     comment: str = ""
     lineage: str | None = None
+    #: The database counts it up where a row leaves it out.
+    is_auto: bool = False
 
     @property
     def is_encoded(self) -> bool:

@@ -56,21 +56,28 @@ class TableName:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A reference to `parent`: `columns` pairs this table's attribute with the parent's."""
+    """A reference to `parent`: `columns` pairs this table's attribute with the parent's.
+
+    `in_key` tells whether all of its attributes are in this table's primary key. That it is
+    unique is an `Index` over the same attributes; that it is nullable is theirs to say.
+    """
 
     parent: TableName
     columns: tuple[tuple[str, str], ...]
     in_key: bool
-    is_nullable: bool = False
-    is_unique: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """This table's attributes."""
+        return tuple(mine for mine, _ in self.columns)
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index over attributes of this table."""
+    """An index over attributes of this table, or `(expressions)` and JSON paths `a.b:type`."""
 
-    names: tuple[str, ...]
-    is_unique: bool
+    terms: tuple[str, ...]
+    is_unique: bool = False
 
 
 @dataclass(frozen=True)
@@ -316,15 +323,10 @@ def _read_reference(draft: _Draft, line: ReferenceLine, resolve: Resolve) -> Non
         new = renames.get(old, old)
         _adopt(draft, line, replace(parent.heading[old], name=new))
         columns.append((new, old))
-    draft.foreign_keys.append(
-        ForeignKey(
-            parent.name,
-            tuple(columns),
-            draft.in_key,
-            "nullable" in line.options,
-            "unique" in line.options,
-        )
-    )
+    in_key = all(draft.attributes[new].in_key for new, _ in columns)
+    draft.foreign_keys.append(ForeignKey(parent.name, tuple(columns), in_key))
+    if "unique" in line.options:
+        draft.indexes.append(Index(tuple(new for new, _ in columns), is_unique=True))
 
 
 def _adopt(draft: _Draft, line: ReferenceLine, inherited: Attribute) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from djq.config import Settings, StoreSettings
+from djq.settings import Settings, StoreSettings
 from djq.errors import ConfigError
 from djq.ops.embedded import locked
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from djq.config import Settings, find_file
+from djq.settings import Settings, find_file
 from djq.errors import DjqError, RedisUnavailableError
 from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.server import masked, open_server, resolve_url

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from djq.config import Settings, load
+from djq.settings import Settings, load
 from djq.errors import ConfigError
 from djq.populate import plan
 from djq.populate.pipeline import Pipeline, load_pipeline

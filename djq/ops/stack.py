@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from djq.config import PREFIX, Settings
+from djq.settings import PREFIX, Settings
 from djq.ops.child import Program
 from djq.ops.embedded import EmbeddedServer, locked
 from djq.ops.supervisor import Supervisor

@@ -20,7 +20,7 @@ from djq.populate.pipeline import load_pipeline
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from djq.config import Settings
+    from djq.settings import Settings
     from djq.populate.autopopulate import AutoPopulate
 
 QUEUE = "djq.default"

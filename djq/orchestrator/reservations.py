@@ -21,7 +21,7 @@ from djq.orchestrator.server import open_server
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from djq.config import Settings
+    from djq.settings import Settings
     from djq.orchestrator.server import Server
     from djq.orchestrator.states import Chunk
 

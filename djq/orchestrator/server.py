@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from redis.client import Pipeline
 
-    from djq.config import Settings
+    from djq.settings import Settings
 
 #: `djq up` writes the address of the server that it embeds into this file in `Settings.state_dir`.
 ANNOUNCEMENT = "redis.url"

@@ -20,7 +20,7 @@ from djq.orchestrator.reservations import Main, Reservations, Standing, holder_i
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from djq.config import Settings
+    from djq.settings import Settings
     from djq.orchestrator.events import Released
     from djq.orchestrator.reservations import Reservation
     from djq.orchestrator.states import Chunk

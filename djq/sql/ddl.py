@@ -122,16 +122,15 @@ def _table(spec: TableSpec, parents: dict[TableName, TableSpec], dialect: Dialec
         if key.parent not in by_name:
             by_name[key.parent] = _bare_table(parents[key.parent], dialect, metadata)
         table.append_constraint(_foreign_key(key, table, by_name[key.parent]))
-        names = tuple(mine for mine, _ in key.columns)
-        if key.is_unique:
-            table.append_constraint(sa.UniqueConstraint(*(table.c[n] for n in names)))
-        elif dialect.is_sqlite and spec.heading.primary_key[: len(names)] != names:
+        names = key.names
+        has_own = any(i.terms[: len(names)] == names for i in spec.indexes)
+        if dialect.is_sqlite and not has_own and spec.heading.primary_key[: len(names)] != names:
             _add_index(table, names)  # MySQL makes these by itself
     for index in spec.indexes:
         if index.is_unique:
-            table.append_constraint(sa.UniqueConstraint(*(table.c[n] for n in index.names)))
+            table.append_constraint(sa.UniqueConstraint(*(table.c[n] for n in index.terms)))
         else:
-            _add_index(table, index.names)
+            _add_index(table, index.terms)
     return table
 
 

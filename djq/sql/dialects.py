@@ -12,7 +12,7 @@ from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from djq.definition.acceptance import Value, round_float32, shortest_float32
-from djq.definition.attributes import Attribute, CodecType, CoreType
+from djq.definition.attributes import Attribute, CodecType, CoreType, NativeType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,6 +198,9 @@ class Dialect:
             return sa.types.NULLTYPE
         if isinstance(type_, CodecType):
             return self._json() if type_.store is not None else self._bytes()
+        if isinstance(type_, NativeType):
+            message = f"native type {type_}"
+            raise NotImplementedError(message)
         return self._core_type(type_)
 
     def _core_type(self, type_: CoreType) -> TypeEngine[Any]:

@@ -17,7 +17,7 @@ from djq.storage.base import check_path
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from djq.config import StoreSettings
+    from djq.settings import StoreSettings
 
 #: Files on their way in; on the store's own file system, so that a rename moves them. Never listed.
 TEMPORARY: Final = ".djq-incoming"

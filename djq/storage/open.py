@@ -12,7 +12,7 @@ from djq.storage.content import ContentStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from djq.config import StoreSettings
+    from djq.settings import StoreSettings
     from djq.storage.base import ObjectStore
 
 #: By name, so that a store's client loads only where such a store is used.

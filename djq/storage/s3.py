@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from obstore.store import ClientConfig, RetryConfig, S3Config
 
-    from djq.config import StoreSettings
+    from djq.settings import StoreSettings
 
 #: What Amazon takes for a bucket whose region is not set; other servers ignore it.
 DEFAULT_REGION: Final = "us-east-1"

@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from djq.config import Settings, load
+from djq.settings import Settings, load
 from djq.sql.engine import Database
 from djq.storage.open import open_store
 

@@ -111,7 +111,7 @@ def _encode_of(attribute: Attribute, connection: Connection) -> Encode:
     is_absent: Callable[[Value], bool]
     if isinstance(type_, CoreType):
         convert, is_absent = connection.database.dialect.accept(type_), _is_missing
-    elif type_ is not None:
+    elif isinstance(type_, CodecType):
         convert, is_absent = _object_encode(type_, connection), _is_none
     else:
         message = f'"{attribute.name}" is computed, and cannot be stored'

@@ -117,7 +117,7 @@ def _explain_duplicate(
         what = f"the key {_shown(names, taken)} is in the table already"
     elif repeated is not None:
         what = f"the key {_shown(names, repeated)} is twice among the rows to insert"
-    elif any(i.is_unique for i in spec.indexes) or any(f.is_unique for f in spec.foreign_keys):
+    elif any(i.is_unique for i in spec.indexes):
         return f"{spec.display_name}: a unique index has these values already ({error})"
     else:
         what = f"a key is twice among the rows to insert ({error})"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import functools
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 import numpy as np
 
@@ -91,10 +92,16 @@ class Query:
     def _with(self, node: Node) -> Query:
         return Query(node, self.connection)
 
-    def _restricted(self, condition: Value) -> Query:
-        return self._with(operators.restrict(self.node, CONDITIONS.read(condition, self.heading)))
+    def _same(self, node: Node) -> Self:
+        """Return this very query over other rows: a restricted table keeps its class's methods."""
+        found = copy.copy(self)
+        found._node = node
+        return found
 
-    def __and__(self, condition: Value) -> Query:
+    def _restricted(self, condition: Value) -> Self:
+        return self._same(operators.restrict(self.node, CONDITIONS.read(condition, self.heading)))
+
+    def __and__(self, condition: Value) -> Self:
         """Return the rows for which the condition holds.
 
         A condition is a mapping, SQL text, another query (rows with a match), a list of conditions
@@ -102,7 +109,7 @@ class Query:
         """
         return self._restricted(condition)
 
-    def __sub__(self, condition: Value) -> Query:
+    def __sub__(self, condition: Value) -> Self:
         """Return the rows for which the condition does not hold; the same forms as for `&`."""
         return self._restricted(Not(condition))
 
@@ -120,7 +127,7 @@ class Query:
     def restrict(self, *conditions: Value) -> Query:
         """Return the rows for which all conditions hold."""
         read = [CONDITIONS.read(c, self.heading) for c in conditions]
-        return self._with(operators.restrict(self.node, both(*read)))
+        return self._same(operators.restrict(self.node, both(*read)))
 
     @on_class_too
     def proj(self, /, *attributes: Value, **computed: str) -> Query:

@@ -11,7 +11,7 @@ import pytest
 import redis
 from kombu.utils.json import loads
 
-from djq.config import load
+from djq.settings import load
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.app import QUEUE, producer_app
 from djq.orchestrator.dispatch import SHOWN_KEYS, CeleryDispatcher

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from djq.config import StoreSettings
+    from djq.settings import StoreSettings
     from djq.storage.base import ObjectStore
     from tests.support.processes import Process
 
 FORK = """
 import os, signal, sys
-from djq.config import StoreSettings
+from djq.settings import StoreSettings
 from djq.errors import StorageError
 from djq.storage.open import open_store
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import djq
-from djq.config import Settings, StoreSettings
+from djq.settings import Settings, StoreSettings
 from djq.ops.cli import VERBS
 
 ROOT = Path(__file__).parents[2]

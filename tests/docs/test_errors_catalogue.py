@@ -11,7 +11,7 @@ import re
 import pytest
 
 import djq as dj
-from djq.config import load
+from djq.settings import load
 from djq.errors import ConfigError, DefinitionError, QueryError, RowError, UsageError
 from djq.sql.catalog import Catalog
 from djq.tables.connection import Connection

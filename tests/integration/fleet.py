@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-    from djq.config import Settings
+    from djq.settings import Settings
     from tests.support.processes import Process
 
 MODULE = "tests.integration.pipelines.sums"

@@ -10,7 +10,7 @@ import traceback
 import pytest
 
 import djq as dj
-from djq.config import load
+from djq.settings import load
 from djq.errors import (
     AccessError,
     BrokenReferenceError,

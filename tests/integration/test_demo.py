@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from djq.config import load
+from djq.settings import load
 from tests.support import servers
 from tests.support.processes import environment
 from tests.support.waiting import wait_until

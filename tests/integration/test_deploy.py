@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pymysql
 import pytest
 
-from djq.config import load
+from djq.settings import load
 from tests.support import servers
 from tests.support.processes import ROOT
 from tests.support.servers import free_port

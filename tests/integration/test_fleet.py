@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from djq.config import Settings
+    from djq.settings import Settings
     from tests.integration.fleet import Fleet
     from tests.support.processes import Process
 

@@ -21,7 +21,7 @@ from tests.support.processes import ROOT, environment
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from djq.config import Settings
+    from djq.settings import Settings
 
 
 def test_the_redis_server_answers_and_is_empty_for_each_test(redis_url):
@@ -123,7 +123,7 @@ def test_a_process_gets_the_settings_and_nothing_of_the_shell(
 ):
     monkeypatch.setenv("DJQ_LEASE_S", "99")
     program = (
-        "from djq.config import load\n"
+        "from djq.settings import load\n"
         "s = load()\n"
         "print(s.resolved_database_url, s.redis_url, s.lease_s, s.state_dir)\n"
     )

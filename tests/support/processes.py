@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 from pydantic import SecretStr
 
-from djq.config import PREFIX, Settings
+from djq.settings import PREFIX, Settings
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:

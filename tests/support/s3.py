@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from djq.config import StoreSettings
+from djq.settings import StoreSettings
 from tests.support.processes import session
 from tests.support.servers import HOST, MissingServerError, Server, free_port
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from djq.config import load
+from djq.settings import load
 from djq.ops.doctor import Finding, Health, examine
 from djq.ops.output import show_json
 from djq.ops.selection import split

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from celery.signals import setup_logging
 
-from djq.config import load
+from djq.settings import load
 from djq.ops import logs
 from djq.ops.selection import read_settings
 from djq.ops.status import Status
@@ -26,7 +26,7 @@ from djq.populate.pipeline import load_pipeline
 if TYPE_CHECKING:
     from types import FrameType
 
-    from djq.config import Settings
+    from djq.settings import Settings
 
 #: Tasks that Flower remembers: one per chunk; what was made longer ago is in the tables.
 FLOWER_TASKS = 20_000

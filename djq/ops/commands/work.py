@@ -19,7 +19,7 @@ from djq.orchestrator.server import open_server
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from djq.config import Settings
+    from djq.settings import Settings
 
 #: Errors that `run` lists; the rest is in `djq errors`.
 SHOWN_ERRORS = 5

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import socket
 
-from djq.config import StoreSettings, load
+from djq.settings import StoreSettings, load
 from djq.ops.stack import environment, free_port
 
 
