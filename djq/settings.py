@@ -126,6 +126,15 @@ class Settings(BaseSettings):
     chunk_s: Annotated[float, Field(gt=0)] = 1.0
     #: Bound of one statement's wait for a lock, and of one connection attempt [s].
     database_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    #: Whether the connection is encrypted; None: if the server offers it; True: or it is refused.
+    database_tls: bool | None = None
+    #: Whether `delete` and `drop` ask on the terminal before they do it.
+    safemode: bool = True
+    #: Whether a schema creates the tables that are missing; False: it only uses what is there.
+    create_tables: bool = True
+    #: Rows, and characters per value, of a query that is printed.
+    display_limit: Annotated[int, Field(ge=1)] = 12
+    display_width: Annotated[int, Field(ge=4)] = 14
     flower_port: Annotated[int, Field(ge=1, le=65535)] = 5555
 
     @model_validator(mode="after")
