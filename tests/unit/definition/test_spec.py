@@ -90,7 +90,8 @@ def test_references_bring_attributes_with_their_origin():
         (("a2", "a"), ("b2", "b")),
         (("a3", "a"), ("b3", "b")),
     ]
-    assert [f.is_nullable for f in spec.foreign_keys] == [False, False, True]
+    assert [f.in_key for f in spec.foreign_keys] == [True, True, False]
+    assert [spec.heading[n].nullable for n in ("a", "a2", "a3")] == [False, False, True]
 
 
 @pytest.mark.parametrize(
