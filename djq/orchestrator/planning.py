@@ -47,7 +47,7 @@ class DatabasePlan:
     def find(self, search: Find) -> tuple[str, ...]:
         """Return due keys in the order of the primary key, at most `search.limit`."""
         table = self.tables[search.table]
-        heading = table.spec.heading
+        heading = table.job_heading
         keys = plan.due_keys(
             table,
             limit=search.limit,
@@ -60,7 +60,7 @@ class DatabasePlan:
     def bury(self, table: str, key: str, n_losses: int) -> None:
         """Record an error for a key that killed its workers."""
         cls = self.tables[table]
-        found = from_key_id(cls.spec.heading, key)
+        found = from_key_id(cls.job_heading, key)
         message = (
             f"the worker process died {n_losses} times while making {found}: "
             "killed for memory, or a crash in native code? Look at its log, then retry the key"
@@ -77,7 +77,7 @@ class DatabasePlan:
         if search.parent is None:
             return None
         child, parent = self.tables[search.table], self.tables[search.parent]
-        keys = [from_key_id(parent.spec.heading, key) for key in search.among]
+        keys = [from_key_id(parent.job_heading, key) for key in search.among]
         return [
             {names.get(name, name): value for name, value in key.items()}
             for names in _renamings(child, parent)
@@ -93,7 +93,7 @@ def by_level(tables: Mapping[str, type[AutoPopulate]]) -> dict[str, type[AutoPop
 
 def readable(table: type[AutoPopulate], key: str) -> dict[str, Value]:
     """Return the key of an id by its attributes' names, as plain JSON values."""
-    heading = table.spec.heading
+    heading = table.job_heading
     found = from_key_id(heading, key)
     return dict(zip(found, to_wire(heading, found), strict=True))
 

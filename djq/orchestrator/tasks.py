@@ -93,7 +93,7 @@ class _Visit:
     _asked: float = field(default_factory=time.monotonic)
 
     def make(self) -> None:
-        heading = self.table.spec.heading
+        heading = self.table.job_heading
         keys = [from_key_id(heading, key) for key in self.reservation.keys]
         deadline = time.monotonic() + PATIENCE * self.workplace.settings.chunk_s
         for outcome in make_chunk(
@@ -137,7 +137,7 @@ class _Visit:
         return " ".join(f"{name}={counts[name]}" for name in (*shown, *rest))
 
     def _note(self, outcome: Outcome) -> None:
-        key = key_id(self.table.spec.heading, outcome.key)
+        key = key_id(self.table.job_heading, outcome.key)
         self._n_done += 1
         if outcome.status in ("made", "failed", "empty"):
             self._seconds += outcome.seconds
@@ -157,7 +157,7 @@ class _Visit:
         now = time.monotonic()
         if now - self._asked < FRESH_S:
             return True
-        name = key_id(self.table.spec.heading, key)
+        name = key_id(self.table.job_heading, key)
         standing = self.workplace.holds(self.reservation, name)
         self.is_stopping = standing.is_stopping
         if standing.is_held:

@@ -103,7 +103,7 @@ class Company:
 
 def messages(table: type[AutoPopulate], keys: Sequence[str]) -> Iterator[tuple[Key, str]]:
     """Iterate over failed keys and what their job records say, in the order of `keys`."""
-    heading = table.spec.heading
+    heading = table.job_heading
     for first in range(0, len(keys), ERRORS_PER_QUERY):
         some = [from_key_id(heading, key) for key in keys[first : first + ERRORS_PER_QUERY]]
         found = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from djq.algebra.nodes import Relation
 from djq.definition.attributes import Attribute, CoreType
+from djq.definition.heading import Heading
 from djq.definition.spec import Tier
 from djq.errors import DefinitionError, UsageError
 from djq.populate import plan
@@ -59,6 +60,9 @@ class AutoPopulate(Table, metaclass=AutoMeta):
     )
 
     reserved_names: ClassVar[frozenset[str]] = RECORD_NAMES
+    #: What one call of make is given: the key, or the part of it that `key_source` has where a
+    #: make inserts several rows. Set when the class is declared.
+    job_heading: ClassVar[Heading]
 
     def make(self, key: Key) -> None:  # noqa: ARG002 - tables define their own
         """Compute one key: fetch its inputs, and insert its row and parts with `self.insert1`."""
@@ -84,7 +88,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
     @seen_on_class_too
     def jobs(self) -> Jobs:
         """Durable records of errors, ignored and empty keys."""
-        return Jobs(self.spec, self.connection)
+        return Jobs(self.spec, self.job_heading, self.connection)
 
     @on_class_too
     def progress(self, *restrictions: Value) -> plan.Progress:
@@ -127,6 +131,12 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         table = type(self)
         if table.make is AutoPopulate.make:
             raise DefinitionError(_no_make(table))
+        if not isinstance(self.node, Relation):
+            message = (
+                f"{self.display_name} is restricted: populate is called on the whole table, and "
+                f"takes conditions on its keys, as in {table.__name__}.populate(condition)"
+            )
+            raise UsageError(message)
         if self.connection.in_transaction:
             message = "populate cannot run inside a transaction: each key commits its own"
             raise UsageError(message)
@@ -153,7 +163,9 @@ class AutoPopulate(Table, metaclass=AutoMeta):
     @classmethod
     def declared(cls) -> None:
         """Declare the table of job records beside it."""
-        cls.schema.create(jobs_spec(cls.spec), {})
+        has_own_source = any("key_source" in vars(c) for c in cls.__mro__ if c is not AutoPopulate)
+        cls.job_heading = plan.job_heading(cls, has_own_source=has_own_source)
+        cls.schema.create(jobs_spec(cls.spec, cls.job_heading), {})
 
 
 def _no_make(table: type[AutoPopulate]) -> str:

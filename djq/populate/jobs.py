@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 
     from djq.definition.acceptance import Value
     from djq.populate.failures import JobError
+    from djq.sql.statements import Duplicates
     from djq.tables.connection import Connection
 
-Status: TypeAlias = Literal["error", "ignore", "empty"]
+Status: TypeAlias = Literal["error", "ignore", "empty", "success"]
 
 #: DataJoint's statuses, and `empty`: make returned without inserting.
 STATUSES = ("pending", "reserved", "success", "error", "ignore", "empty")
 #: A key with one of these is not tried again by itself.
 BLOCKING: tuple[Status, ...] = ("error", "ignore", "empty")
+#: A key with one of these was tried in vain.
+FAILED: tuple[Status, ...] = ("error", "empty")
 
 _TIME = CoreType("datetime", (3,))
 
@@ -63,10 +66,13 @@ RECORD_NAMES = frozenset(a.name for a in _RECORD)
 
 
 @lru_cache(maxsize=1024)
-def jobs_spec(spec: TableSpec) -> TableSpec:
-    """Return the spec of a table's job records: `~~detection` for `__detection`."""
+def jobs_spec(spec: TableSpec, job_heading: Heading) -> TableSpec:
+    """Return the spec of a table's job records: `~~detection` for `__detection`.
+
+    `job_heading` has the attributes that identify a job.
+    """
     base = spec.name.table.removeprefix(spec.tier.value)
-    key = [replace(spec.heading[n], comment="") for n in spec.heading.primary_key]
+    key = [replace(a, comment="", is_auto=False) for a in job_heading]
     return TableSpec(
         name=TableName(spec.name.schema, f"{Tier.JOB.value}{base}"),
         class_name=f"{spec.class_name}.jobs",
@@ -79,8 +85,8 @@ def jobs_spec(spec: TableSpec) -> TableSpec:
 class Jobs(Query):
     """The durable job records of one table: a query like any other, and a few verbs."""
 
-    def __init__(self, spec: TableSpec, connection: Connection) -> None:
-        self.spec = jobs_spec(spec)
+    def __init__(self, spec: TableSpec, job_heading: Heading, connection: Connection) -> None:
+        self.spec = jobs_spec(spec, job_heading)
         self._display_name = spec.display_name
         super().__init__(Relation(self.spec.name, self.spec.heading), connection)
 
@@ -116,6 +122,20 @@ class Jobs(Query):
         version: str | None = None,
     ) -> None:
         """Write what became of a key, over what was there."""
+        self._insert(
+            key, status, error=error, seconds=seconds, version=version, duplicates="replace"
+        )
+
+    def _insert(
+        self,
+        key: Mapping[str, Value],
+        status: Status,
+        *,
+        duplicates: Duplicates,
+        error: JobError | None = None,
+        seconds: float | None = None,
+        version: str | None = None,
+    ) -> None:
         now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
         row: dict[str, Any] = {
             **{n: key[n] for n in self.spec.heading.primary_key if n in key},
@@ -132,7 +152,7 @@ class Jobs(Query):
             "version": version,
         }
         encoded = RowEncoder.of(self.spec, self.connection).encode(row, 1, now)
-        self.connection.database.insert(self.spec, [encoded], duplicates="replace")
+        self.connection.database.insert(self.spec, [encoded], duplicates=duplicates)
 
     def ignore(self, key: Mapping[str, Value]) -> None:
         """Do not make this key until `retry`."""
@@ -143,8 +163,31 @@ class Jobs(Query):
         return self._delete(self.restrict(*restrictions) if restrictions else self)
 
     def forget_made(self, made: Query) -> int:
-        """Forget the records of keys that are made by now."""
-        return self._delete(self & made.proj())
+        """Forget the failures of keys that are made by now."""
+        return self._delete(self & {"status": list(FAILED)} & made.proj())
+
+    def complete(self, key: Mapping[str, Value]) -> None:
+        """Record, in the open transaction, that the key is made.
+
+        Where a make inserts several rows their keys cannot tell two results apart: this record is
+        the fence.
+
+        Raises
+        ------
+        DuplicateError
+            Somebody else made the key.
+        """
+        self._insert(key, "success", duplicates="refuse")
+
+    def clear(self, keys: Sequence[Mapping[str, Value]], made: Query) -> None:
+        """Make way for `complete`: forget what is known of keys that have no rows in `made`.
+
+        A record goes only as it was seen: the one that another process writes meanwhile stays.
+        """
+        known = self & {"status": ["success", *FAILED]} & [dict(key) for key in keys]
+        seen = (known - made.proj()).proj("created_time").to_dicts()
+        if seen:
+            self._delete(self & seen)
 
     def _delete(self, which: Query) -> int:
         return self.connection.database.delete(which.node)

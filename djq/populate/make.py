@@ -83,8 +83,11 @@ def make_chunk(
     worker
         Name of the worker, for the rows' provenance.
     """
-    names = table.spec.heading.primary_key
+    names = table.job_heading.primary_key
     made = {tuple(k[n] for n in names) for k in plan.made_keys(table, keys)}
+    missing = [k for k in keys if tuple(k[n] for n in names) not in made]
+    if missing and plan.is_coarse(table):
+        table().jobs.clear(missing, table())
     for given in keys:
         key = dict(given)
         if should_stop():
@@ -138,6 +141,8 @@ def _commit(table: type[AutoPopulate], key: Key, holds: Holds, worker: str) -> N
                 "call self.insert1({**key, ...}) in it, or leave such keys out of key_source"
             )
             raise NothingInsertedError(message)
+        if plan.is_coarse(table):
+            instance.jobs.complete(key)
         if not holds(key):
             message = f"{table.spec.display_name} {show_key(key)}: the reservation moved on"
             raise LeaseLostError(message)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from djq.algebra import operators
-from djq.algebra.expressions import Call, Expression, Matches
+from djq.algebra.expressions import Call, Expression, Matches, Name
 from djq.algebra.nodes import Aggregation, Join, Node, Projection, Relation, Restriction, Top
 from djq.definition import graph
+from djq.definition.heading import Heading
 from djq.definition.spec import TableName, Tier
 from djq.errors import DefinitionError
 from djq.populate.version import code_version
@@ -48,16 +50,30 @@ def key_source(table: type[AutoPopulate], restrictions: Sequence[Value] = ()) ->
     if not isinstance(source, Query):
         message = f"{table.spec.display_name}.key_source is {source!r}; it must be a table or query"
         raise DefinitionError(message)
-    key = table.spec.heading.primary_key
-    missing = [n for n in key if n not in source.heading]
-    if missing:
+    key = table.job_heading.primary_key
+    present = tuple(n for n in table.spec.heading.primary_key if n in source.heading)
+    if present != key:
         message = (
-            f'{table.spec.display_name}.key_source has no "{missing[0]}", which is in the key '
-            f"({', '.join(key)}); keys coarser than the table's are not supported yet"
+            f"{table.spec.display_name}.key_source has {', '.join(present) or 'nothing'} of the "
+            f"table's key ({', '.join(table.spec.heading.primary_key)}), and its job records "
+            f"have {', '.join(key)}, which its key_source had when the table was declared. "
+            "Make key_source give the same attributes always"
         )
         raise DefinitionError(message)
     restricted = source.restrict(*restrictions) if restrictions else source
-    return restricted.proj(*(n for n in key if n not in restricted.heading.primary_key))
+    narrow = restricted.proj(*(n for n in key if n not in restricted.heading.primary_key))
+    return Query(_adopted(table, narrow.node), narrow.connection)
+
+
+def _adopted(table: type[AutoPopulate], node: Node) -> Node:
+    """Return the keys with attributes that originate in the table itself, as far as they do."""
+    referred = {n for f in table.spec.foreign_keys if f.in_key for n in f.names}
+    heading = tuple(
+        a if a.name in referred else replace(a, lineage=table.job_heading[a.name].lineage)
+        for a in (node.heading[n] for n in table.job_heading.names)
+    )
+    columns = tuple((a.name, Name(a.name)) for a in heading)
+    return Projection(node, columns, Heading(tuple(replace(a, in_key=True) for a in heading)))
 
 
 def due(
@@ -86,14 +102,40 @@ def due_keys(
     if among is not None:
         wanted = wanted & list(among)
     node = wanted.node if after is None else operators.after(wanted.node, after)
-    names = table.spec.heading.primary_key
+    names = table.job_heading.primary_key
     node = operators.order(node, names, limit=limit)
     return Query(node, wanted.connection).keys()
 
 
 def made_keys(table: type[AutoPopulate], keys: Sequence[Mapping[str, Value]]) -> list[Key]:
     """Return which of `keys` have a row, by one query."""
-    return (table() & [dict(k) for k in keys]).keys() if keys else []
+    if not keys:
+        return []
+    wanted = [dict(k) for k in keys]
+    if is_coarse(table):
+        return (key_source(table) & wanted & table()).keys()
+    return (table() & wanted).keys()
+
+
+def is_coarse(table: type[AutoPopulate]) -> bool:
+    """Tell whether one call of make inserts rows of several keys."""
+    return len(table.job_heading) < len(table.spec.heading.primary_key)
+
+
+def job_heading(table: type[AutoPopulate], *, has_own_source: bool) -> Heading:
+    """Return the attributes that identify one call of make, when the table is declared.
+
+    These are the attributes of the key that the table's own `key_source` has; otherwise those that
+    references of the key bring.
+    """
+    heading = table.spec.heading
+    names = {n for f in table.spec.foreign_keys if f.in_key for n in f.names}
+    if has_own_source:
+        # It may need tables that are not declared yet; then references have to tell.
+        with suppress(Exception):
+            names = set(table().key_source.heading.names)
+    found = tuple(heading[n] for n in heading.primary_key if n in names)
+    return Heading(found or tuple(heading[n] for n in heading.primary_key))
 
 
 def progress(table: type[AutoPopulate], restrictions: Sequence[Value] = ()) -> Progress:
