@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from djq.algebra.conditions import AndList as AndList
     from djq.algebra.conditions import Not as Not
-    from djq.settings import Settings as Settings
     from djq.errors import DjqError as DataJointError
     from djq.errors import DjqError as DjqError
     from djq.orchestrator.run import Run as Run
     from djq.orchestrator.run import submit as submit
     from djq.populate.autopopulate import Computed as Computed
     from djq.populate.autopopulate import Imported as Imported
+    from djq.settings import Settings as Settings
     from djq.tables.connection import Connection as Connection
     from djq.tables.connection import conn as conn
     from djq.tables.query import Query as Query

@@ -10,9 +10,9 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
-from djq.settings import load
 from djq.errors import DjqError
 from djq.orchestrator.app import worker_app
+from djq.settings import load
 
 if TYPE_CHECKING:
     from djq.orchestrator.app import FleetApp

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from djq.settings import Settings, StoreSettings
 from djq.errors import ConfigError
 from djq.ops.embedded import locked
+from djq.settings import Settings, StoreSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from djq.settings import Settings, find_file
 from djq.errors import DjqError, RedisUnavailableError
 from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.server import masked, open_server, resolve_url
 from djq.populate.pipeline import load_pipeline
+from djq.settings import Settings, find_file
 from djq.tables.connection import Connection
 
 if TYPE_CHECKING:

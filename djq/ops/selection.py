@@ -6,10 +6,10 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from djq.settings import Settings, load
 from djq.errors import ConfigError
 from djq.populate import plan
 from djq.populate.pipeline import Pipeline, load_pipeline
+from djq.settings import Settings, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from djq.settings import PREFIX, Settings
 from djq.ops.child import Program
 from djq.ops.embedded import EmbeddedServer, locked
 from djq.ops.supervisor import Supervisor
 from djq.orchestrator.server import ANNOUNCEMENT, open_server
+from djq.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator

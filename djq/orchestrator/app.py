@@ -20,8 +20,8 @@ from djq.populate.pipeline import load_pipeline
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from djq.settings import Settings
     from djq.populate.autopopulate import AutoPopulate
+    from djq.settings import Settings
 
 QUEUE = "djq.default"
 CONSUMER = "djq.orchestrator.worker:FleetConsumer"

@@ -21,9 +21,9 @@ from djq.orchestrator.server import open_server
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from djq.settings import Settings
     from djq.orchestrator.server import Server
     from djq.orchestrator.states import Chunk
+    from djq.settings import Settings
 
 #: Entries of the stream taken in one read.
 READ_LIMIT = 500

@@ -20,10 +20,10 @@ from djq.orchestrator.reservations import Main, Reservations, Standing, holder_i
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from djq.settings import Settings
     from djq.orchestrator.events import Released
     from djq.orchestrator.reservations import Reservation
     from djq.orchestrator.states import Chunk
+    from djq.settings import Settings
 
 logger = logging.getLogger("djq.worker")
 

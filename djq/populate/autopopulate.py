@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from djq.algebra.nodes import Relation
 from djq.definition.attributes import Attribute, CoreType
-from djq.definition.heading import Heading
 from djq.definition.spec import Tier
 from djq.errors import DefinitionError, UsageError
 from djq.populate import plan
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from djq.definition.acceptance import Value
+    from djq.definition.heading import Heading
 
 #: Keys that are listed at a time: enough to make the query's cost small, few enough to hold.
 PAGE_KEYS = 500

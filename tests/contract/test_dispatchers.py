@@ -11,11 +11,11 @@ import pytest
 import redis
 from kombu.utils.json import loads
 
-from djq.settings import load
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.app import QUEUE, producer_app
 from djq.orchestrator.dispatch import SHOWN_KEYS, CeleryDispatcher
 from djq.orchestrator.states import Chunk
+from djq.settings import load
 from tests.stateful.model import Broker
 from tests.support.servers import free_port
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import djq
-from djq.settings import Settings, StoreSettings
 from djq.ops.cli import VERBS
+from djq.settings import Settings, StoreSettings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

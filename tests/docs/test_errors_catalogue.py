@@ -11,8 +11,8 @@ import re
 import pytest
 
 import djq as dj
-from djq.settings import load
 from djq.errors import ConfigError, DefinitionError, QueryError, RowError, UsageError
+from djq.settings import load
 from djq.sql.catalog import Catalog
 from djq.tables.connection import Connection
 

@@ -163,7 +163,7 @@ def test_a_key_source_may_leave_to_make_what_references_bring(schema: Schema) ->
         key_source = Session
 
         def make(self, key: dict[str, Any]) -> None:
-            self.insert({**key, **power} for power in Power.keys())
+            self.insert({**key, **power} for power in Power)
 
     Session.insert1((1,))
     assert Result.populate()["success_count"] == 1

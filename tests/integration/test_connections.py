@@ -10,7 +10,6 @@ import traceback
 import pytest
 
 import djq as dj
-from djq.settings import load
 from djq.errors import (
     AccessError,
     BrokenReferenceError,
@@ -22,6 +21,7 @@ from djq.errors import (
     UnreachableError,
     UsageError,
 )
+from djq.settings import load
 from tests.support.servers import connect, free_port
 from tests.support.waiting import wait_until
 

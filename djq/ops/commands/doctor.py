@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from djq.settings import load
 from djq.ops.doctor import Finding, Health, examine
 from djq.ops.output import show_json
 from djq.ops.selection import split
 from djq.ops.status import Status
+from djq.settings import load
 
 MARKS = {Health.OK: ("ok", "green"), Health.PARTLY: ("--", "yellow"), Health.BROKEN: ("!!", "red")}
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 from celery.signals import setup_logging
 
-from djq.settings import load
 from djq.ops import logs
 from djq.ops.selection import read_settings
 from djq.ops.status import Status
@@ -22,6 +21,7 @@ from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.scheduler import Scheduler
 from djq.orchestrator.server import open_server
 from djq.populate.pipeline import load_pipeline
+from djq.settings import load
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import socket
 
-from djq.settings import StoreSettings, load
 from djq.ops.stack import environment, free_port
+from djq.settings import StoreSettings, load
 
 
 def test_a_program_of_the_stack_reads_the_settings_it_was_given(monkeypatch, tmp_path):

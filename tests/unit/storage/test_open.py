@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from djq.settings import StoreSettings
 from djq.errors import ConfigError
+from djq.settings import StoreSettings
 from djq.storage import open as opening
 from djq.storage.filesystem import FolderStore
 from djq.storage.open import open_store
