@@ -47,6 +47,15 @@ class Prepared:
         """Return the driver's parameters, in the order of the placeholders."""
         return tuple([place.value(values) for place in self.places])
 
+    def bind_columns(self, columns: Mapping[str, Sequence[Value]]) -> list[Sequence[Value]]:
+        """Return the driver's parameters of many rows, as columns in the order of placeholders."""
+        return [
+            columns[str(place.source)]
+            if place.convert is None
+            else list(map(place.convert, columns[str(place.source)]))
+            for place in self.places
+        ]
+
     def convert(self, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Return rows of the driver as Python values."""
         if not self.columns:

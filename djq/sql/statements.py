@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, sqlite
 
 from djq.sql.clauses import full_heading, table_clause
 from djq.sql.compile import Compiler
@@ -12,7 +13,7 @@ from djq.sql.prepared import Prepared, prepare
 from djq.sql.shapes import Parametrizer, shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     from sqlalchemy.engine.interfaces import Dialect as SaDialect
 
@@ -62,17 +63,76 @@ class Statements:
             self._keep(shape, prepared)
         return prepared
 
+    def insert_from(
+        self, spec: TableSpec, node: Node, duplicates: Duplicates = "refuse"
+    ) -> tuple[Prepared, list[Value]]:
+        """Return the INSERT … SELECT of a query's rows, which has the table's columns by name."""
+        values: list[Value] = []
+        shape = ("insert from", spec.name, spec, duplicates, shape_of(node, values))
+        prepared = self._kept.get(shape)
+        if prepared is None:
+            given = Compiler(self.dialect).select(Parametrizer().node(node)).subquery("given")
+            # SQLite needs the WHERE: it would take ON CONFLICT for a join's condition.
+            rows = sa.select(*given.c).where(sa.text("1 = 1"))
+            statement = self._insert(spec, duplicates).from_select(list(node.heading.names), rows)
+            prepared = prepare(statement, self.sa_dialect)
+            if len(values) <= MAX_VALUES:
+                self._keep(shape, prepared)
+        return prepared, values
+
+    def update(self, spec: TableSpec, names: tuple[str, ...]) -> Prepared:
+        """Return the UPDATE of some attributes of one row, found by its key."""
+        shape = ("update", spec.name, spec, names)
+        prepared = self._kept.get(shape)
+        if prepared is None:
+            heading = full_heading(spec)
+            table = table_clause(spec.name, heading, self.dialect)
+            # Names of parameters, and not of attributes, which have no upper-case letters.
+            new = {n: sa.bindparam(f"NEW_{n}", type_=table.c[n].type) for n in names}
+            key = [
+                table.c[n] == sa.bindparam(f"KEY_{n}", type_=table.c[n].type)
+                for n in heading.primary_key
+            ]
+            prepared = prepare(sa.update(table).where(*key).values(new), self.sa_dialect, ())
+            self._keep(shape, prepared)
+        return prepared
+
     def _insert(self, spec: TableSpec, duplicates: Duplicates) -> sa.Insert:
-        table = table_clause(spec.name, full_heading(spec), self.dialect)
-        key = spec.heading.primary_key
-        if duplicates == "skip":
-            return self.dialect.skip_duplicates(table, key[0])
-        if duplicates == "replace":
-            others = [n for n in table.c.keys() if n not in key]  # noqa: SIM118 - not a dict
-            return self.dialect.upsert(table, key, tuple(others))
-        return sa.insert(table)
+        heading = full_heading(spec)
+        table = table_clause(spec.name, heading, self.dialect)
+        if duplicates == "refuse":
+            return sa.insert(table)
+        key = heading.primary_key
+        is_replaced = duplicates == "replace"
+        others = [n for n in heading.names if n not in key] if is_replaced else []
+        if self.dialect.is_sqlite:
+            return _on_conflict(table, key, others)
+        return _on_duplicate_key(table, key, others)
 
     def _keep(self, shape: Hashable, prepared: Prepared) -> None:
         if len(self._kept) >= MAX_SHAPES:
             self._kept.clear()
         self._kept[shape] = prepared
+
+
+def _on_conflict(table: sa.TableClause, key: Sequence[str], others: Sequence[str]) -> sa.Insert:
+    insert = sqlite.insert(table)
+    if not others:
+        return insert.on_conflict_do_nothing(index_elements=list(key))
+    changes = {n: insert.excluded[n] for n in others}
+    return insert.on_conflict_do_update(index_elements=list(key), set_=changes)
+
+
+def _on_duplicate_key(
+    table: sa.TableClause, key: Sequence[str], others: Sequence[str]
+) -> sa.Insert:
+    """Return MySQL's upsert, held to the primary key.
+
+    Left to itself it also takes a row with the same value in *any* unique index for the one that
+    was meant. There the guard sets the key to null, which the server refuses.
+    """
+    insert = mysql.insert(table)
+    new = insert.inserted
+    same = sa.and_(*(table.c[n] == new[n] for n in key))
+    guard = sa.case((same, table.c[key[0]]), else_=sa.null())
+    return insert.on_duplicate_key_update([(key[0], guard), *((n, new[n]) for n in others)])
