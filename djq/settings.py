@@ -111,6 +111,8 @@ class Settings(BaseSettings):
     #: None: the server that `djq up` embeds.
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
     stores: Mapping[str, StoreSettings] = Field(default_factory=dict)
+    #: The store of `<blob@>`, which names none.
+    default_store: Annotated[str, Field(min_length=1)] = "default"
     #: Modules that define the pipeline, for workers and schedulers.
     pipeline: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     #: Where embedded files live: database, stores, sockets and logs of the local stack.
