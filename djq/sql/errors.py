@@ -18,6 +18,7 @@ from djq.errors import (
     IntegrityError,
     LostConnectionError,
     MissingTableError,
+    UnreachableError,
 )
 
 if TYPE_CHECKING:
@@ -41,17 +42,40 @@ MYSQL_ERRORS: dict[int, type[DatabaseError]] = {
     1142: AccessError,
     1143: AccessError,
     1227: AccessError,
+    1130: AccessError,
+    1290: AccessError,
     1370: AccessError,
+    1410: AccessError,
+    1419: AccessError,
     1698: AccessError,
+    1792: AccessError,
+    1836: AccessError,
+    1008: MissingTableError,
     1049: MissingTableError,
     1051: MissingTableError,
+    1109: MissingTableError,
     1146: MissingTableError,
+    1824: MissingTableError,
+    1040: UnreachableError,
+    1203: UnreachableError,
+    2002: UnreachableError,
+    2003: UnreachableError,
+    2005: UnreachableError,
+    2026: UnreachableError,
     1205: ContentionError,
     1213: ContentionError,
     1020: ContentionError,
+    1614: ContentionError,
+    3101: ContentionError,
     3572: ContentionError,
     1053: LostConnectionError,
     1077: LostConnectionError,
+    1152: LostConnectionError,
+    1158: LostConnectionError,
+    1159: LostConnectionError,
+    1160: LostConnectionError,
+    1161: LostConnectionError,
+    1184: LostConnectionError,
     1927: LostConnectionError,
     2006: LostConnectionError,
     2013: LostConnectionError,
@@ -59,6 +83,9 @@ MYSQL_ERRORS: dict[int, type[DatabaseError]] = {
     2055: LostConnectionError,
     4031: LostConnectionError,
 }
+#: After these the server has rolled back the whole transaction, not only the statement: deadlock,
+#: changed since the snapshot (MariaDB), rolled back by a cluster.
+ENDS_TRANSACTION = frozenset({1020, 1213, 1614, 3101})
 
 #: SQLite's extended result codes → our class (https://sqlite.org/rescode.html).
 SQLITE_ERRORS: dict[str, type[DatabaseError]] = {
@@ -81,12 +108,23 @@ def classify(error: BaseException) -> type[DatabaseError]:
     """Return our class for a driver's error."""
     if isinstance(error, sqlite3.Error):
         return _classify_sqlite(error)
-    number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    number = _number(error)
     if number in MYSQL_ERRORS:
         return MYSQL_ERRORS[number]
     if number == 0 and isinstance(error, pymysql.err.InterfaceError):
         return LostConnectionError
     return IntegrityError if isinstance(error, pymysql.err.IntegrityError) else DatabaseError
+
+
+def ends_transaction(error: DatabaseError) -> bool:
+    """Tell whether the server rolled back the whole transaction, not the statement alone."""
+    return _number(error.__cause__) in ENDS_TRANSACTION
+
+
+def _number(error: BaseException | None) -> int:
+    if error is None or isinstance(error, sqlite3.Error):
+        return 0
+    return error.args[0] if error.args and isinstance(error.args[0], int) else 0
 
 
 def _classify_sqlite(error: sqlite3.Error) -> type[DatabaseError]:

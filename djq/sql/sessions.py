@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,10 +14,11 @@ from pymysql.cursors import Cursor
 from sqlalchemy.pool import NullPool
 
 from djq.errors import AccessError, DatabaseError, UnreachableError
+from djq.sql import tls
 from djq.sql.errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from djq.definition.acceptance import Value
 
@@ -57,29 +59,33 @@ class Session:
         return True
 
 
-def create_engine(url: sa.URL, timeout_s: float) -> sa.Engine:
+def create_engine(url: sa.URL, timeout_s: float, use_tls: bool | None) -> sa.Engine:
     """Return what opens connections to a database."""
     if is_sqlite(url):
         options = {"isolation_level": None, "timeout": timeout_s, "check_same_thread": False}
         return sa.create_engine(url, poolclass=NullPool, connect_args=options)
+    url, trust = tls.split(url)
     driver = url.drivername
     url = url.set(drivername=driver if "+" in driver else "mysql+pymysql")
     seconds = max(int(timeout_s), 1)
     settings = (
         f"SET sql_mode='{SQL_MODE}', time_zone='+00:00', group_concat_max_len=1048576, "
-        f"innodb_lock_wait_timeout={seconds}"
+        f"innodb_lock_wait_timeout={seconds}, lock_wait_timeout={seconds}"
     )
-    return sa.create_engine(
+    engine = sa.create_engine(
         url.update_query_dict({"charset": "utf8mb4"}),
         poolclass=NullPool,
         paramstyle="format",
         connect_args={"connect_timeout": seconds, "init_command": settings},
     )
+    tls.encrypt(engine, trust, wanted=use_tls)
+    return engine
 
 
 def shown(url: sa.URL) -> str:
     """Return an address as people write it: without password and the driver's options."""
-    plain = url.set(drivername=url.get_backend_name()).difference_update_query(["charset"])
+    driver = url.set(drivername=url.get_backend_name())
+    plain = driver.difference_update_query(["charset", *tls.OPTIONS])
     return plain.render_as_string(hide_password=True)
 
 
@@ -101,25 +107,50 @@ def open_session(engine: sa.Engine, *, commits: bool) -> Session:
                 _prepare_sqlite(raw)
             else:
                 raw.autocommit(commits)
-    except (DatabaseError, OSError) as error:
-        if is_sqlite(engine.url):
-            message = (
-                f"cannot open the database at {address}: {error}. "
-                "Check that DJQ_DATABASE_URL names a file that you may write"
-            )
-            raise UnreachableError(message) from error
-        if isinstance(error, AccessError):
-            message = (
-                f"the database at {address} refused the login: {error}. "
-                "Check the user and password in DJQ_DATABASE_URL"
-            )
-            raise AccessError(message) from error
-        message = (
-            f"cannot reach the database at {address}: {error}. "
-            "Check that the server runs and that DJQ_DATABASE_URL is right"
-        )
-        raise UnreachableError(message) from error
+    except (DatabaseError, OSError, RuntimeError) as error:
+        raise _unopened(address, error, is_file=is_sqlite(engine.url)) from error
     return Session(raw, owner)
+
+
+def _unopened(address: str, error: Exception, *, is_file: bool) -> DatabaseError:
+    """Return what to say where no connection could be opened."""
+    if is_file:
+        message = (
+            f"cannot open the database at {address}: {error}. "
+            "Check that DJQ_DATABASE_URL names a file that you may write"
+        )
+        return UnreachableError(message)
+    if isinstance(error, RuntimeError):  # PyMySQL lacks what it would need to hide the password
+        message = (
+            f"the database at {address} takes a password only over an encrypted connection, which "
+            "it does not offer or DJQ_DATABASE_TLS forbids. Let the server offer TLS, or "
+            "pip install cryptography"
+        )
+        return AccessError(message)
+    if isinstance(error, AccessError):
+        message = (
+            f"the database at {address} refused the login: {error}. "
+            "Check the user and password in DJQ_DATABASE_URL"
+        )
+        return AccessError(message)
+    if any(isinstance(cause, ssl.SSLError) for cause in _causes(error)):
+        message = (
+            f"the database at {address} could not be trusted: {error}. Check that ssl_ca in "
+            "DJQ_DATABASE_URL is the authority of the server's certificate, and its host name"
+        )
+        return UnreachableError(message)
+    message = (
+        f"cannot reach the database at {address}: {error}. "
+        "Check that the server runs and that DJQ_DATABASE_URL is right"
+    )
+    return UnreachableError(message)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        original: BaseException | None = getattr(error, "original_exception", None)
+        error = original or error.__cause__ or error.__context__
 
 
 def _prepare_sqlite(raw: Any) -> None:  # noqa: ANN401 - the driver's connection

@@ -38,13 +38,25 @@ class Connection:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether this thread is inside of `transaction()`."""
+        """Whether this thread has a transaction open."""
         return self.database.in_transaction
 
     @property
     def transaction(self) -> _Transaction:
         """A context that commits all of it together, or nothing: `with conn.transaction:`."""
         return _Transaction(self.database)
+
+    def start_transaction(self) -> None:
+        """Begin a transaction that `commit_transaction` or `cancel_transaction` ends."""
+        self.database.start_transaction()
+
+    def commit_transaction(self) -> None:
+        """Commit what `start_transaction` began; if that fails, all of it is rolled back."""
+        self.database.commit_transaction()
+
+    def cancel_transaction(self) -> None:
+        """Roll back what `start_transaction` began."""
+        self.database.cancel_transaction()
 
     def close(self) -> None:
         """Close this thread's connections."""

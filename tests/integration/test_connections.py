@@ -118,15 +118,6 @@ def test_a_refused_statement_leaves_the_transaction_open(counter, connection):
     assert len(counter) == 5
 
 
-def test_transactions_do_not_nest(connection, counter):
-    with connection.transaction:
-        counter.insert1((10, 1))
-        with pytest.raises(UsageError, match="do not nest"), connection.transaction:
-            pass
-        assert connection.in_transaction
-    assert len(counter) == 4
-
-
 def test_tables_are_not_declared_inside_a_transaction(schema, connection, counter):
     other = type("Other", (dj.Manual,), {"definition": "x : int32", "__module__": __name__})
 

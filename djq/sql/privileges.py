@@ -1,0 +1,87 @@
+"""What an administrator would have to grant, when the database refused a statement."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from djq.algebra.nodes import Relation
+from djq.definition.spec import TableName
+from djq.errors import AccessError, DatabaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from djq.sql.engine import Database
+
+
+@contextmanager
+def needing(database: Database, privileges: str, what: object) -> Generator[None]:
+    """Say, when the database refuses the block's statement, who would need which privilege.
+
+    `what` is a query, a table's name or a statement of data definition.
+    """
+    try:
+        yield
+    except AccessError as error:
+        if isinstance(error.__cause__, AccessError):  # the login, or explained already
+            raise
+        raise AccessError(_explain(database, error, privileges, what)) from error
+
+
+def _explain(database: Database, error: AccessError, privileges: str, what: object) -> str:
+    if database.is_sqlite:
+        return (
+            f"{error}. This process may not write {database.url.database} or its folder: "
+            "change their permissions, or choose another file"
+        )
+    user = _account(database)
+    places = _places(what)
+    grants = "; ".join(f"GRANT {privileges} ON {place} TO {user}" for place in places)
+    return f"{error}. Connected as {user}, who lacks a privilege. An administrator can: {grants}"
+
+
+def _account(database: Database) -> str:
+    """Return the account that the server took the user for, as GRANT spells it."""
+    try:
+        account = str(database.read(sa.select(sa.func.current_user()))[0][0])
+    except DatabaseError:
+        account = f"{database.url.username}@%"
+    user, _, host = account.rpartition("@")
+    return f"'{user}'@'{host}'"
+
+
+def _places(what: object) -> list[str]:
+    """Return what GRANT names: a table, or the schemas of several."""
+    names = list(dict.fromkeys(_tables(what)))
+    if len(names) == 1:
+        return [f"`{names[0].schema}`.`{names[0].table}`"]
+    schemas = {name.schema for name in names} or {_schema(what)}
+    return [f"`{schema}`.*" if schema != "*" else "*.*" for schema in sorted(schemas)]
+
+
+def _schema(statement: object) -> str:
+    """Return the schema that a statement of data definition is about; "*" if it does not say."""
+    element = getattr(statement, "element", None)
+    table = getattr(element, "table", element)
+    return getattr(table, "schema", None) or "*"
+
+
+def _tables(what: object) -> Iterator[TableName]:
+    """Iterate over the tables that a query names, in its conditions too."""
+    match what:
+        case TableName():
+            yield what
+        case Relation():
+            yield what.name
+        case tuple():
+            for each in what:  # pyright: ignore[reportUnknownVariableType]
+                yield from _tables(each)  # pyright: ignore[reportUnknownArgumentType]
+        case _ if dataclasses.is_dataclass(what):
+            for field in dataclasses.fields(what):
+                yield from _tables(getattr(what, field.name))
+        case _:
+            return

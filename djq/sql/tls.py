@@ -1,0 +1,101 @@
+"""Whether a connection to a server is encrypted, and whom it trusts."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pymysql.err
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from djq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: What the URL may say: `?ssl_ca=/path/ca.pem&ssl_cert=…&ssl_key=…&ssl_check_hostname=false`.
+OPTIONS = ("ssl_ca", "ssl_cert", "ssl_key", "ssl_check_hostname")
+#: The server offers no encryption (PyMySQL, https://dev.mysql.com/doc/mysql-errors/8.4/en/).
+NOT_OFFERED = 2026
+_IS_ENCRYPTED = "SHOW SESSION STATUS LIKE 'Ssl_cipher'"
+
+Connect: TypeAlias = Callable[..., Any]
+
+
+def split(url: sa.URL) -> tuple[sa.URL, dict[str, str]]:
+    """Return a URL without the options of encryption, and these."""
+    given = {name: str(url.query[name]) for name in OPTIONS if name in url.query}
+    return url.difference_update_query(list(given)), given
+
+
+def context(options: Mapping[str, str]) -> ssl.SSLContext:
+    """Return whom to trust: with `ssl_ca` only a server with its certificate, else any."""
+    ca = options.get("ssl_ca")
+    try:
+        if ca is None:
+            made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            made.check_hostname = False
+            made.verify_mode = ssl.CERT_NONE
+        else:
+            made = ssl.create_default_context(cafile=ca)
+            # Certificates that MySQL makes for itself lack what Python 3.13 asks for.
+            made.verify_flags &= ~ssl.VERIFY_X509_STRICT
+            made.check_hostname = options.get("ssl_check_hostname", "true").lower() != "false"
+        if "ssl_cert" in options:
+            made.load_cert_chain(options["ssl_cert"], options.get("ssl_key"))
+    except OSError as error:  # ssl.SSLError, too
+        files = ", ".join(f"{name}={value}" for name, value in options.items())
+        message = f"cannot read the certificates of the database's URL ({files}): {error}"
+        raise ConfigError(message) from error
+    return made
+
+
+def encrypt(engine: sa.Engine, options: Mapping[str, str], *, wanted: bool | None) -> None:
+    """Let an engine open encrypted connections.
+
+    `wanted` is True: encrypted, or not at all; None: if the server offers it, as MySQL's own
+    clients do; False: never. With `ssl_ca`, None means True.
+    """
+    if wanted is False and "ssl_ca" not in options:
+        event.listen(engine, "do_connect", _plain)
+        return
+    trusted = context(options)
+    is_required = wanted is True or "ssl_ca" in options
+
+    def connect(
+        dialect: sa.Dialect, record: object, arguments: list[Any], settings: dict[str, Any]
+    ) -> object:
+        del record
+        open_: Connect = dialect.connect
+        try:
+            raw = open_(*arguments, **settings, ssl=trusted)
+        except pymysql.err.OperationalError as error:
+            if is_required or error.args[0] != NOT_OFFERED:
+                raise
+            return open_(*arguments, **settings, ssl_disabled=True)
+        if is_required:
+            _refuse_plain(raw)
+        return raw
+
+    event.listen(engine, "do_connect", connect)
+
+
+def _plain(
+    dialect: sa.Dialect, record: object, arguments: list[Any], settings: dict[str, Any]
+) -> object:
+    del record
+    open_: Connect = dialect.connect
+    return open_(*arguments, **settings, ssl_disabled=True)
+
+
+def _refuse_plain(raw: Any) -> None:  # noqa: ANN401 - the driver's connection
+    """Refuse a connection that PyMySQL before 1.2 left unencrypted without a word."""
+    cursor = raw.cursor()
+    cursor.execute(_IS_ENCRYPTED)
+    row: tuple[str, str] | None = cursor.fetchone()
+    if not row or not row[1]:
+        raw.close()
+        message = "the server does not offer an encrypted connection"
+        raise pymysql.err.OperationalError(NOT_OFFERED, message)
