@@ -7,17 +7,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from djq.definition.attributes import Attribute, CoreType, Special
 from djq.definition.grammar import MAX_NAME
 from djq.errors import DatabaseError, DefinitionError
-from djq.sql.catalog import Catalog, Column
 from djq.sql.clauses import full_heading
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator
 
     from djq.definition.spec import ForeignKey, TableName, TableSpec
     from djq.sql.dialects import Dialect
@@ -46,7 +44,8 @@ def create_table(database: Database, spec: TableSpec, parents: dict[TableName, T
     """
     table = _table(spec, parents, database.dialect)
     with _declaring(database):
-        if spec.name.table in Catalog(database, spec.name.schema).tables:
+        database.catalog.forget(spec.name.schema)  # another process may have been here before
+        if spec.name.table in database.catalog.columns(spec.name.schema):
             return
         try:
             database.define(CreateTable(table, if_not_exists=True))
@@ -57,48 +56,6 @@ def create_table(database: Database, spec: TableSpec, parents: dict[TableName, T
                 raise
             message = f"{spec.display_name} cannot be declared: {error}"
             raise DefinitionError(message) from error
-
-
-def check_table(database: Database, spec: TableSpec, present: Mapping[str, Column]) -> None:
-    """Refuse to work on a table that is not what its definition says.
-
-    Raises
-    ------
-    DefinitionError
-        An attribute is missing on either side, or has another type; the message names each.
-    """
-    wanted = full_heading(spec)
-    found = [f"{name} is only there" for name in present if name not in wanted]
-    for attribute in wanted:
-        column = present.get(attribute.name)
-        if column is None:
-            found.append(f"{attribute.name} is missing there")
-        else:
-            found += _differences(attribute, column, database.dialect)
-    if found:
-        message = (
-            f"{spec.display_name} is in the database with other attributes than in the "
-            f"definition: {'; '.join(found)}. Change the definition back, or give the class "
-            "another name; tables cannot be altered yet"
-        )
-        raise DefinitionError(message)
-
-
-def _differences(attribute: Attribute, column: Column, dialect: Dialect) -> Iterator[str]:
-    name = attribute.name
-    if dialect.is_sqlite:
-        type_ = dialect.column_type(attribute).compile(dialect=sqlite.dialect())
-        is_same = column.type == type_
-    else:
-        # Without djq's or DataJoint's mark, another program made the column, and knows best.
-        is_marked = column.comment.startswith(":")
-        is_same = not is_marked or column.comment.startswith(f":{attribute.type}:")
-    if not is_same:
-        yield f"{name} is {column.type} there and {attribute.type} here"
-    if column.is_in_key != attribute.in_key:
-        yield f"{name} is {'' if column.is_in_key else 'not '}in the key there"
-    if column.is_nullable != attribute.nullable:
-        yield f"{name} can {'' if column.is_nullable else 'not '}be null there"
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from djq.codecs import registry as codecs
 from djq.definition import spec as specs
 from djq.definition.spec import TableName, TableSpec, Words
 from djq.errors import DefinitionError
-from djq.sql.catalog import Catalog
-from djq.sql.ddl import check_table, create_schema, create_table
+from djq.sql.ddl import create_schema, create_table
+from djq.sql.verify import check_table
 from djq.tables.connection import Connection, conn
 from djq.tables.table import Part, Table
 
@@ -101,11 +101,10 @@ class Schema:
         if not self._is_created:
             create_schema(database, self.name)
             self._is_created = True
-        present = Catalog(database, self.name).tables.get(spec.name.table)
-        if present is None:
-            create_table(database, spec, dict(parents))
+        if database.catalog.has(spec.name):
+            check_table(database, spec)
         else:
-            check_table(database, spec, present)
+            create_table(database, spec, dict(parents))
 
 
 def _locals_of_caller() -> Mapping[str, Any]:

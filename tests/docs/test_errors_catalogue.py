@@ -13,7 +13,6 @@ import pytest
 import djq as dj
 from djq.errors import ConfigError, DefinitionError, QueryError, RowError, UsageError
 from djq.settings import load
-from djq.sql.catalog import Catalog
 from djq.tables.connection import Connection
 
 # --- definitions --------------------------------------------------------------------------------
@@ -209,7 +208,7 @@ def declare(schema, definition, name="Wrong", base=dj.Manual, **more):
 
 
 def wrong_tables(schema):
-    tables = Catalog(schema.connection.database, schema.name).tables
+    tables = schema.connection.database.catalog.columns(schema.name)
     return [t for t in tables if "wrong" in t]
 
 

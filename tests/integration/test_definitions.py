@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 import djq as dj
 from djq.errors import BrokenReferenceError, DefinitionError, DuplicateError
-from djq.sql.catalog import Catalog
 from tests.support.servers import drop_databases
 
 
@@ -40,7 +39,7 @@ def test_tables_are_named_as_in_datajoint(schema):
             plane : int8
             """
 
-    tables = Catalog(schema.connection.database, schema.name).tables
+    tables = schema.connection.database.catalog.columns(schema.name)
 
     assert {t for t in tables if not t.startswith("~~")} == {
         "raw_scan",

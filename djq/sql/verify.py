@@ -1,0 +1,115 @@
+"""Whether a table on the server is what its definition says."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from sqlalchemy.dialects import mysql, sqlite
+
+from djq.definition.attributes import NativeType
+from djq.errors import DefinitionError
+from djq.sql.clauses import full_heading
+from djq.sql.reflect import reflect
+from djq.sql.words import split_comment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from djq.definition.attributes import Attribute
+    from djq.definition.spec import ForeignKey, TableSpec
+    from djq.sql.catalog import Column
+    from djq.sql.dialects import Dialect
+    from djq.sql.engine import Database
+
+#: What servers call the types of `CREATE TABLE` afterwards.
+_SAME = {
+    "integer": "int",
+    "numeric": "decimal",
+    "bool": "tinyint",
+    "boolean": "tinyint",
+    "double precision": "double",
+    "real": "double",
+    "json": "longtext",
+}
+#: A width in parentheses is for display only.
+_WIDE = re.compile(r"\b(tinyint|smallint|mediumint|int|bigint|year)\(\d+\)")
+
+
+def check_table(database: Database, spec: TableSpec) -> None:
+    """Refuse to work on a table that is not what its definition says.
+
+    Raises
+    ------
+    DefinitionError
+        An attribute or reference is missing on either side, or is another; the message names each.
+    """
+    found = [*_attributes(database, spec), *_references(database, spec)]
+    if found:
+        message = (
+            f"{spec.display_name} is in the database with other attributes than in the "
+            f"definition: {'; '.join(found)}. Change the definition back, give the class another "
+            "name, or run Table.alter(), which changes what is outside of the key"
+        )
+        raise DefinitionError(message)
+
+
+def _attributes(database: Database, spec: TableSpec) -> Iterator[str]:
+    present = database.catalog.columns(spec.name.schema)[spec.name.table].columns
+    there = {a.name: a for a in full_heading(reflect(database, spec.name, with_indexes=False))}
+    wanted = full_heading(spec)
+    for name in present:
+        # Hidden columns are the machinery's: another release may fill more of them.
+        if name not in wanted and not name.startswith("_"):
+            yield f"{name} is only there"
+    for attribute in wanted:
+        name = attribute.name
+        if name not in present:
+            yield f"{name} is missing there"
+            continue
+        column, its = present[name], there[name]
+        if not _is_same_type(attribute, its, column, database.dialect):
+            yield f"{name} is {its.type} there and {attribute.type} here"
+        if column.is_in_key != attribute.in_key:
+            yield f"{name} is {'' if column.is_in_key else 'not '}in the key there"
+        elif column.is_nullable != attribute.nullable:
+            yield f"{name} can {'' if column.is_nullable else 'not '}be null there"
+
+
+def _is_same_type(attribute: Attribute, its: Attribute, column: Column, dialect: Dialect) -> bool:
+    """Compare the types; where no mark tells one, compare what the server would call them."""
+    is_marked = split_comment(column.comment)[0] is not None
+    if dialect.is_sqlite and not is_marked:
+        return dialect.column_type(attribute).compile(dialect=sqlite.dialect()) == column.type
+    if attribute.type == its.type:
+        return True
+    if is_marked and not isinstance(attribute.type, NativeType):
+        return False
+    wanted = dialect.column_type(attribute).compile(dialect=mysql.dialect())
+    return _plain(wanted) == _plain(column.type)
+
+
+def _plain(words: str) -> str:
+    words = _WIDE.sub(r"\1", words.lower().replace(", ", ","))
+    name = re.split(r"[ (]", words)[0]
+    return _SAME.get(words, words.replace(name, _SAME.get(name, name), 1))
+
+
+def _references(database: Database, spec: TableSpec) -> Iterator[str]:
+    there = reflect(database, spec.name, with_indexes=False).foreign_keys
+    here = {_pairs(k): k for k in spec.foreign_keys}
+    present = {_pairs(k): k for k in there}
+    for pairs, key in here.items():
+        if pairs not in present:
+            yield f"the reference {_shown(key)} is missing there"
+    for pairs, key in present.items():
+        if pairs not in here:
+            yield f"the reference {_shown(key)} is only there"
+
+
+def _pairs(key: ForeignKey) -> tuple[object, frozenset[tuple[str, str]]]:
+    return key.parent, frozenset(key.columns)
+
+
+def _shown(key: ForeignKey) -> str:
+    return f"({', '.join(key.names)}) -> {key.parent}"
