@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from djq.definition.acceptance import ACCEPT, Value
+from djq.definition.native import BLOBS, INTEGERS, NATIVE_TYPES
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -33,6 +34,7 @@ CORE_TYPES: dict[str, tuple[int, int]] = {
 
 #: Types that cannot be part of a primary key.
 KEYLESS_TYPES = frozenset({"json", "bytes"})
+CORE_INTEGERS = frozenset({"int8", "int16", "int32", "int64"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,23 @@ class NativeType:
         arguments = f"({','.join(_quote(a) for a in self.arguments)})" if self.arguments else ""
         return f"{self.name}{arguments}{' unsigned' if self.is_unsigned else ''}"
 
+    @property
+    def is_blob(self) -> bool:
+        """Whether it is of the `longblob` family, which holds any value."""
+        return self.name in BLOBS
+
+    def accept(self, value: Value) -> Value:
+        """Return `value` as the Python value that the database gives back for it.
+
+        The `longblob` family accepts bytes here: whoever encodes other values does it before.
+
+        Raises
+        ------
+        ValueError
+            The value does not fit the type; the message says why.
+        """
+        return NATIVE_TYPES[self.name].accept(value, self.arguments, self.is_unsigned)
+
 
 AttributeType: TypeAlias = CoreType | NativeType | CodecType
 
@@ -122,13 +141,26 @@ class Attribute:
     @property
     def has_default(self) -> bool:
         """Whether a row may leave this attribute out."""
-        return self.default is not Special.REQUIRED
+        return self.is_auto or self.default is not Special.REQUIRED
 
     def default_value(self, now: dt.datetime) -> Value:
         """Return the value of a row that leaves this attribute out; `now` is naive UTC."""
-        if self.default is Special.NOW and isinstance(self.type, CoreType):
+        if self.default is Special.NOW and isinstance(self.type, CoreType | NativeType):
             return self.type.accept(now)
         return self.default
+
+
+def can_be_key(type_: AttributeType) -> bool:
+    """Tell whether a type may be part of a primary key."""
+    if isinstance(type_, NativeType):
+        return not NATIVE_TYPES[type_.name].is_long
+    return isinstance(type_, CoreType) and type_.name not in KEYLESS_TYPES
+
+
+def can_count(type_: AttributeType) -> bool:
+    """Tell whether the database can count a type up: `auto_increment`."""
+    whole = INTEGERS if isinstance(type_, NativeType) else CORE_INTEGERS
+    return not isinstance(type_, CodecType) and type_.name in whole
 
 
 def _quote(argument: int | str) -> str:

@@ -16,14 +16,14 @@ from djq.definition.spec import Tier, build, snake_case
 from djq.errors import DefinitionError
 
 
-def read(text, **tables):
+def read(text, class_name="Thing", tier=Tier.MANUAL, **tables):
     def resolve(name):
         if name not in tables:
             message = f'unknown table "{name}"'
             raise DefinitionError(message)
         return tables[name]
 
-    return build(text, schema="lab", class_name="Thing", tier=Tier.MANUAL, resolve=resolve)
+    return build(text, schema="lab", class_name=class_name, tier=tier, resolve=resolve)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_blank_lines_and_comments_are_skipped():
 
 
 def test_references_bring_attributes_with_their_origin():
-    parent = read("a : int8\nb : int8\n---\nc : int8")
+    parent = read("a : int8\nb : int8\n---\nc : int8", "P")
 
     spec = read(
         "-> P\n-> P.proj(a2='a', b2='b')\n---\n-> [nullable] P.proj(a3='a', b3='b')", P=parent
@@ -84,7 +84,7 @@ def test_references_bring_attributes_with_their_origin():
 
     assert spec.heading.primary_key == ("a", "b", "a2", "b2")
     assert spec.heading.secondary == ("a3", "b3")
-    assert spec.heading["a3"].lineage == spec.heading["a"].lineage == "lab.thing.a"
+    assert spec.heading["a3"].lineage == spec.heading["a"].lineage == "lab.p.a"
     assert [f.columns for f in spec.foreign_keys] == [
         (("a", "a"), ("b", "b")),
         (("a2", "a"), ("b2", "b")),
@@ -105,7 +105,7 @@ def test_class_names_become_table_names(name, expected):
 @given(st.text(alphabet="ab:='\"#()<>@-,.5 \n\t\\é", max_size=40))
 def test_any_text_is_a_definition_or_a_definition_error(text):
     with suppress(DefinitionError):
-        assert read(text).heading.primary_key
+        assert read(text).heading.names
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))
