@@ -1,80 +1,47 @@
-"""Connections, transactions, safety across a fork and between threads.
-
-Each thread has up to two connections of its own, opened when first needed. The *reader* commits
-every statement by itself and sees what others committed. The *writer* is inside a transaction from
-its first statement on, without a BEGIN of its own: a transaction costs one statement, its COMMIT.
-SQLite has one connection in both roles; its transaction begins with the first write, so that a long
-computation between reading and writing does not hold the file's lock.
-"""
+"""A database by its URL: queries and changes, each thread with its own connections."""
 
 from __future__ import annotations
 
-import os
-import threading
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import sqlalchemy as sa
 from pymysql.cursors import SSCursor
 
-from djq.errors import (
-    LostConnectionError,
-    UsageError,
-)
+from djq.errors import UsageError
+from djq.sql.bulk import insert_texts
 from djq.sql.catalog import Catalog
+from djq.sql.compile import Compiler
 from djq.sql.dialects import Backend, Dialect
 from djq.sql.errors import translated
 from djq.sql.prepared import Prepared, prepare
-from djq.sql.sessions import (
-    Session,
-    abandon,
-    create_engine,
-    is_large,
-    is_sqlite,
-    open_session,
-    shown,
-    whole,
-)
+from djq.sql.privileges import needing
+from djq.sql.sessions import Session, abandon, whole
 from djq.sql.statements import Duplicates, Statements
+from djq.sql.transactions import Returned, Transactions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import sqlalchemy as sa
 
     from djq.algebra.nodes import Node
     from djq.definition.acceptance import Value
     from djq.definition.spec import TableSpec
 
-Returned = TypeVar("Returned")
+Row: TypeAlias = dict[str, Any]
 
 #: Rows that a streaming read asks of the server at a time.
 STREAM_ROWS = 1_000
-#: Connections of the process that this one was forked from: kept, since even closing one here would
-#: speak over the parent's socket.
-_PARENTS: list[Session] = []
 
 
-class _ThreadState(threading.local):
-    """What one thread has open."""
-
-    pid: int = 0
-    reader: Session | None = None
-    writer: Session | None = None
-    depth: int = 0
-    #: SQLite only: the write transaction has begun.
-    has_begun: bool = False
-
-
-class Database:
+class Database(Transactions):
     """A database by its URL: reads, writes and transactions, each thread with its own connections.
 
     Safe to use after a fork: a child never touches its parent's sockets.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 10.0) -> None:
-        self.url = sa.make_url(url)
-        self.timeout_s = timeout_s
-        self._state = _ThreadState()
-        self._engine = create_engine(self.url, timeout_s)
+    def __init__(self, url: str, *, timeout_s: float = 10.0, tls: bool | None = None) -> None:
+        super().__init__(url, timeout_s=timeout_s, tls=tls)
         self._statements: Statements | None = None
         #: What the server holds, as far as it was asked.
         self.catalog = Catalog(self)
@@ -82,11 +49,6 @@ class Database:
     def __repr__(self) -> str:
         """Return the address without its password."""
         return f"Database({self.address!r})"
-
-    @property
-    def address(self) -> str:
-        """The URL with its password masked."""
-        return shown(self.url)
 
     @property
     def dialect(self) -> Dialect:
@@ -97,81 +59,42 @@ class Database:
     def statements(self) -> Statements:
         """The statements of this database, built once each."""
         if self._statements is None:
-            if not self._is_sqlite:
+            if not self.is_sqlite:
                 self._reader()  # the server says whether it is MySQL or MariaDB
             self._statements = Statements(Dialect(self._backend()), self._engine.dialect)
         return self._statements
 
     def _backend(self) -> Backend:
-        if self._is_sqlite:
+        if self.is_sqlite:
             return "sqlite"
         return "mariadb" if getattr(self._engine.dialect, "is_mariadb", False) else "mysql"
-
-    @property
-    def _is_sqlite(self) -> bool:
-        return is_sqlite(self.url)
-
-    # --- opening -------------------------------------------------------------------------------
-
-    def _connect(self, *, commits: bool) -> Session:
-        return open_session(self._engine, commits=commits)
-
-    def _own_state(self) -> _ThreadState:
-        """Return this thread's state; after a fork a new one, the parent's sockets left alone."""
-        state = self._state
-        if state.pid != os.getpid():
-            _PARENTS.extend(s for s in (state.reader, state.writer) if s is not None)
-            state.pid, state.reader, state.writer = os.getpid(), None, None
-            state.depth, state.has_begun = 0, False
-        return state
-
-    def _reader(self) -> Session:
-        state = self._own_state()
-        if state.reader is None:
-            state.reader = self._connect(commits=True)
-        elif not state.depth and not state.reader.is_alive():
-            state.reader.close()
-            state.reader = self._connect(commits=True)
-        return state.reader
-
-    def _writer(self) -> Session:
-        if self._is_sqlite:
-            return self._reader()
-        state = self._own_state()
-        if state.writer is None:
-            state.writer = self._connect(commits=False)
-        elif not state.depth and not state.writer.is_alive():
-            state.writer.close()
-            state.writer = self._connect(commits=False)
-        return state.writer
 
     def connect(self) -> Database:
         """Open a connection now, so that a wrong address is known at once."""
         self._reader()
         return self
 
-    def close(self) -> None:
-        """Close this thread's connections; an open transaction is rolled back."""
-        state = self._own_state()
-        for session in (state.reader, state.writer):
-            if session is not None:
-                session.close()
-        state.reader = state.writer = None
-        state.depth, state.has_begun = 0, False
-
     # --- queries -------------------------------------------------------------------------------
 
     def fetch(self, node: Node) -> list[tuple[Any, ...]]:
         """Return all rows of a query, columns in heading order."""
-        return self._fetch(*self.statements.ask("select", node))
+        with needing(self, "SELECT", node):
+            return self._fetch(*self.statements.ask("select", node))
 
     def count(self, node: Node) -> int:
         """Return how many rows a query has."""
-        return int(self._fetch(*self.statements.ask("count", node))[0][0])
+        with needing(self, "SELECT", node):
+            return int(self._fetch(*self.statements.ask("count", node))[0][0])
+
+    def counts(self, nodes: Sequence[Node]) -> list[int]:
+        """Return how many rows each of several queries has, by one statement."""
+        statement = Compiler(self.dialect).counts(nodes)
+        return [int(n) for n in self.read(statement)[0]] if nodes else []
 
     def exists(self, node: Node) -> bool:
         """Tell whether a query has any row."""
-        return bool(self._fetch(*self.statements.ask("exists", node)))
+        with needing(self, "SELECT", node):
+            return bool(self._fetch(*self.statements.ask("exists", node)))
 
     def stream(self, node: Node) -> Iterator[tuple[Any, ...]]:
         """Iterate over the rows of a query without holding them all.
@@ -184,9 +107,9 @@ class Database:
             return
         prepared, values = self.statements.ask("select", node)
         session = self._connect(commits=True)
-        cursor: Any = session.raw.cursor() if self._is_sqlite else session.raw.cursor(SSCursor)
+        cursor: Any = session.raw.cursor() if self.is_sqlite else session.raw.cursor(SSCursor)
         try:
-            with translated("cannot read"):
+            with needing(self, "SELECT", node), translated("cannot read"):
                 cursor.execute(prepared.text, prepared.bind(values))
                 while rows := cursor.fetchmany(STREAM_ROWS):
                     yield from prepared.convert(rows)
@@ -223,19 +146,59 @@ class Database:
         duplicates: Duplicates = "refuse",
     ) -> None:
         """Insert rows that have all columns of a table, hidden ones too; all of them or none."""
+        if len(rows) != 1:
+            names = list(rows[0]) if rows else ()
+            columns = {n: [row[n] for row in rows] for n in names}
+            self.insert_columns(spec, columns, duplicates=duplicates)
+            return
         prepared = self.statements.insert(spec, duplicates)
-        parameters = [prepared.bind(row) for row in rows]
-        is_split = self.in_transaction and (self._is_sqlite or is_large(parameters))
+        parameters = prepared.bind(rows[0])
+        with needing(self, _wanted(duplicates), spec.name):
+            self._change(lambda session: _execute(session, prepared.text, parameters))
+
+    def insert_columns(
+        self,
+        spec: TableSpec,
+        columns: Mapping[str, Sequence[Value]],
+        *,
+        duplicates: Duplicates = "refuse",
+    ) -> None:
+        """Insert many rows, given as all columns of a table; all of them or none."""
+        if not columns:
+            return
+        prepared = self.statements.insert(spec, duplicates)
+        bound = prepared.bind_columns(columns)
+        is_inside = self.in_transaction
 
         def execute(session: Session) -> None:
             cursor = session.raw.cursor()
-            if len(parameters) == 1:
-                cursor.execute(prepared.text, parameters[0])
+            if self.is_sqlite:
+                with whole(cursor) if is_inside else nullcontext():
+                    cursor.executemany(prepared.text, zip(*bound, strict=True))
                 return
-            with whole(cursor) if is_split else nullcontext():
-                cursor.executemany(prepared.text, parameters)
+            texts = insert_texts(prepared.text, bound, session.raw.escape)
+            with whole(cursor) if is_inside and len(texts) > 1 else nullcontext():
+                for text in texts:
+                    cursor.execute(text)
 
-        self._change(execute, is_many=len(parameters) > 1)
+        with needing(self, _wanted(duplicates), spec.name):
+            self._change(execute, is_many=True)
+
+    def insert_from(self, spec: TableSpec, node: Node, *, duplicates: Duplicates = "refuse") -> int:
+        """Insert the rows of a query, on the server; return how many it counts as written."""
+        prepared, values = self.statements.insert_from(spec, node, duplicates)
+        parameters = prepared.bind(values)
+        with needing(self, _wanted(duplicates), spec.name):
+            return self._change(lambda session: _execute(session, prepared.text, parameters))
+
+    def update(self, spec: TableSpec, key: Row, changes: Row) -> bool:
+        """Change columns of the row with this key; tell whether there is one."""
+        prepared = self.statements.update(spec, tuple(changes))
+        new = {f"NEW_{n}": v for n, v in changes.items()}
+        parameters = prepared.bind(new | {f"KEY_{n}": v for n, v in key.items()})
+        with needing(self, "SELECT, UPDATE", spec.name):
+            n = self._change(lambda session: _execute(session, prepared.text, parameters))
+        return n > 0
 
     def delete(self, node: Node) -> int:
         """Delete the rows of a restricted table; return how many."""
@@ -247,7 +210,12 @@ class Database:
             cursor.execute(prepared.text, parameters)
             return int(cursor.rowcount)
 
-        return self._change(execute)
+        with needing(self, "SELECT, DELETE", node):
+            return self._change(execute)
+
+    def hold(self) -> None:
+        """Let nobody else write to SQLite's file between what the transaction reads and writes."""
+        self._change(lambda _: None)
 
     def define(self, statement: sa.ClauseElement) -> None:
         """Execute a statement of data definition; refused inside a transaction."""
@@ -258,14 +226,14 @@ class Database:
             )
             raise UsageError(message)
         text = prepare(statement, self._engine.dialect).text
-        self._change(lambda session: session.raw.cursor().execute(text, ()))
+        with needing(self, "CREATE, ALTER, DROP, INDEX, REFERENCES", statement):
+            self._change(lambda session: session.raw.cursor().execute(text, ()))
         self.catalog.forget()
 
     def _change(self, execute: Callable[[Session], Returned], *, is_many: bool = False) -> Returned:
         """Run a statement that writes; many rows are one transaction even where none is open."""
         if is_many and not self.in_transaction:
-            with self.transaction():
-                return self._change(execute)
+            return self.atomically(lambda: self._change(execute))
 
         def begun(session: Session) -> Returned:
             self._begin_late(session)
@@ -273,83 +241,14 @@ class Database:
 
         return self._run(begun, "cannot write", is_write=True)
 
-    def _run(
-        self, execute: Callable[[Session], Returned], doing: str, *, is_write: bool = False
-    ) -> Returned:
-        is_inside = self.in_transaction
-        try:
-            with translated(doing):
-                return execute(self._writer() if is_inside else self._reader())
-        except LostConnectionError as error:
-            self._drop_connection(is_inside=is_inside)
-            if is_inside:
-                message = f"{error}; the transaction ended, and nothing of it was committed"
-                raise LostConnectionError(message) from error
-            if is_write:
-                message = f"{error}; whether it was written is not known: look, and try again"
-                raise LostConnectionError(message) from error
-        with translated(doing):
-            return execute(self._reader())
 
-    def _drop_connection(self, *, is_inside: bool) -> None:
-        state = self._own_state()
-        session = state.writer if is_inside and not self._is_sqlite else state.reader
-        if session is not None:
-            session.close()
-        if is_inside:
-            state.writer = None
-        else:
-            state.reader = None
+def _wanted(duplicates: Duplicates) -> str:
+    """Return the privileges that an insert needs."""
+    return "INSERT" if duplicates == "refuse" else "INSERT, UPDATE"
 
-    # --- transactions --------------------------------------------------------------------------
 
-    @property
-    def in_transaction(self) -> bool:
-        """Whether this thread is inside of `transaction()`."""
-        return self._own_state().depth > 0
-
-    @contextmanager
-    def transaction(self) -> Generator[None]:
-        """Commit everything in the block together, or nothing if it raises; does not nest."""
-        state = self._own_state()
-        if state.depth:
-            message = "a transaction is open already: transactions do not nest"
-            raise UsageError(message)
-        session = self._writer()
-        state.depth = 1
-        try:
-            yield
-            with translated("cannot commit"):
-                self._commit(session)
-        except BaseException:
-            self._rollback(session)
-            raise
-        finally:
-            state.depth = 0
-
-    def _begin_late(self, session: Session) -> None:
-        """Begin SQLite's transaction at its first write, waiting for the file's lock."""
-        state = self._own_state()
-        if self._is_sqlite and state.depth and not state.has_begun:
-            session.raw.execute("BEGIN IMMEDIATE")
-            state.has_begun = True
-
-    def _commit(self, session: Session) -> None:
-        state = self._own_state()
-        if not self._is_sqlite or state.has_begun:
-            session.raw.commit()
-            state.has_begun = False
-
-    def _rollback(self, session: Session) -> None:
-        """Roll back; a connection that cannot is thrown away, which rolls back on the server."""
-        state = self._own_state()
-        try:
-            if not self._is_sqlite or state.has_begun:
-                session.raw.rollback()
-        except Exception:  # noqa: BLE001 - whatever failed, the connection is of no more use
-            session.close()
-            state.writer = None
-            if self._is_sqlite:
-                state.reader = None
-        finally:
-            state.has_begun = False
+def _execute(session: Session, text: str, parameters: Sequence[Value]) -> int:
+    """Execute a statement; return how many rows it changed."""
+    cursor = session.raw.cursor()
+    cursor.execute(text, parameters)
+    return int(cursor.rowcount)
