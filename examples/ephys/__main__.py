@@ -1,0 +1,11 @@
+"""Declare the example on the configured database, fill it, and say what is in it."""
+
+from __future__ import annotations
+
+from examples.ephys.fill import fill
+from examples.ephys.pipeline import activate
+
+if __name__ == "__main__":
+    activate()
+    for table, n_rows in fill().items():
+        print(f"{n_rows:6}  {table}")
