@@ -49,3 +49,46 @@ def ancestors(node: Node, parents: Mapping[Node, Iterable[Node]]) -> set[Node]:
             found.add(current)
             waiting.extend(parents.get(current, ()))
     return found
+
+
+def reverse(parents: Mapping[Node, Iterable[Node]]) -> dict[Node, list[Node]]:
+    """Return the graph with all arrows turned round: nodes and their children."""
+    children: dict[Node, list[Node]] = {node: [] for node in parents}
+    for node, its_parents in parents.items():
+        for parent in its_parents:
+            children.setdefault(parent, []).append(node)
+    return children
+
+
+def reached(
+    nodes: Iterable[Node], neighbours: Mapping[Node, Iterable[Node]], steps: int
+) -> set[Node]:
+    """Return `nodes` and all that at most `steps` arrows lead to from them."""
+    found = set(nodes)
+    front = found
+    for _ in range(steps):
+        front = {n for node in front for n in neighbours.get(node, ())} - found
+        if not front:
+            break
+        found |= front
+    return found
+
+
+def components(nodes: Iterable[Node], edges: Iterable[tuple[Node, Node]]) -> list[list[Node]]:
+    """Return the parts that no edge connects, large ones first, nodes in the given order."""
+    near: dict[Node, list[Node]] = {n: [] for n in nodes}
+    for first, second in edges:
+        near[first].append(second)
+        near[second].append(first)
+    part_of: dict[Node, int] = {}
+    for number, node in enumerate(near):
+        waiting = [node]
+        while waiting:
+            current = waiting.pop()
+            if current not in part_of:
+                part_of[current] = number
+                waiting += near[current]
+    parts: dict[int, list[Node]] = {}
+    for node in near:
+        parts.setdefault(part_of[node], []).append(node)
+    return sorted(parts.values(), key=len, reverse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from djq.definition.graph import ancestors, levels
+from djq.definition.graph import ancestors, components, levels, reached, reverse
 from djq.errors import DefinitionError
 
 PARENTS = {"d": ["b", "c"], "c": ["a"], "b": ["a"], "a": ["elsewhere"]}
@@ -25,3 +25,24 @@ def test_a_circle_is_refused_and_named():
 
 def test_ancestors_are_all_that_a_table_depends_on():
     assert ancestors("d", PARENTS) == {"a", "b", "c", "elsewhere"}
+
+
+def test_turning_all_arrows_round_leads_from_parents_to_children():
+    assert reverse(PARENTS) == {
+        "d": [],
+        "c": ["d"],
+        "b": ["d"],
+        "a": ["c", "b"],
+        "elsewhere": ["a"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("steps", "found"), [(0, "d"), (1, "bcd"), (2, "abcd"), (9, [*"abcd", "elsewhere"])]
+)
+def test_so_many_arrows_lead_so_far(steps, found):
+    assert reached(["d"], PARENTS, steps) == set(found)
+
+
+def test_what_no_arrow_connects_is_apart_and_large_parts_come_first():
+    assert components("zabcx", [("a", "b"), ("c", "b")]) == [["a", "b", "c"], ["z"], ["x"]]
