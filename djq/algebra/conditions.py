@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
@@ -190,3 +190,33 @@ def read_query(other: Node, heading: Heading) -> Expression:
     names = heading.namesakes(other.heading)
     heading.check_lineage(other.heading, names, what="restrict")
     return Matches(other, names)
+
+
+def materialized(condition: Value) -> Value:
+    """Return a condition that can be read twice: a generator's conditions as a list."""
+    return [*condition] if isinstance(condition, Iterator) else condition
+
+
+def unheeded(condition: Value, heading: Heading) -> tuple[str, ...]:
+    """Return the names of what restricts nothing: mappings and queries that share no attribute.
+
+    Reading such a query is harmless; deleting its rows is not.
+    """
+    if isinstance(condition, type) and hasattr(condition, "node"):
+        condition = condition()
+    names: Iterable[str] = ()
+    match condition:
+        case Not():
+            return unheeded(condition.condition, heading)
+        case Mapping():
+            names = [str(n) for n in cast("Mapping[str, Value]", condition)]
+        case HasNode():
+            names = condition.node.heading.names
+        case list() | tuple() | set() | frozenset():
+            each = cast("Iterable[Value]", condition)
+            return tuple(dict.fromkeys(n for c in each for n in unheeded(c, heading)))
+        case _:
+            names = getattr(getattr(condition, "dtype", None), "names", None) or ()
+    # A name may go on with a path into a JSON value.
+    roots = [n.partition(".")[0].partition("[")[0] for n in names]
+    return () if any(n in heading for n in roots) else tuple(names)

@@ -112,12 +112,51 @@ class Compiler:
 
     def delete(self, node: Node) -> sa.Delete:
         """Return the statement that deletes the rows of a restricted table, and nothing else."""
-        selection = self.compile(node)
+        selection = self._reduced(node)
         source = selection.source
         if not selection.is_flat or not is_bare(source):
             message = "only the rows of one table can be deleted, restricted by its own attributes"
             raise QueryError(message)
         return sa.delete(cast("sa.TableClause[Any]", source)).where(*selection.where)
+
+    def _reduced(self, node: Node) -> Selection:
+        """Return a selection whose semijoins a DELETE answers by index.
+
+        MariaDB would look through the whole table for EXISTS, and so would SQLite: the former gets
+        the other tables beside the one to delete from, the latter `(a, b) IN (SELECT …)`.
+        """
+        if isinstance(node, Projection):
+            selection = self._reduced(node.source)
+            columns = {new: self.expression(e, selection.columns) for new, e in node.columns}
+            selection.columns = columns
+            return selection
+        if not isinstance(node, Restriction):
+            return self.compile(node)
+        selection = self._reduced(node.source)
+        for condition in _conjuncts(node.condition):
+            if isinstance(condition, Matches) and condition.names:
+                self._reduce(selection, condition)
+            else:
+                selection.where.append(self.expression(condition, selection.columns))
+        return selection
+
+    def _reduce(self, selection: Selection, matches: Matches) -> None:
+        other = self._reduced(matches.query)
+        mine = [selection.columns[n] for n in matches.names]
+        if self.dialect.is_sqlite or not other.is_flat:
+            theirs = _labelled({n: other.columns[n] for n in matches.names})
+            one = len(mine) == 1
+            left: Column = mine[0] if one else sa.tuple_(*mine)
+            selection.where.append(left.in_(other.statement(theirs)))
+            return
+        theirs = [other.columns[n] for n in matches.names]
+        on = [_equal(m, t) for m, t in zip(mine, theirs, strict=True)]
+        selection.where += [*other.where, *on]
+
+    def counts(self, nodes: Sequence[Node]) -> sa.Select[Any]:
+        """Return one statement that counts the rows of many queries."""
+        counted = [self.count(node).scalar_subquery() for node in nodes]
+        return sa.select(*(c.label(f"n{i}") for i, c in enumerate(counted)))
 
     def compile(self, node: Node) -> Selection:
         """Return the selection of a node."""

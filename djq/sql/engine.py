@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from djq.algebra.nodes import Node
     from djq.definition.acceptance import Value
+    from djq.definition.constraints import TableName
     from djq.definition.spec import TableSpec
 
 Row: TypeAlias = dict[str, Any]
@@ -213,21 +214,32 @@ class Database(Transactions):
         with needing(self, "SELECT, DELETE", node):
             return self._change(execute)
 
+    def change(self, statement: sa.ClauseElement) -> int:
+        """Execute a statement that is asked once, such as one on notes about tables."""
+        prepared = prepare(statement, self._engine.dialect)
+        return self._change(lambda session: _execute(session, prepared.text, prepared.bind(())))
+
     def hold(self) -> None:
         """Let nobody else write to SQLite's file between what the transaction reads and writes."""
         self._change(lambda _: None)
 
     def define(self, statement: sa.ClauseElement) -> None:
         """Execute a statement of data definition; refused inside a transaction."""
+        text = prepare(statement, self._engine.dialect).text
+        self.define_by(lambda session: session.raw.cursor().execute(text, ()), statement)
+
+    def define_by(
+        self, execute: Callable[[Session], object], what: sa.ClauseElement | TableName
+    ) -> None:
+        """Change tables over this thread's connection; refused inside a transaction."""
         if self.in_transaction:
             message = (
                 "tables cannot be declared, altered or dropped inside a transaction or a make: "
                 "most databases would commit it silently. Declare them before"
             )
             raise UsageError(message)
-        text = prepare(statement, self._engine.dialect).text
-        with needing(self, "CREATE, ALTER, DROP, INDEX, REFERENCES", statement):
-            self._change(lambda session: session.raw.cursor().execute(text, ()))
+        with needing(self, "CREATE, ALTER, DROP, INDEX, REFERENCES", what):
+            self._change(execute)
         self.catalog.forget()
 
     def _change(self, execute: Callable[[Session], Returned], *, is_many: bool = False) -> Returned:

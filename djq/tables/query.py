@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, Ty
 import numpy as np
 
 from djq.algebra import operators
-from djq.algebra.conditions import ConditionReader, Not
+from djq.algebra.conditions import ConditionReader, Not, materialized, unheeded
 from djq.algebra.expressions import both
 from djq.errors import QueryError
 from djq.sql.conditions import read_text
@@ -66,6 +66,8 @@ class Query:
     def __init__(self, node: Node, connection: Connection) -> None:
         self._node = node
         self._connection = connection
+        #: Names of restrictions that restrict nothing, since none is an attribute.
+        self.unheeded: tuple[str, ...] = ()
 
     @property
     def node(self) -> Node:
@@ -98,8 +100,12 @@ class Query:
         found._node = node
         return found
 
-    def _restricted(self, condition: Value) -> Self:
-        return self._same(operators.restrict(self.node, CONDITIONS.read(condition, self.heading)))
+    def _restricted(self, *conditions: Value) -> Self:
+        kept = [materialized(c) for c in conditions]
+        read = [CONDITIONS.read(c, self.heading) for c in kept]
+        found = self._same(operators.restrict(self.node, both(*read)))
+        found.unheeded = (*self.unheeded, *(n for c in kept for n in unheeded(c, self.heading)))
+        return found
 
     def __and__(self, condition: Value) -> Self:
         """Return the rows for which the condition holds.
@@ -126,8 +132,7 @@ class Query:
     @on_class_too
     def restrict(self, *conditions: Value) -> Query:
         """Return the rows for which all conditions hold."""
-        read = [CONDITIONS.read(c, self.heading) for c in conditions]
-        return self._same(operators.restrict(self.node, both(*read)))
+        return self._restricted(*conditions)
 
     @on_class_too
     def proj(self, /, *attributes: Value, **computed: str) -> Query:
