@@ -88,9 +88,9 @@ class Statements:
             heading = full_heading(spec)
             table = table_clause(spec.name, heading, self.dialect)
             # Names of parameters, and not of attributes, which have no upper-case letters.
-            new = {n: sa.bindparam(f"NEW_{n}", type_=table.c[n].type) for n in names}
+            new = {n: sa.bindparam(f"NEW_{n}", None, type_=table.c[n].type) for n in names}
             key = [
-                table.c[n] == sa.bindparam(f"KEY_{n}", type_=table.c[n].type)
+                table.c[n] == sa.bindparam(f"KEY_{n}", None, type_=table.c[n].type)
                 for n in heading.primary_key
             ]
             prepared = prepare(sa.update(table).where(*key).values(new), self.sa_dialect, ())

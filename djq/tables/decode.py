@@ -6,10 +6,14 @@ import decimal
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from djq.codecs import blob
+from djq.codecs.compression import MAGIC
 from djq.codecs.registry import get
 from djq.definition.acceptance import Value
-from djq.definition.attributes import Attribute, CodecType
+from djq.definition.attributes import Attribute, CodecType, NativeType
+from djq.errors import CodecError
 from djq.storage.content import Reference
+from djq.tables.encode import ENCODED
 
 if TYPE_CHECKING:
     from djq.definition.heading import Heading
@@ -42,6 +46,8 @@ def decoder(heading: Heading, connection: Connection) -> Callable[[Sequence[Any]
 def _decode_of(attribute: Attribute, connection: Connection) -> Decode | None:
     if attribute.type is None:
         return _plain_number
+    if isinstance(attribute.type, NativeType) and attribute.type.is_blob:
+        return _any_value
     if not isinstance(attribute.type, CodecType):
         return None
     codec = get(attribute.type.codec)
@@ -53,6 +59,20 @@ def _decode_of(attribute: Attribute, connection: Connection) -> Decode | None:
         return codec.decode(connection.store(reference.store).get(reference))
 
     return load
+
+
+def _any_value(data: Value) -> Value:
+    """Return what the `longblob` family holds: an encoded value, or bytes."""
+    data = bytes(data)
+    if data.startswith(MAGIC):
+        return blob.decode(data)
+    if data.startswith(ENCODED):
+        message = (
+            f"the value is in DataJoint's format {data[:3].decode()}, which djq cannot read yet; "
+            "read it with DataJoint, and insert it again"
+        )
+        raise CodecError(message)
+    return data
 
 
 def _plain_number(value: Value) -> Value:

@@ -1,28 +1,45 @@
-"""The user's rows → database rows: names, types, defaults and objects checked one by one."""
+"""The user's values → the database's: names, types, defaults and objects checked."""
 
 from __future__ import annotations
 
+import datetime as dt
 import decimal
-import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from djq.codecs import blob
+from djq.codecs.compression import MAGIC
 from djq.codecs.registry import get
 from djq.definition.acceptance import Value
-from djq.definition.attributes import Attribute, CodecType, CoreType
+from djq.definition.attributes import Attribute, CodecType, CoreType, NativeType
 from djq.errors import CodecError, RowError
+from djq.tables.columns import Check, check_of
+from djq.tables.gather import MISSING, SKIPPED, Chunk, Fault, as_mapping
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from djq.definition.spec import TableSpec
     from djq.tables.connection import Connection
 
 #: Types of numpy and pandas, by name, that have a value for "missing".
 MAY_MISS = frozenset({"float16", "float32", "longdouble", "datetime64", "NaTType"})
+#: How encoded blobs begin: djq's own, and DataJoint's two formats.
+ENCODED = (MAGIC, b"mYm\0", b"dj0\0")
+#: What the acceptance of a user's value may raise.
+WRONG = (ValueError, CodecError, TypeError, OverflowError)
 
 Encode = Callable[[Value], Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One attribute of the encoder."""
+
+    attribute: Attribute
+    encode: Encode
+    check: Check | None
+    #: Whether encoding writes an object, which waits until all else is known to be right.
+    is_put: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,12 +47,21 @@ class RowEncoder:
     """Turns rows of one table into what its INSERT takes; built once per table and connection."""
 
     spec: TableSpec
-    encoders: tuple[tuple[str, Encode], ...]
+    parts: tuple[Part, ...]
 
     @classmethod
-    def of(cls, spec: TableSpec, connection: Connection) -> RowEncoder:
-        """Return the encoder of a table."""
-        return cls(spec, tuple((a.name, _encode_of(a, connection)) for a in spec.heading))
+    def of(cls, spec: TableSpec, connection: Connection, *, puts: bool = True) -> RowEncoder:
+        """Return the encoder of a table; without `puts` it stores no objects, and only checks."""
+        parts = [
+            Part(
+                attribute,
+                _encode_of(attribute, connection, puts=puts),
+                check_of(attribute),
+                is_put=isinstance(attribute.type, CodecType) and attribute.type.store is not None,
+            )
+            for attribute in spec.heading
+        ]
+        return cls(spec, tuple(sorted(parts, key=lambda part: part.is_put)))
 
     def encode(
         self, row: Value, number: int, now: dt.datetime, *, ignore_extra_fields: bool = False
@@ -47,76 +73,122 @@ class RowEncoder:
         RowError
             A name is unknown, a value is missing or does not fit; nothing was sent.
         """
-        given = self._as_mapping(row, number)
-        if not ignore_extra_fields and not given.keys() <= self.spec.heading.by_name.keys():
-            self._refuse_unknown(given, number)
+        given = as_mapping(row, number, self.spec, ignore_extra_fields=ignore_extra_fields)
         encoded: dict[str, Value] = {}
-        for name, encode in self.encoders:
+        for part in self.parts:
+            name = part.attribute.name
             try:
-                value = given[name] if name in given else self._default(name, now)
-                encoded[name] = encode(value)
-            except (ValueError, CodecError) as error:
-                message = f"{self._where(name, number)}: {error}"
-                raise RowError(message) from error
+                value = given[name] if name in given else _default(part.attribute, now)
+                encoded[name] = part.encode(value)
+            except WRONG as error:
+                raise RowError(self._words(number, name, error)) from error
         return encoded
 
-    def _as_mapping(self, row: Value, number: int) -> Mapping[str, Value]:
-        if isinstance(row, Mapping):
-            return row  # pyright: ignore[reportUnknownVariableType] # the user's own mapping
-        names: tuple[str, ...] | None = getattr(getattr(row, "dtype", None), "names", None)
-        if names is not None:
-            return {n: row[n] for n in names}
-        if isinstance(row, Sequence) and not isinstance(row, str | bytes):
-            return self._from_sequence(row, number)  # pyright: ignore[reportUnknownArgumentType]
-        message = (
-            f"{self.spec.display_name}, row {number}: cannot insert {row!r}; "
-            "a row is a mapping of names to values, or a sequence in the order of the heading"
-        )
-        raise RowError(message)
+    def encode_some(self, given: dict[str, Value], number: int) -> dict[str, Value]:
+        """Return some attributes of one row, checked."""
+        encoded: dict[str, Value] = {}
+        for part in self.parts:
+            name = part.attribute.name
+            if name in given:
+                try:
+                    encoded[name] = part.encode(given[name])
+                except WRONG as error:
+                    raise RowError(self._words(number, name, error)) from error
+        return encoded
 
-    def _from_sequence(self, row: Sequence[Any], number: int) -> dict[str, Value]:
-        names = self.spec.heading.names
-        if len(row) != len(names):
-            message = (
-                f"{self.spec.display_name}, row {number}: {len(row)} values for "
-                f"{len(names)} attributes ({', '.join(names)})"
-            )
-            raise RowError(message)
-        return dict(zip(names, row, strict=True))
+    def encode_chunk(self, chunk: Chunk, now: dt.datetime) -> dict[str, Sequence[Value]]:
+        """Return many rows as columns, complete and checked.
 
-    def _default(self, name: str, now: dt.datetime) -> Value:
-        attribute = self.spec.heading[name]
-        if not attribute.has_default:
-            message = "no value was given, and it has no default"
-            raise ValueError(message)
-        return attribute.default_value(now)
+        Raises
+        ------
+        RowError
+            As for `encode`: about the first row that is wrong.
+        """
+        columns, faults = self.examine(chunk, now, is_thorough=False)
+        if faults:
+            order = [p.attribute.name for p in self.parts]
+            places = {None: -1, **{name: i for i, name in enumerate(order)}}
+            first = min(faults, key=lambda fault: (fault.row, places[fault.attribute]))
+            raise RowError(first.message) from first.cause
+        return columns
 
-    def _refuse_unknown(self, given: Mapping[str, Value], number: int) -> None:
-        known = self.spec.heading.names
-        name = next(n for n in given if n not in self.spec.heading)
-        near = difflib.get_close_matches(str(name), known, n=1)
-        hint = f'Did you mean "{near[0]}"? ' if near else ""
-        message = (
-            f'{self.spec.display_name}, row {number}: unknown attribute "{name}". {hint}'
-            f"Known: {', '.join(known)}. ignore_extra_fields=True leaves such values out"
-        )
-        raise RowError(message)
+    def examine(
+        self, chunk: Chunk, now: dt.datetime, *, is_thorough: bool = True
+    ) -> tuple[dict[str, Sequence[Value]], list[Fault]]:
+        """Return rows as columns, and all that is wrong; or the first of each column only."""
+        faults = list(chunk.faults)
+        columns: dict[str, Sequence[Value]] = {}
+        for part in self.parts:
+            name = part.attribute.name
+            if part.is_put and faults and not is_thorough:
+                continue
+            given = chunk.columns.get(name)
+            if given is None:
+                given = [MISSING] * chunk.n
+                if part.attribute.has_default:
+                    value = part.encode(_default(part.attribute, now))
+                    columns[name] = [value] * chunk.n
+                    continue
+            found = part.check(given) if part.check is not None else None
+            if found is None:
+                found = self._each(part, given, chunk.first, now, faults, is_thorough=is_thorough)
+            columns[name] = found
+        return columns, faults
 
-    def _where(self, name: str, number: int) -> str:
-        return f'{self.spec.display_name}, row {number}, attribute "{name}"'
+    def _each(
+        self,
+        part: Part,
+        column: Sequence[Any],
+        first: int,
+        now: dt.datetime,
+        faults: list[Fault],
+        *,
+        is_thorough: bool,
+    ) -> Sequence[Value]:
+        """Encode value by value, and note what is wrong."""
+        encode, name, found = part.encode, part.attribute.name, list[Value]()
+        for number, given in enumerate(column, first):
+            if given is SKIPPED:
+                continue
+            try:
+                value = _default(part.attribute, now) if given is MISSING else given
+                found.append(encode(value))
+            except WRONG as error:
+                faults.append(Fault(number, name, self._words(number, name, error), error))
+                if not is_thorough:
+                    break
+        return found
+
+    def _words(self, number: int, name: str, error: Exception) -> str:
+        return f'{self.spec.display_name}, row {number}, attribute "{name}": {error}'
 
 
-def _encode_of(attribute: Attribute, connection: Connection) -> Encode:
+def _default(attribute: Attribute, now: dt.datetime) -> Value:
+    if attribute.is_auto:
+        return None
+    if not attribute.has_default:
+        message = "no value was given, and it has no default"
+        raise ValueError(message)
+    return attribute.default_value(now)
+
+
+def _encode_of(attribute: Attribute, connection: Connection, *, puts: bool) -> Encode:
     type_ = attribute.type
     is_absent: Callable[[Value], bool]
     if isinstance(type_, CoreType):
         convert, is_absent = connection.database.dialect.accept(type_), _is_missing
+        convert = _plain_time(convert) if type_.name == "datetime" else convert
+    elif isinstance(type_, NativeType):
+        if type_.is_blob:
+            convert, is_absent = _any_encode(type_), _is_none
+        else:
+            convert, is_absent = _plain_time(type_.accept), _is_missing
     elif isinstance(type_, CodecType):
-        convert, is_absent = _object_encode(type_, connection), _is_none
+        convert, is_absent = _object_encode(type_, connection, puts=puts), _is_none
     else:
         message = f'"{attribute.name}" is computed, and cannot be stored'
-        raise AssertionError(message)
-    if attribute.nullable:
+        raise AssertionError(message)  # noqa: TRY004 - nobody inserts into an expression
+    if attribute.nullable or attribute.is_auto:
         return lambda value: None if is_absent(value) else convert(value)
 
     def encode(value: Value) -> Value:
@@ -140,15 +212,45 @@ def _is_missing(value: Value) -> bool:
     """Tell whether a value is null: None, or a number or date that is missing (NaN, NaT)."""
     if value is None:
         return True
-    may_miss = isinstance(value, float | decimal.Decimal) or type(value).__name__ in MAY_MISS
+    kind = type(value).__name__
+    if kind == "NAType":  # of pandas: it does not compare
+        return True
+    may_miss = isinstance(value, float | decimal.Decimal) or kind in MAY_MISS
     return may_miss and bool(value != value)  # noqa: PLR0124 - only NaN differs from itself
 
 
-def _object_encode(type_: CodecType, connection: Connection) -> Encode:
+def _plain_time(convert: Encode) -> Encode:
+    """Return what also makes a plain datetime of one of pandas, which drivers do not know."""
+
+    def convert_plainly(value: Value) -> Value:
+        found = convert(value)
+        if isinstance(found, dt.datetime) and type(found) is not dt.datetime:
+            day = (found.year, found.month, found.day)
+            time = (found.hour, found.minute, found.second, found.microsecond)
+            return dt.datetime(*day, *time)  # noqa: DTZ001 - naive UTC
+        return found
+
+    return convert_plainly
+
+
+def _any_encode(type_: NativeType) -> Encode:
+    """Return the encoding of the `longblob` family: bytes as they are, other values as a blob."""
+
+    def encode(value: Value) -> Value:
+        if isinstance(value, bytes | bytearray | memoryview):
+            data = bytes(value)
+            # Encoded, they come back as these bytes, and not as what they would decode to.
+            return type_.accept(blob.encode(data) if data.startswith(ENCODED) else data)
+        return type_.accept(blob.encode(value))
+
+    return encode
+
+
+def _object_encode(type_: CodecType, connection: Connection, *, puts: bool) -> Encode:
     codec = get(type_.codec)
-    if type_.store is None:
+    if type_.store is None or not puts:
         return codec.encode
-    name = type_.store
+    name = type_.store or connection.settings.default_store
 
     def put(value: Value) -> Value:
         return connection.store(name).put(codec.encode(value)).to_json()

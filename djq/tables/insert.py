@@ -3,64 +3,140 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from itertools import islice
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from djq.algebra.expressions import Call, Literal, Name
-from djq.algebra.nodes import Projection, Relation, Restriction
-from djq.definition.spec import AUTO_TIERS, ForeignKey, TableSpec
-from djq.errors import BrokenReferenceError, DuplicateError, RowError, UsageError
-from djq.sql.dialects import ROWS_PER_INSERT
+from djq.definition.spec import AUTO_TIERS, TableSpec
+from djq.errors import IntegrityError, UsageError
+from djq.tables.explain import Refused, explain, show_key
+from djq.tables.intake import default_chunk, read
 from djq.tables.making import Making, current
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from djq.definition.acceptance import Value
     from djq.sql.statements import Duplicates
     from djq.tables.connection import Connection
     from djq.tables.encode import RowEncoder
+    from djq.tables.gather import Chunk
 
-#: Keys that one query of an error message looks up, to say which row was wrong.
-EXPLAINED_ROWS = 1_000
+__all__ = ["Options", "check_direct_insert", "insert_one", "insert_rows", "now", "show_key"]
 
 
-def insert_rows(
-    encoder: RowEncoder,
-    connection: Connection,
-    rows: Iterable[Value],
-    *,
-    skip_duplicates: bool = False,
-    ignore_extra_fields: bool = False,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How rows are inserted."""
+
+    #: What becomes of rows whose key is taken.
+    mode: Duplicates = "refuse"
+    ignore_extra_fields: bool = False
+    #: Rows that are committed together; None: all.
+    chunk_size: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        replace: bool = False,
+        skip_duplicates: bool = False,
+        ignore_extra_fields: bool = False,
+        chunk_size: int | None = None,
+    ) -> Options:
+        """Return the options, checked."""
+        if replace and skip_duplicates:
+            message = (
+                "replace=True overwrites rows whose key is taken, skip_duplicates=True leaves them "
+                "alone: choose one"
+            )
+            raise UsageError(message)
+        if chunk_size is not None and (type(chunk_size) is not int or chunk_size < 1):
+            message = f"chunk_size={chunk_size!r}: it is a number of rows, 1 or more"
+            raise UsageError(message)
+        mode: Duplicates = "replace" if replace else "skip" if skip_duplicates else "refuse"
+        return cls(mode, ignore_extra_fields, chunk_size)
+
+
+def now() -> dt.datetime:
+    """Return the time as databases keep it: naive UTC."""
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None)
+
+
+def insert_rows(encoder: RowEncoder, connection: Connection, rows: Value, options: Options) -> int:
     """Insert rows in a transaction of their own, or in the one that is open; return how many.
 
     Objects go into their stores before the rows that refer to them are sent. Every row is checked
     before any of its chunk is sent, so that a wrong row changes nothing.
     """
-    if isinstance(rows, Mapping | str) or not hasattr(rows, "__iter__"):
-        message = (
-            f"{encoder.spec.display_name}: insert takes many rows, not {rows!r}; "
-            "insert1 takes one row"
-        )
-        raise RowError(message)
-    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    spec = encoder.spec
+    size = options.chunk_size or default_chunk(spec)
+    chunks = read(rows, spec, size, ignore_extra_fields=options.ignore_extra_fields)
+    begun = now()
+    chunk, following = next(chunks, None), next(chunks, None)
+    n_rows = 0
+    refused: Refused | None = None
+    # One chunk is all or nothing by itself, and others are committed one by one where asked.
+    is_simple = options.chunk_size is not None or following is None
+    try:
+        # The error is explained behind the transaction: inside, the rows before look taken.
+        with nullcontext() if is_simple else connection.transaction:
+            while chunk is not None:
+                refused = _complete(encoder, connection, chunk, begun, options.mode)
+                connection.database.insert_columns(spec, refused.columns, duplicates=options.mode)
+                n_rows += chunk.n
+                chunk, following = following, next(chunks, None)
+    except IntegrityError as error:
+        if refused is None:
+            raise
+        raise explain(error, refused) from error
+    return n_rows
+
+
+def insert_one(encoder: RowEncoder, connection: Connection, row: Value, options: Options) -> None:
+    """Insert one row: the quick way for a `make`."""
+    spec = encoder.spec
+    encoded = encoder.encode(row, 1, now(), ignore_extra_fields=options.ignore_extra_fields)
     call = current()
-    hidden = _hidden_values(encoder.spec, call)
-    encoded: Iterator[dict[str, Value]] = (
-        {**encoder.encode(row, i, now, ignore_extra_fields=ignore_extra_fields), **hidden}
-        for i, row in enumerate(rows, 1)
-    )
-    if call is not None and call.table == encoder.spec.name:
-        encoded = _noted(encoded, call)
-    return _send(encoder.spec, connection, encoded, "skip" if skip_duplicates else "refuse")
+    if spec.hidden:
+        encoded.update(_hidden_values(spec, call))
+    if call is not None and call.table == spec.name:
+        call.note(encoded)
+    try:
+        connection.database.insert(spec, (encoded,), duplicates=options.mode)
+    except IntegrityError as error:
+        columns = {name: (value,) for name, value in encoded.items()}
+        raise explain(error, Refused(spec, connection, columns, None, options.mode)) from error
 
 
-def _noted(rows: Iterator[dict[str, Value]], call: Making) -> Iterator[dict[str, Value]]:
-    for row in rows:
+def _complete(
+    encoder: RowEncoder,
+    connection: Connection,
+    chunk: Chunk,
+    begun: dt.datetime,
+    mode: Duplicates,
+) -> Refused:
+    """Return all columns of the rows, hidden ones too, ready to be sent."""
+    spec = encoder.spec
+    columns = encoder.encode_chunk(chunk, begun)
+    call = current()
+    for name, value in _hidden_values(spec, call).items():
+        columns[name] = [value] * chunk.n
+    if call is not None and call.table == spec.name:
+        _note(columns, call)
+    return Refused(spec, connection, columns, chunk.first, mode)
+
+
+def _note(columns: Mapping[str, Sequence[Value]], call: Making) -> None:
+    for row in _rows(columns):
+        if call.is_done:
+            return
         call.note(row)
-        yield row
+
+
+def _rows(columns: Mapping[str, Sequence[Value]]) -> Iterator[dict[str, Value]]:
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))
 
 
 def _hidden_values(spec: TableSpec, call: Making | None) -> dict[str, Value]:
@@ -68,111 +144,20 @@ def _hidden_values(spec: TableSpec, call: Making | None) -> dict[str, Value]:
     if not spec.hidden:
         return {}
     values = call.hidden_values() if call is not None and call.table == spec.name else {}
-    return {a.name: values.get(a.name) for a in spec.hidden}
+    # What djq does not know has its default: the hidden key of a table of one row.
+    return {a.name: values.get(a.name, a.default if a.in_key else None) for a in spec.hidden}
 
 
 def check_direct_insert(spec: TableSpec, *, allowed: bool) -> None:
     """Refuse rows for a computed table that do not come from its `make`."""
+    if allowed or spec.tier not in AUTO_TIERS:
+        return
     owner = spec.master or spec.name
-    is_auto = spec.tier in AUTO_TIERS
     call = current()
-    if not is_auto or allowed or (call is not None and call.table == owner):
+    if call is not None and call.table == owner:
         return
     message = (
         f"{spec.display_name} is filled by make: call populate(), or insert with "
         "allow_direct_insert=True if you must"
     )
     raise UsageError(message)
-
-
-def _send(
-    spec: TableSpec, connection: Connection, rows: Iterator[dict[str, Value]], mode: Duplicates
-) -> int:
-    """Send rows chunk by chunk, all or none of them; return how many."""
-    n_rows = 0
-    chunk = list(islice(rows, ROWS_PER_INSERT))
-    is_one = len(chunk) < ROWS_PER_INSERT or connection.in_transaction
-    try:
-        # The error is explained behind the transaction: inside, the rows before look taken.
-        with nullcontext() if is_one else connection.transaction:
-            while chunk:
-                connection.database.insert(spec, chunk, duplicates=mode)
-                n_rows += len(chunk)
-                chunk = list(islice(rows, ROWS_PER_INSERT))
-    except DuplicateError as error:
-        raise DuplicateError(_explain_duplicate(spec, connection, chunk, error)) from error
-    except BrokenReferenceError as error:
-        raise BrokenReferenceError(_explain_reference(spec, connection, chunk, error)) from error
-    return n_rows
-
-
-def _explain_duplicate(
-    spec: TableSpec, connection: Connection, rows: list[dict[str, Value]], error: Exception
-) -> str:
-    names = spec.heading.primary_key
-    keys = [tuple(row[n] for n in names) for row in rows]
-    repeated = next((k for k, n in Counter(keys).items() if n > 1), None)
-    taken = next(_present(connection, Relation(spec.name, spec.heading), names, keys), None)
-    if taken is not None:
-        what = f"the key {_shown(names, taken)} is in the table already"
-    elif repeated is not None:
-        what = f"the key {_shown(names, repeated)} is twice among the rows to insert"
-    elif any(i.is_unique for i in spec.indexes):
-        return f"{spec.display_name}: a unique index has these values already ({error})"
-    else:
-        what = f"a key is twice among the rows to insert ({error})"
-    return f"{spec.display_name}: {what}. skip_duplicates=True keeps the rows that are there"
-
-
-def _explain_reference(
-    spec: TableSpec, connection: Connection, rows: list[dict[str, Value]], error: Exception
-) -> str:
-    for key in spec.foreign_keys:
-        missing = _missing_parent(key, spec, connection, rows)
-        if missing is not None:
-            return (
-                f"{spec.display_name}: {missing} is not in {key.parent}, "
-                "which it refers to. Insert it there first"
-            )
-    return f"{spec.display_name}: {error}"
-
-
-def _missing_parent(
-    key: ForeignKey, spec: TableSpec, connection: Connection, rows: list[dict[str, Value]]
-) -> str | None:
-    mine = [m for m, _ in key.columns]
-    theirs = tuple(t for _, t in key.columns)
-    referred = dict.fromkeys(tuple(row[m] for m in mine) for row in rows)
-    wanted = [values for values in referred if None not in values]
-    heading = spec.heading.project({t: m for m, t in key.columns})
-    present = set(_present(connection, Relation(key.parent, heading), theirs, wanted))
-    missing = next((values for values in wanted if values not in present), None)
-    return None if missing is None else _shown(theirs, missing)
-
-
-def _present(
-    connection: Connection,
-    relation: Relation,
-    names: tuple[str, ...],
-    wanted: Sequence[tuple[Value, ...]],
-) -> Iterator[tuple[Value, ...]]:
-    """Iterate over those of the wanted values that are in a table."""
-    left = Call("tuple", tuple(Name(n) for n in names))
-    columns = tuple((n, Name(n)) for n in names)
-    heading = relation.heading.project({n: n for n in names})
-    for start in range(0, len(wanted), EXPLAINED_ROWS):
-        options = [
-            Call("tuple", tuple(Literal(v) for v in values))
-            for values in wanted[start : start + EXPLAINED_ROWS]
-        ]
-        restriction = Restriction(relation, Call("in", (left, *options)))
-        yield from connection.database.fetch(Projection(restriction, columns, heading))
-
-
-def _shown(names: Sequence[str], values: Sequence[Value]) -> str:
-    return show_key(dict(zip(names, values, strict=True)))
-
-
-def show_key(key: dict[str, Value]) -> str:
-    """Return a key as people read it: `subject=12 session=3`."""
-    return " ".join(f"{name}={value}" for name, value in key.items())
