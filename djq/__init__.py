@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from djq.populate.autopopulate import Computed as Computed
     from djq.populate.autopopulate import Imported as Imported
     from djq.settings import Settings as Settings
+    from djq.tables.configuration import config as config
     from djq.tables.connection import Connection as Connection
     from djq.tables.connection import conn as conn
     from djq.tables.query import Query as Query
@@ -46,6 +47,7 @@ _HOMES = {
     "Run": "djq.orchestrator.run:Run",
     "Schema": "djq.tables.schema:Schema",
     "Settings": "djq.settings:Settings",
+    "config": "djq.tables.configuration:config",
     "conn": "djq.tables.connection:conn",
     "schema": "djq.tables.schema:Schema",
     "submit": "djq.orchestrator.run:submit",
@@ -67,6 +69,7 @@ __all__ = [
     "Run",
     "Schema",
     "Settings",
+    "config",
     "conn",
     "schema",
     "submit",

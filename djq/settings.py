@@ -23,12 +23,15 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
+from djq.datajoint import find_file as find_datajoint_file
+from djq.datajoint import settings as datajoint_settings
 from djq.errors import ConfigError
 
 PREFIX = "DJQ_"
@@ -92,8 +95,9 @@ class Settings(BaseSettings):
     """All settings of one process; immutable.
 
     Environment variables (`DJQ_REDIS_URL`, `DJQ_STORES__RAW__URL`, …) win over `djq.toml`, which is
-    looked for in the working directory and its parents. Nothing needs to be set: the default is
-    embedded, under `./.djq`.
+    looked for in the working directory and its parents. Below both are `DJ_HOST` and its kin, and
+    where there is no `djq.toml` the nearest `datajoint.json`. Nothing needs to be set: the default
+    is embedded, under `./.djq`.
     """
 
     model_config = SettingsConfigDict(
@@ -159,9 +163,16 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order of the sources: arguments, environment, file."""
+        """Order of the sources: arguments, environment, file, what is there of DataJoint's."""
         del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, find_file())
+        path = find_file()
+        theirs = datajoint_settings(os.environ, None if path else find_datajoint_file())
+        return (
+            init_settings,
+            env_settings,
+            TomlConfigSettingsSource(settings_cls, path),
+            InitSettingsSource(settings_cls, theirs),
+        )
 
     @property
     def resolved_database_url(self) -> str:

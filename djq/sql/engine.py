@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import sqlalchemy as sa
 from pymysql.cursors import SSCursor
 
 from djq.errors import UsageError
@@ -15,19 +18,19 @@ from djq.sql.dialects import Backend, Dialect
 from djq.sql.errors import translated
 from djq.sql.prepared import Prepared, prepare
 from djq.sql.privileges import needing
+from djq.sql.raw import Rows
 from djq.sql.sessions import Session, abandon, whole
 from djq.sql.statements import Duplicates, Statements
-from djq.sql.transactions import Returned, Transactions
+from djq.sql.transactions import Transactions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    import sqlalchemy as sa
 
     from djq.algebra.nodes import Node
     from djq.definition.acceptance import Value
     from djq.definition.constraints import TableName
     from djq.definition.spec import TableSpec
+    from djq.sql.tries import Returned
 
 Row: TypeAlias = dict[str, Any]
 
@@ -241,6 +244,52 @@ class Database(Transactions):
         with needing(self, "CREATE, ALTER, DROP, INDEX, REFERENCES", what):
             self._change(execute)
         self.catalog.forget()
+
+    def query(self, text: str, args: Sequence[Value] = (), *, as_dict: bool = False) -> Rows:
+        """Send a statement as it is, without any check; see `Connection.query`."""
+
+        def execute(session: Session) -> Rows:
+            self._begin_late(session)
+            cursor = session.raw.cursor()
+            if args:
+                cursor.execute(text, tuple(args))
+            else:
+                cursor.execute(text)
+            return Rows(cursor, as_dict=as_dict)
+
+        with needing(self, "what it needs", None):
+            found = self._run(execute, "cannot execute", is_write=True)
+        if found.description is None:  # it may have been data definition
+            self.catalog.forget()
+        return found
+
+    # --- the server ----------------------------------------------------------------------------
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether this thread has a connection and the server answers on it."""
+        state = self._own_state()
+        session = state.levels[-1].session if state.levels else state.reader or state.writer
+        return session is not None and session.answers()
+
+    def ping(self) -> None:
+        """Ask the server for an answer, on another connection if this one was lost."""
+        self.read(sa.select(sa.literal(1)))
+
+    @property
+    def user(self) -> str:
+        """The user that the server sees; SQLite: that of the operating system."""
+        if self.is_sqlite:
+            return f"{getpass.getuser()}@localhost"
+        return str(self.read(sa.select(sa.func.user()))[0][0])
+
+    @property
+    def connection_id(self) -> int:
+        """The server's number for this thread's connection; SQLite: the process's."""
+        if self.is_sqlite:
+            return os.getpid()
+        session = self._writer() if self.in_transaction else self._reader()
+        return int(session.raw.thread_id())
 
     def _change(self, execute: Callable[[Session], Returned], *, is_many: bool = False) -> Returned:
         """Run a statement that writes; many rows are one transaction even where none is open."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def needing(database: Database, privileges: str, what: object) -> Generator[None]:
     """Say, when the database refuses the block's statement, who would need which privilege.
 
-    `what` is a query, a table's name or a statement of data definition.
+    `what` is a query, a table's name or a statement of data definition; None: not known.
     """
     try:
         yield
@@ -39,6 +39,8 @@ def _explain(database: Database, error: AccessError, privileges: str, what: obje
             "change their permissions, or choose another file"
         )
     user = _account(database)
+    if what is None:
+        return f"{error}. Connected as {user}: ask an administrator for the privilege"
     places = _places(what)
     grants = "; ".join(f"GRANT {privileges} ON {place} TO {user}" for place in places)
     return f"{error}. Connected as {user}, who lacks a privilege. An administrator can: {grants}"

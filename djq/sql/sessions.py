@@ -50,12 +50,18 @@ class Session:
     def is_alive(self) -> bool:
         """Tell whether the server still answers; only asked after some silence."""
         now = time.monotonic()
-        if now - self.used > IDLE_S and hasattr(self.raw, "ping"):
-            try:
-                self.raw.ping(reconnect=False)
-            except Exception:  # noqa: BLE001 - whatever it is, another connection is needed
-                return False
+        if now - self.used > IDLE_S and not self.answers():
+            return False
         self.used = now
+        return True
+
+    def answers(self) -> bool:
+        """Ask the server whether the connection works."""
+        try:
+            if hasattr(self.raw, "ping"):
+                self.raw.ping(reconnect=False)
+        except Exception:  # noqa: BLE001 - whatever it is, another connection is needed
+            return False
         return True
 
 

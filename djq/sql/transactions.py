@@ -1,10 +1,4 @@
-"""Connections of each thread, transactions on them, and what is tried again.
-
-Each thread has up to two connections of its own, opened when first needed. The *reader* commits
-every statement by itself and sees what others committed. The *writer* is inside a transaction from
-its first statement on, without a BEGIN of its own: a transaction costs one statement, its COMMIT.
-SQLite has one connection in both roles; its transaction begins with the first write, so that a long
-computation between reading and writing does not hold the file's lock.
+"""Transactions, what is undone with them, and what is tried again.
 
 A transaction inside of another one is a savepoint. What the server rolled back by itself, as after
 a deadlock, stays rolled back: the open blocks refuse every further statement and their COMMIT.
@@ -13,15 +7,8 @@ a deadlock, stays rolled back: the open blocks refuse every further statement an
 from __future__ import annotations
 
 import itertools
-import os
-import random
-import threading
-import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING
 
 from djq.errors import (
     ContentionError,
@@ -30,123 +17,21 @@ from djq.errors import (
     TransientDatabaseError,
     UsageError,
 )
+from djq.sql.connections import Connections, Level, State
 from djq.sql.errors import ends_transaction, translated
-from djq.sql.sessions import Session, create_engine, is_sqlite, open_session, shown
+from djq.sql.tries import MAX_TRIES, Returned, insist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-Returned = TypeVar("Returned")
+    from djq.sql.sessions import Session
 
-#: How often djq tries its own work when others hold the locks.
-MAX_TRIES = 5
-#: Bound of the wait before the second try, doubled for each further one [s]; and its limit [s].
-BACKOFF_S, MAX_BACKOFF_S = 0.05, 2.0
-#: Connections of the process that this one was forked from: kept, since even closing one here would
-#: speak over the parent's socket.
-_PARENTS: list[Session] = []
 #: Names of savepoints: none is used twice.
 _NUMBERS = itertools.count(1)
 
 
-@dataclass(eq=False)
-class _Level:
-    """An open transaction, or a savepoint inside of one."""
-
-    session: Session
-    #: None: the transaction itself, or on SQLite a level that began before any write.
-    savepoint: str | None = None
-    #: Begun by `start_transaction`, not by a block.
-    is_manual: bool = False
-
-
-@dataclass
-class _State:
-    """What one thread has open."""
-
-    reader: Session | None = None
-    writer: Session | None = None
-    levels: list[_Level] = field(default_factory=list[_Level])
-    #: Why the server ended the transaction whose blocks are still open.
-    ended_by: DatabaseError | None = None
-    #: SQLite only: the write transaction has begun.
-    has_begun: bool = False
-
-
-class _ThreadState(threading.local):
-    pid: int = 0
-    state: _State | None = None
-
-
-class Transactions:
-    """A database by its URL: connections of each thread, transactions, and tries.
-
-    Safe to use after a fork: a child never touches its parent's sockets.
-    """
-
-    def __init__(self, url: str, *, timeout_s: float = 10.0, tls: bool | None = None) -> None:
-        self.url = sa.make_url(url)
-        self.timeout_s = timeout_s
-        self._threads = _ThreadState()
-        self._engine = create_engine(self.url, timeout_s, tls)
-
-    @property
-    def address(self) -> str:
-        """The URL with its password masked."""
-        return shown(self.url)
-
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether the database is a file."""
-        return is_sqlite(self.url)
-
-    # --- opening -------------------------------------------------------------------------------
-
-    def _connect(self, *, commits: bool) -> Session:
-        return open_session(self._engine, commits=commits)
-
-    def _own_state(self) -> _State:
-        """Return this thread's state; after a fork a new one, the parent's sockets left alone."""
-        own = self._threads
-        if own.state is None or own.pid != os.getpid():
-            if own.state is not None:
-                _PARENTS.extend(s for s in (own.state.reader, own.state.writer) if s is not None)
-            own.pid, own.state = os.getpid(), _State()
-        return own.state
-
-    def _reader(self) -> Session:
-        state = self._own_state()
-        if state.reader is None:
-            state.reader = self._connect(commits=True)
-        elif not state.levels and not state.reader.is_alive():
-            state.reader.close()
-            state.reader = self._connect(commits=True)
-        return state.reader
-
-    def _writer(self) -> Session:
-        if self.is_sqlite:
-            return self._reader()
-        state = self._own_state()
-        if state.writer is None:
-            state.writer = self._connect(commits=False)
-        elif not state.levels and not state.writer.is_alive():
-            state.writer.close()
-            state.writer = self._connect(commits=False)
-        return state.writer
-
-    @property
-    def is_open(self) -> bool:
-        """Whether this thread has a connection, as far as is known without asking the server."""
-        state = self._own_state()
-        return state.reader is not None or state.writer is not None
-
-    def close(self) -> None:
-        """Close this thread's connections; an open transaction is rolled back."""
-        state = self._own_state()
-        for session in (state.reader, state.writer):
-            if session is not None:
-                session.close()
-        self._threads.state = None
+class Transactions(Connections):
+    """Statements in and out of transactions; tried again where that is safe."""
 
     # --- statements ----------------------------------------------------------------------------
 
@@ -155,7 +40,7 @@ class Transactions:
     ) -> Returned:
         if self.in_transaction:
             return self._run_inside(execute, doing)
-        return _insist(lambda: self._run_alone(execute, doing, is_write=is_write), MAX_TRIES)
+        return insist(lambda: self._run_alone(execute, doing, is_write=is_write), MAX_TRIES)
 
     def _run_alone(
         self, execute: Callable[[Session], Returned], doing: str, *, is_write: bool
@@ -195,7 +80,7 @@ class Transactions:
                 state.ended_by = error
             raise
 
-    def _contention(self, state: _State, error: ContentionError) -> ContentionError:
+    def _contention(self, state: State, error: ContentionError) -> ContentionError:
         if ends_transaction(error):
             message = (
                 f"{error}; the database rolled back the whole transaction, so that another one "
@@ -211,7 +96,7 @@ class Transactions:
         return ContentionError(message)
 
     @staticmethod
-    def _refuse_if_ended(state: _State) -> None:
+    def _refuse_if_ended(state: State) -> None:
         if state.ended_by is None:
             return
         message = (
@@ -261,7 +146,7 @@ class Transactions:
         def is_undone(error: TransientDatabaseError) -> bool:
             return isinstance(error, ContentionError) or not is_committing
 
-        return attempt() if self.in_transaction else _insist(attempt, tries, is_undone)
+        return attempt() if self.in_transaction else insist(attempt, tries, is_undone)
 
     def start_transaction(self) -> None:
         """Begin a transaction that `commit_transaction` or `cancel_transaction` ends."""
@@ -286,7 +171,7 @@ class Transactions:
         """Roll back what `start_transaction` began."""
         self._undo(self._manual("cancel_transaction"))
 
-    def _manual(self, asked: str) -> _Level:
+    def _manual(self, asked: str) -> Level:
         levels = self._own_state().levels
         if not levels or not levels[-1].is_manual:
             why = "a `with` block ends its own" if levels else "none is open"
@@ -294,9 +179,9 @@ class Transactions:
             raise UsageError(message)
         return levels[-1]
 
-    def _begin(self) -> _Level:
+    def _begin(self) -> Level:
         state = self._own_state()
-        level = _Level(self._writer())
+        level = Level(self._writer())
         if state.levels and (state.has_begun or not self.is_sqlite):
             name = f"djq_{next(_NUMBERS)}"
             self._run_inside(_send(f"SAVEPOINT {name}"), "cannot begin a nested transaction")
@@ -311,7 +196,7 @@ class Transactions:
             session.raw.execute("BEGIN IMMEDIATE")
             state.has_begun = True
 
-    def _finish(self, level: _Level) -> None:
+    def _finish(self, level: Level) -> None:
         """Commit the transaction, or release the savepoint."""
         state = self._own_state()
         if level not in state.levels:
@@ -327,7 +212,7 @@ class Transactions:
             self._commit(state, level.session)
         state.levels.remove(level)
 
-    def _commit(self, state: _State, session: Session) -> None:
+    def _commit(self, state: State, session: Session) -> None:
         if self.is_sqlite and not state.has_begun:
             return
         try:
@@ -339,7 +224,7 @@ class Transactions:
             raise state.ended_by from error
         state.has_begun = False
 
-    def _undo(self, level: _Level) -> None:
+    def _undo(self, level: Level) -> None:
         """Roll back to where the level began; forget it and those inside of it."""
         state = self._own_state()
         if level not in state.levels:
@@ -357,7 +242,7 @@ class Transactions:
         if not state.levels:
             state.ended_by = None
 
-    def _roll_back(self, state: _State, session: Session) -> None:
+    def _roll_back(self, state: State, session: Session) -> None:
         """Roll back; a connection that cannot is thrown away, which rolls back on the server."""
         try:
             if isinstance(state.ended_by, LostConnectionError):
@@ -380,29 +265,3 @@ def _send(text: str) -> Callable[[Session], None]:
         session.raw.cursor().execute(text)
 
     return execute
-
-
-def _is_contention(error: TransientDatabaseError) -> bool:
-    return isinstance(error, ContentionError)
-
-
-def _insist(
-    function: Callable[[], Returned],
-    tries: int,
-    may_repeat: Callable[[TransientDatabaseError], bool] = _is_contention,
-) -> Returned:
-    """Call a function again while others hold the locks it needs."""
-    for attempt in range(1, tries):
-        try:
-            return function()
-        except (ContentionError, LostConnectionError) as error:
-            if not may_repeat(error):
-                raise
-            # The whole wait is drawn by lot, so that those who collided do not meet again.
-            bound = min(BACKOFF_S * 2 ** (attempt - 1), MAX_BACKOFF_S)
-            time.sleep(random.uniform(0, bound))  # noqa: S311
-    try:
-        return function()
-    except ContentionError as error:
-        message = f"{error}. Tried {tries} times; look which transaction holds the lock"
-        raise ContentionError(message) from error

@@ -16,7 +16,7 @@ from djq.errors import (
     UsageError,
 )
 from djq.settings import load
-from djq.sql import transactions
+from djq.sql import tries
 from tests.support.servers import connect
 from tests.support.waiting import wait_until
 
@@ -330,21 +330,21 @@ def test_a_statement_of_its_own_is_tried_until_the_lock_is_free(
         waits.append(seconds)
         connection.cancel_transaction()
 
-    monkeypatch.setattr(transactions.time, "sleep", release)
+    monkeypatch.setattr(tries.time, "sleep", release)
     connection.start_transaction()
     counter.insert1(rows[-1])
 
     another.database.insert(counter.spec, rows)
 
     assert len(waits) == 1
-    assert 0 <= waits[0] <= transactions.BACKOFF_S
+    assert 0 <= waits[0] <= tries.BACKOFF_S
     assert len(counter) == 3 + n_rows
 
 
 def test_a_delete_of_its_own_is_tried_until_the_lock_is_free(
     connection, counter, another, monkeypatch
 ):
-    monkeypatch.setattr(transactions.time, "sleep", lambda _: connection.cancel_transaction())
+    monkeypatch.setattr(tries.time, "sleep", lambda _: connection.cancel_transaction())
     connection.start_transaction()
     counter.insert1((10, 1))
     connection.database.delete((counter & {"counter": 1}).node)
@@ -357,14 +357,14 @@ def test_a_lock_that_is_never_free_is_an_error_after_some_tries(
     connection, counter, another, monkeypatch
 ):
     waits = []
-    monkeypatch.setattr(transactions.time, "sleep", waits.append)
+    monkeypatch.setattr(tries.time, "sleep", waits.append)
     with connection.transaction:
         counter.insert1((10, 1))
         with pytest.raises(ContentionError, match="Tried 5 times"):
             another.database.insert(counter.spec, [{"counter": 10, "value": 2}])
 
     assert len(waits) == 4
-    bounds = [transactions.BACKOFF_S * 2**i for i in range(4)]
+    bounds = [tries.BACKOFF_S * 2**i for i in range(4)]
     assert all(0 <= w <= b for w, b in zip(waits, bounds, strict=True))
 
 

@@ -1,0 +1,126 @@
+"""The connections that each thread has open to one database.
+
+Each thread has up to two connections of its own, opened when first needed. The *reader* commits
+every statement by itself and sees what others committed. The *writer* is inside a transaction from
+its first statement on, without a BEGIN of its own: a transaction costs one statement, its COMMIT.
+SQLite has one connection in both roles; its transaction begins with the first write, so that a long
+computation between reading and writing does not hold the file's lock.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from djq.sql.sessions import Session, create_engine, is_sqlite, open_session, shown
+
+if TYPE_CHECKING:
+    from djq.errors import DatabaseError
+
+#: Connections of the process that this one was forked from: kept, since even closing one here would
+#: speak over the parent's socket.
+_PARENTS: list[Session] = []
+
+
+@dataclass(eq=False)
+class Level:
+    """An open transaction, or a savepoint inside of one."""
+
+    session: Session
+    #: None: the transaction itself, or on SQLite a level that began before any write.
+    savepoint: str | None = None
+    #: Begun by `start_transaction`, not by a block.
+    is_manual: bool = False
+
+
+@dataclass
+class State:
+    """What one thread has open."""
+
+    reader: Session | None = None
+    writer: Session | None = None
+    levels: list[Level] = field(default_factory=list[Level])
+    #: Why the server ended the transaction whose blocks are still open.
+    ended_by: DatabaseError | None = None
+    #: SQLite only: the write transaction has begun.
+    has_begun: bool = False
+
+
+class _Threads(threading.local):
+    pid: int = 0
+    state: State | None = None
+
+
+class Connections:
+    """A database by its URL, each thread with its own connections.
+
+    Safe to use after a fork: a child never touches its parent's sockets.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float = 10.0, tls: bool | None = None) -> None:
+        self.url = sa.make_url(url)
+        self.timeout_s = timeout_s
+        self._threads = _Threads()
+        self._engine = create_engine(self.url, timeout_s, tls)
+
+    @property
+    def address(self) -> str:
+        """The URL with its password masked."""
+        return shown(self.url)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a file."""
+        return is_sqlite(self.url)
+
+    # --- opening -------------------------------------------------------------------------------
+
+    def _connect(self, *, commits: bool) -> Session:
+        return open_session(self._engine, commits=commits)
+
+    def _own_state(self) -> State:
+        """Return this thread's state; after a fork a new one, the parent's sockets left alone."""
+        own = self._threads
+        if own.state is None or own.pid != os.getpid():
+            if own.state is not None:
+                _PARENTS.extend(s for s in (own.state.reader, own.state.writer) if s is not None)
+            own.pid, own.state = os.getpid(), State()
+        return own.state
+
+    def _reader(self) -> Session:
+        state = self._own_state()
+        if state.reader is None:
+            state.reader = self._connect(commits=True)
+        elif not state.levels and not state.reader.is_alive():
+            state.reader.close()
+            state.reader = self._connect(commits=True)
+        return state.reader
+
+    def _writer(self) -> Session:
+        if self.is_sqlite:
+            return self._reader()
+        state = self._own_state()
+        if state.writer is None:
+            state.writer = self._connect(commits=False)
+        elif not state.levels and not state.writer.is_alive():
+            state.writer.close()
+            state.writer = self._connect(commits=False)
+        return state.writer
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this thread has a connection, as far as is known without asking the server."""
+        state = self._own_state()
+        return state.reader is not None or state.writer is not None
+
+    def close(self) -> None:
+        """Close this thread's connections; an open transaction is rolled back."""
+        state = self._own_state()
+        for session in (state.reader, state.writer):
+            if session is not None:
+                session.close()
+        self._threads.state = None

@@ -1,0 +1,34 @@
+"""What a statement that was sent as it is returned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class Rows:
+    """The rows of one statement, all read; to be used as a cursor of the Python database API."""
+
+    def __init__(self, cursor: Any, *, as_dict: bool) -> None:  # noqa: ANN401 - the driver's
+        #: As the driver describes its columns; None where the statement returned no rows.
+        self.description: Sequence[Sequence[Any]] | None = cursor.description
+        #: Rows that were returned or changed, as the driver counts them.
+        self.rowcount: int = cursor.rowcount
+        found: Sequence[Sequence[Any]] = cursor.fetchall() if self.description else ()
+        names = [column[0] for column in self.description or ()]
+        rows: list[Any] = [dict(zip(names, row, strict=True)) for row in found]
+        self._rows = iter(rows if as_dict else [tuple(row) for row in found])
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over the rows that were not fetched yet."""
+        return self._rows
+
+    def fetchone(self) -> Any:  # noqa: ANN401 - a tuple or a mapping
+        """Return the next row; None behind the last."""
+        return next(self._rows, None)
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows that were not fetched yet."""
+        return list(self._rows)
