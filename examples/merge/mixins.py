@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import djq as dj
 
@@ -106,6 +106,7 @@ class Merge(LabTable):
         origin: dj.Query = dj.FreeTable(self.connection, name) & (part & self.proj())
         return origin
 
-    def outputs_of(self, condition: Any) -> dj.Query:  # noqa: ANN401 - whatever restricts a table
-        """Return the outputs whose origin, in any pipeline, agrees with the condition."""
-        return self & [(part & condition).proj() for part in self.sources().values()]
+    def outputs_of(self, key: Mapping[str, Any]) -> Self:
+        """Return the outputs whose part has these values; parts without such attributes do not."""
+        parts = [part for part in self.sources().values() if key.keys() <= set(part.heading.names)]
+        return self & [(part & dict(key)).proj() for part in parts]
