@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy.dialects import mysql, sqlite
 
 from djq.definition.attributes import NativeType
+from djq.definition.heading import Heading
 from djq.errors import DefinitionError
 from djq.sql.clauses import full_heading
 from djq.sql.reflect import reflect
 from djq.sql.words import split_comment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from djq.definition.attributes import Attribute
     from djq.definition.spec import ForeignKey, TableSpec
@@ -36,22 +38,23 @@ _SAME = {
 _WIDE = re.compile(r"\b(tinyint|smallint|mediumint|int|bigint|year)\(\d+\)")
 
 
-def check_table(database: Database, spec: TableSpec) -> None:
-    """Refuse to work on a table that is not what its definition says.
+def differences(database: Database, spec: TableSpec) -> tuple[str, ...]:
+    """Return what keeps rows of a definition from going into its table on the server.
 
-    Raises
-    ------
-    DefinitionError
-        An attribute or reference is missing on either side, or is another; the message names each.
+    These are attributes and references that are missing on either side, or are others; each is a
+    sentence. Comments, defaults and indexes do not count.
     """
-    found = [*_attributes(database, spec), *_references(database, spec)]
-    if found:
-        message = (
-            f"{spec.display_name} is in the database with other attributes than in the "
-            f"definition: {'; '.join(found)}. Change the definition back, give the class another "
-            "name, or run Table.alter(), which changes what is outside of the key"
-        )
-        raise DefinitionError(message)
+    return (*_attributes(database, spec), *_references(database, spec))
+
+
+def different(spec: TableSpec, found: Iterable[str]) -> DefinitionError:
+    """Return the error that says how a table differs from its definition."""
+    message = (
+        f"{spec.display_name} is in the database with other attributes than in the "
+        f"definition: {'; '.join(found)}. Change the definition back, give the class another "
+        f"name, or run {spec.class_name}.alter(), which changes what is outside of the key"
+    )
+    return DefinitionError(message)
 
 
 def _attributes(database: Database, spec: TableSpec) -> Iterator[str]:
@@ -74,6 +77,28 @@ def _attributes(database: Database, spec: TableSpec) -> Iterator[str]:
             yield f"{name} is {'' if column.is_in_key else 'not '}in the key there"
         elif column.is_nullable != attribute.nullable:
             yield f"{name} can {'' if column.is_nullable else 'not '}be null there"
+
+
+def reflect_as(database: Database, spec: TableSpec) -> TableSpec:
+    """Return the spec of a table as the server has it, read with its definition in mind.
+
+    A column without a mark, made by another program, has the type of the definition if the server
+    cannot tell the two apart.
+    """
+    there = reflect(database, spec.name)
+    present = database.catalog.columns(spec.name.schema)[spec.name.table].columns
+    wanted = full_heading(spec)
+
+    def read(attribute: Attribute) -> Attribute:
+        name = attribute.name
+        if name not in wanted or name not in present:
+            return attribute
+        mine = wanted[name]
+        is_same = _is_same_type(mine, attribute, present[name], database.dialect)
+        return replace(attribute, type=mine.type) if is_same else attribute
+
+    heading = Heading(tuple(map(read, there.heading)))
+    return replace(there, heading=heading, hidden=tuple(map(read, there.hidden)))
 
 
 def _is_same_type(attribute: Attribute, its: Attribute, column: Column, dialect: Dialect) -> bool:
