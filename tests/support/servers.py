@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -198,12 +199,20 @@ class MariaDBServer(Server):
 
     A killed process loses no commit (the log is written at each one); nothing is synced, so a crash
     of the machine would.
+
+    Parameters
+    ----------
+    folder
+        An existing folder for its own.
+    options
+        Further options of the server, such as those of `tls_options`.
     """
 
     name = "mariadb"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         super().__init__(folder)
+        self._options = options
         self._command = find(MARIADB_COMMANDS)
         self._install = find(MARIADB_INSTALL_COMMANDS)
         self._data = self._folder / "data"
@@ -233,6 +242,7 @@ class MariaDBServer(Server):
             "--innodb-log-file-size=32M",
             "--innodb-flush-log-at-trx-commit=2",
             "--innodb-doublewrite=0",
+            *self._options,
         ]
 
     def _common(self, command: str) -> list[str]:
@@ -302,3 +312,41 @@ def mariadb_server() -> MariaDBServer:
     server = MariaDBServer(session().folder)
     server.start()
     return server
+
+
+def mariadb_server_with(*options: str) -> MariaDBServer:
+    """Start a MariaDB server with further options in the session's folder."""
+    server = MariaDBServer(session().folder, *options)
+    server.start()
+    return server
+
+
+def make_certificates(folder: Path) -> dict[str, Path]:
+    """Make an authority, a server's certificate for 127.0.0.1 and another authority with openssl.
+
+    Returns
+    -------
+    `ca`, `cert`, `key`, and `other_ca`, which signed nothing.
+    """
+    openssl = find(("openssl",))
+
+    def run(*arguments: str | Path) -> None:
+        subprocess.run([openssl, *arguments], check=True, capture_output=True, timeout=START_S)
+
+    new = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30")
+    paths = {name: folder / f"{name}.pem" for name in ("ca", "cert", "key", "other_ca")}
+    for name in ("ca", "other_ca"):
+        subject = f"/CN=djq tests {name}"
+        run(*new, "-keyout", folder / f"{name}.key", "-out", paths[name], "-subj", subject)
+    request, extension = folder / "request.pem", folder / "names.cnf"
+    extension.write_text(f"subjectAltName=IP:{HOST}\n")
+    run(
+        *("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=server"),
+        *("-keyout", paths["key"], "-out", request),
+    )
+    run(
+        *("x509", "-req", "-in", request, "-days", "30", "-extfile", extension),
+        *("-CA", paths["ca"], "-CAkey", folder / "ca.key", "-CAcreateserial"),
+        *("-out", paths["cert"]),
+    )
+    return paths
