@@ -211,7 +211,8 @@ class SpikeOutput(Merge, dj.Manual):
     def spike_times(self) -> dict[str, Times]:
         """Return the times of the units of one output, wherever they come from."""
         pipeline = PIPELINES[self.fetch1("source")]
-        return (pipeline() & self.origin().fetch1("KEY")).spike_times()
+        units: dict[str, Times] = (pipeline() & self.origin().fetch1("KEY")).spike_times()
+        return units
 
 
 #: The tables of the pipelines, by the names of the output's parts.
