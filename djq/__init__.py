@@ -16,29 +16,49 @@ if TYPE_CHECKING:
     from djq.errors import DjqError as DjqError
     from djq.orchestrator.run import Run as Run
     from djq.orchestrator.run import submit as submit
+    from djq.populate.autopopulate import Computed as Compute
     from djq.populate.autopopulate import Computed as Computed
     from djq.populate.autopopulate import Imported as Imported
+    from djq.populate.autopopulate import Imported as Ingest
     from djq.settings import Settings as Settings
     from djq.tables.configuration import config as config
     from djq.tables.connection import Connection as Connection
     from djq.tables.connection import conn as conn
+    from djq.tables.diagram import Diagram as Di
+    from djq.tables.diagram import Diagram as Diagram
+    from djq.tables.diagram import Diagram as ERD  # noqa: N814 - DataJoint's older spelling
+    from djq.tables.free import FreeTable as FreeTable
     from djq.tables.query import Query as Query
     from djq.tables.schema import Schema as Schema
     from djq.tables.schema import Schema as schema  # noqa: N813 - DataJoint's older spelling
     from djq.tables.table import Lookup as Lookup
+    from djq.tables.table import Manual as Entry
     from djq.tables.table import Manual as Manual
     from djq.tables.table import Part as Part
+    from djq.tables.table import Table as Table
+    from djq.tables.validate import ValidationResult as ValidationResult
+    from djq.tables.virtual import VirtualModule as VirtualModule
+    from djq.tables.virtual import VirtualModule as create_virtual_module  # noqa: N813 - DataJoint's
+    from djq.tables.virtual import list_schemas as list_schemas
+    from djq.tables.virtual import virtual_schema as virtual_schema
 
 __version__ = "0.1.0"
 
 #: Public name → where it is defined.
 _HOMES = {
     "AndList": "djq.algebra.conditions:AndList",
+    "Compute": "djq.populate.autopopulate:Computed",
     "Computed": "djq.populate.autopopulate:Computed",
     "Connection": "djq.tables.connection:Connection",
     "DataJointError": "djq.errors:DjqError",
+    "Di": "djq.tables.diagram:Diagram",
+    "Diagram": "djq.tables.diagram:Diagram",
     "DjqError": "djq.errors:DjqError",
+    "ERD": "djq.tables.diagram:Diagram",
+    "Entry": "djq.tables.table:Manual",
+    "FreeTable": "djq.tables.free:FreeTable",
     "Imported": "djq.populate.autopopulate:Imported",
+    "Ingest": "djq.populate.autopopulate:Imported",
     "Lookup": "djq.tables.table:Lookup",
     "Manual": "djq.tables.table:Manual",
     "Not": "djq.algebra.conditions:Not",
@@ -47,20 +67,33 @@ _HOMES = {
     "Run": "djq.orchestrator.run:Run",
     "Schema": "djq.tables.schema:Schema",
     "Settings": "djq.settings:Settings",
+    "Table": "djq.tables.table:Table",
+    "ValidationResult": "djq.tables.validate:ValidationResult",
+    "VirtualModule": "djq.tables.virtual:VirtualModule",
     "config": "djq.tables.configuration:config",
     "conn": "djq.tables.connection:conn",
+    "create_virtual_module": "djq.tables.virtual:VirtualModule",
+    "list_schemas": "djq.tables.virtual:list_schemas",
     "schema": "djq.tables.schema:Schema",
     "submit": "djq.orchestrator.run:submit",
+    "virtual_schema": "djq.tables.virtual:virtual_schema",
 }
 _MODULES = ("errors",)
 
 __all__ = [
+    "ERD",
     "AndList",
+    "Compute",
     "Computed",
     "Connection",
     "DataJointError",
+    "Di",
+    "Diagram",
     "DjqError",
+    "Entry",
+    "FreeTable",
     "Imported",
+    "Ingest",
     "Lookup",
     "Manual",
     "Not",
@@ -69,10 +102,16 @@ __all__ = [
     "Run",
     "Schema",
     "Settings",
+    "Table",
+    "ValidationResult",
+    "VirtualModule",
     "config",
     "conn",
+    "create_virtual_module",
+    "list_schemas",
     "schema",
     "submit",
+    "virtual_schema",
 ]
 
 

@@ -64,7 +64,8 @@ def missing(message: str) -> None:
 def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the developer's shell or folder reaches a test."""
     for name in os.environ:
-        if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_"):
+        is_ours = name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_")
+        if is_ours or name.startswith("DJ_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
@@ -169,7 +170,7 @@ def connection(database_url: str, tmp_path: Path) -> Iterator[Connection]:
 @pytest.fixture
 def schema(schema_name: str, connection: Connection) -> Schema:
     """A schema of the test's own; the connection is closed before its tables are dropped."""
-    return Schema(schema_name, connection)
+    return Schema(schema_name, connection=connection)
 
 
 @pytest.fixture

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from djq.algebra.nodes import Node, Relation
 from djq.definition.spec import TableName, TableSpec, Tier
 from djq.errors import DefinitionError
+from djq.tables import alter as altering
+from djq.tables.alter import check_altered
+from djq.tables.deletable import Deletable
 from djq.tables.encode import RowEncoder
-from djq.tables.insert import check_direct_insert, insert_rows
+from djq.tables.free import Navigable
 from djq.tables.query import Query, Row, on_class_too
+from djq.tables.writing import Writable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from djq.definition.acceptance import Value
     from djq.definition.attributes import Attribute
     from djq.tables.connection import Connection
     from djq.tables.schema import Schema
+
+
+_log = logging.getLogger("djq")
 
 
 class TableMeta(type):
@@ -67,15 +75,18 @@ def _instance(cls: type) -> Query:
 def _spec_of(cls: type) -> TableSpec:
     spec: TableSpec | None = getattr(cls, "spec", None)
     if spec is None:
-        message = (
-            f"{cls.__name__} is not declared: put @schema above the class "
-            "(parts are declared with their master)"
+        schema: Schema | None = getattr(cls, "schema", None)
+        how = (
+            "is not declared: put @schema above the class (parts are declared with their master)"
+            if schema is None or schema.is_active
+            else "waits for its schema's name: call schema.activate('name') before it is used"
         )
+        message = f"{cls.__name__} {how}"
         raise DefinitionError(message)
     return spec
 
 
-class Table(Query, metaclass=TableMeta):
+class Table(Writable, Deletable, Navigable, metaclass=TableMeta):
     """All rows of a declared table; the class and its instances are interchangeable in queries."""
 
     definition: str = ""
@@ -85,6 +96,11 @@ class Table(Query, metaclass=TableMeta):
     schema: ClassVar[Schema]
     #: The tables that this one refers to.
     parent_specs: ClassVar[Mapping[TableName, TableSpec]]
+    #: Reads another text as this class's definition.
+    read_definition: ClassVar[Callable[[str], TableSpec]]
+    #: How the table in the database differs from the definition: rows neither come nor go before
+    #: `alter`.
+    pending_changes: ClassVar[tuple[str, ...]] = ()
     #: Columns that djq fills in rows of this kind of table.
     hidden_attributes: ClassVar[tuple[Attribute, ...]] = ()
     #: Names that the key of this kind of table must not have.
@@ -95,77 +111,57 @@ class Table(Query, metaclass=TableMeta):
         super().__init__(_relation(spec), self.schema.connection)
 
     @property
+    def node(self) -> Node:
+        """The query's tree; refused while the table is not what the definition says."""
+        check_altered(self)
+        return super().node
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether this is not the whole table."""
+        return not isinstance(self._node, Relation)
+
+    @property
     def display_name(self) -> str:
         """The table as people call it: `schema.Class`."""
         return self.spec.display_name
-
-    @property
-    def full_table_name(self) -> str:
-        """The table on the server: `schema.table`."""
-        return str(self.spec.name)
 
     def _describe(self) -> str:
         return self.spec.display_name
 
     @on_class_too
-    def insert(
+    def alter(
         self,
-        rows: Iterable[Value],
-        *,
-        skip_duplicates: bool = False,
-        ignore_extra_fields: bool = False,
-        allow_direct_insert: bool = False,
-    ) -> None:
-        """Insert rows, all or none.
+        prompt: bool | None = True,
+        context: Mapping[str, object] | None = None,  # noqa: ARG002 - as DataJoint has it
+    ) -> bool:
+        """Change the table in the database to what the class's definition says now.
+
+        Attributes outside of the key may be added, dropped, changed, and renamed (the comment of
+        the new one begins with `{old_name}`); comments, defaults and indexes may change.
 
         Parameters
         ----------
-        rows
-            Mappings of names to values, sequences in heading order, or numpy records; a query's
-            rows, too.
-        skip_duplicates
-            Leave rows alone whose key is taken.
-        ignore_extra_fields
-            Leave out values whose names are not attributes, instead of refusing the row.
-        allow_direct_insert
-            Let rows into an Imported or Computed table outside of its `make`.
+        prompt
+            Show the statements, and ask; None: as the setting `safemode` says.
+        context
+            Not needed: references are those of the declaration.
+
+        Returns
+        -------
+        bool
+            Whether the table was changed.
 
         Raises
         ------
-        RowError
-            A row does not fit: the message names row, attribute and value.
-        DuplicateError
-            A key is taken.
-        BrokenReferenceError
-            A parent row is missing.
+        DefinitionError
+            The key or a reference changes, or values that are there do not fit; nothing was
+            changed.
         """
-        check_direct_insert(self.spec, allowed=allow_direct_insert)
-        insert_rows(
-            self._encoder(),
-            self.connection,
-            rows,
-            skip_duplicates=skip_duplicates,
-            ignore_extra_fields=ignore_extra_fields,
-        )
-
-    @on_class_too
-    def insert1(
-        self,
-        row: Value,
-        *,
-        skip_duplicates: bool = False,
-        ignore_extra_fields: bool = False,
-        allow_direct_insert: bool = False,
-    ) -> None:
-        """Insert one row; see `insert`."""
-        self.insert(
-            (row,),
-            skip_duplicates=skip_duplicates,
-            ignore_extra_fields=ignore_extra_fields,
-            allow_direct_insert=allow_direct_insert,
-        )
+        return altering.alter(self, prompt=prompt)
 
     def _encoder(self) -> RowEncoder:
+        check_altered(self)
         return _encoder(self.spec, self.connection)
 
     @classmethod
@@ -198,9 +194,17 @@ class Lookup(Table):
     @classmethod
     def declared(cls) -> None:
         """Insert the contents that are not there yet."""
-        rows = list(cls().contents)
-        if rows and len(rows) > len(cls):
-            cls.insert(rows, skip_duplicates=True)
+        rows = [] if cls.pending_changes else list(cls().contents)
+        if not rows or len(rows) <= len(cls):
+            return
+        counted = next((a.name for a in cls.spec.heading if a.is_auto), None)
+        if counted is not None:
+            _log.warning(
+                "lookup_contents_left_out",
+                extra={"table": cls.spec.display_name, "attribute": counted},
+            )
+            return
+        cls.insert(rows, skip_duplicates=True, allow_direct_insert=True)
 
 
 class Part(Table):

@@ -163,7 +163,7 @@ DEFINITIONS = {
 @pytest.fixture
 def schema(local_settings):
     connection = Connection(local_settings)
-    schema = dj.Schema("lab", connection)
+    schema = dj.Schema("lab", connection=connection)
 
     @schema
     class Subject(dj.Manual):

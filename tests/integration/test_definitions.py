@@ -41,7 +41,7 @@ def test_tables_are_named_as_in_datajoint(schema):
 
     tables = schema.connection.database.catalog.columns(schema.name)
 
-    assert {t for t in tables if not t.startswith("~~")} == {
+    assert {t for t in tables if not t.startswith("~")} == {
         "raw_scan",
         "#scan_kind",
         "_scan_info",
@@ -206,7 +206,7 @@ def test_parts_refer_to_their_master_and_to_each_other(schema):
 
 
 def test_a_child_in_another_schema_refers_to_its_parent(schema, schema_name, database_url):
-    other = dj.Schema(f"{schema_name}_b", schema.connection)
+    other = dj.Schema(f"{schema_name}_b", connection=schema.connection)
 
     @schema
     class Parent(dj.Manual):
@@ -262,7 +262,7 @@ import sys
 import djq as dj
 
 connection = dj.Connection()
-schema = dj.Schema(sys.argv[1], connection)
+schema = dj.Schema(sys.argv[1], connection=connection)
 
 @schema
 class Kind(dj.Lookup):

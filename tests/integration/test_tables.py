@@ -233,7 +233,7 @@ def test_a_taken_key_is_named(lab):
     with pytest.raises(DuplicateError) as raised:
         lab.tables["Session"].insert([(3, 1, None, 1.0), (1, 2, None, 1.0)])
 
-    assert f"{lab.name}.Session: the key subject=1 session=2 is in the table already" in str(
+    assert f"{lab.name}.Session, row 2: the key subject=1 session=2 is in the table already" in str(
         raised.value
     )
 
@@ -242,7 +242,7 @@ def test_a_missing_parent_is_named(lab):
     with pytest.raises(BrokenReferenceError) as raised:
         lab.tables["Session"].insert([(3, 1, "rest", 1.0), (3, 2, "swim", 1.0)])
 
-    assert f"{lab.name}.Session: task=swim is not in {lab.name}.#task" in str(raised.value)
+    assert f"{lab.name}.Session, row 2: task=swim is not in {lab.name}.#task" in str(raised.value)
 
 
 def test_a_missing_parent_is_named_inside_a_transaction_too(lab):
@@ -346,7 +346,7 @@ def test_declaring_again_adds_missing_contents_and_keeps_rows(schema):
 
 def test_an_existing_table_is_used_by_a_second_process(lab, schema_name):
     again = dj.Connection(lab.connection.settings)
-    other = dj.Schema(schema_name, again)
+    other = dj.Schema(schema_name, connection=again)
 
     @other
     class Subject(dj.Manual):
