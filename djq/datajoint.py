@@ -71,6 +71,11 @@ def compose(url: str | None, **parts: Any) -> str:  # noqa: ANN401 - text or a n
     """Return the URL of a server, `url` with other parts; a file's URL is replaced by a server's.
 
     `parts` are `host`, `port`, `user`, `password`; None leaves what the URL says.
+
+    Raises
+    ------
+    ConfigError
+        The port is none.
     """
     given = {name: value for name, value in parts.items() if value is not None}
     if url is None or url.startswith("sqlite"):
@@ -80,6 +85,9 @@ def compose(url: str | None, **parts: Any) -> str:  # noqa: ANN401 - text or a n
     host = str(known["host"])
     if host.count(":") == 1 and "host" in given:
         host, known["port"] = host.split(":")
+    if not str(known["port"] or 3306).isdecimal() or not 0 < int(known["port"] or 3306) < 2**16:
+        message = f"database.port: {known['port']!r} is no port: write a number from 1 to 65535"
+        raise ConfigError(message)
     user = quote(str(known["user"]), safe="") if known["user"] is not None else ""
     password = f":{quote(str(known['password']), safe='')}" if known["password"] else ""
     login = f"{user}{password}@" if user or password else ""
@@ -238,4 +246,5 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """Return the names that may have been meant, or all."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
-    return f'Did you mean "{near[0]}"? ' * bool(near) + f"Known: {', '.join(names)}"
+    hint = f'Did you mean "{near[0]}"? ' if near else ""
+    return f"{hint}Known: {', '.join(names) or 'none'}"

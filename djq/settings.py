@@ -32,12 +32,21 @@ from pydantic_settings import (
 
 from djq.datajoint import find_file as find_datajoint_file
 from djq.datajoint import settings as datajoint_settings
+from djq.datajoint import suggest
 from djq.errors import ConfigError
 
 PREFIX = "DJQ_"
 FILE_NAME = "djq.toml"
 #: Variables of the test suite, not settings.
 IGNORED_PREFIXES = ("DJQ_TEST_",)
+#: Their values hold no passwords and may be shown.
+_HARMLESS = frozenset(
+    {
+        *("database_tls", "safemode", "create_tables", "display_limit", "display_width"),
+        *("namespace", "heartbeat_s", "lease_s", "chunk_s", "database_timeout_s", "flower_port"),
+        *("default_store", "state_dir", "pipeline"),
+    }
+)
 LOCAL_HOSTS = frozenset({"", "localhost", "127.0.0.1", "::1"})
 DATABASE_SCHEMES = frozenset({"sqlite", "mysql", "mariadb"})
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
@@ -252,10 +261,16 @@ def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
 
 
 def _explain(error: ValidationError) -> str:
-    """One line per wrong setting; values are left out, since they may hold passwords."""
+    """One line per wrong setting; values that may hold passwords are left out."""
     lines: list[str] = []
-    for item in error.errors(include_input=False, include_url=False, include_context=False):
-        name = PREFIX + "__".join(str(part).upper() for part in item["loc"])
-        text = item["msg"].removeprefix("Value error, ")
-        lines.append(f"{name}: {text}" if item["loc"] else text)
+    for item in error.errors(include_url=False, include_context=False):
+        path = [str(part) for part in item["loc"]]
+        name = PREFIX + "__".join(path).upper()
+        if item["type"] == "extra_forbidden":
+            known = Settings.model_fields if len(path) == 1 else StoreSettings.model_fields
+            text = f"there is no such setting. {suggest(path[-1], known)}"
+        else:
+            text = item["msg"].removeprefix("Value error, ")
+            text += f", not {item['input']!r}" if path and path[0] in _HARMLESS else ""
+        lines.append(f"{name}: {text}" if path else text)
     return "wrong settings:\n  " + "\n  ".join(lines)

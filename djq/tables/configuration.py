@@ -190,13 +190,8 @@ def _build(values: Mapping[str, Any]) -> Settings:
     if not parts:
         return load(**own)
     url = load(**own).resolved_database_url
-    try:
-        return load(
-            **own | {"database_url": compose(url, **{n: _plain(v) for n, v in parts.items()})}
-        )
-    except ConfigError as error:
-        message = f"{', '.join(sorted(parts))} of the database: {error}"
-        raise ConfigError(message) from error
+    address = compose(url, **{name: _plain(value) for name, value in parts.items()})
+    return load(**own | {"database_url": address})
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - text, number or secret
