@@ -112,38 +112,39 @@ class Compiler:
 
     def delete(self, node: Node) -> sa.Delete:
         """Return the statement that deletes the rows of a restricted table, and nothing else."""
-        selection = self._reduced(node)
+        selection = self._reduced(node, by_join=not self.dialect.is_sqlite)
         source = selection.source
         if not selection.is_flat or not is_bare(source):
             message = "only the rows of one table can be deleted, restricted by its own attributes"
             raise QueryError(message)
         return sa.delete(cast("sa.TableClause[Any]", source)).where(*selection.where)
 
-    def _reduced(self, node: Node) -> Selection:
-        """Return a selection whose semijoins a DELETE answers by index.
+    def _reduced(self, node: Node, *, by_join: bool) -> Selection:
+        """Return a selection whose semijoins are answered from the inside, by index.
 
-        MariaDB would look through the whole table for EXISTS, and so would SQLite: the former gets
-        the other tables beside the one to delete from, the latter `(a, b) IN (SELECT …)`.
+        MariaDB and SQLite would look through the whole table for EXISTS. A DELETE gets the other
+        tables beside the one to delete from; what counts rows, and SQLite, `(a, b) IN (SELECT …)`.
         """
+        if not isinstance(node, Projection | Restriction):
+            return self.compile(node)
+        selection = self._reduced(node.source, by_join=by_join)
+        if not selection.is_flat:
+            return self.compile(node)
         if isinstance(node, Projection):
-            selection = self._reduced(node.source)
             columns = {new: self.expression(e, selection.columns) for new, e in node.columns}
             selection.columns = columns
             return selection
-        if not isinstance(node, Restriction):
-            return self.compile(node)
-        selection = self._reduced(node.source)
         for condition in _conjuncts(node.condition):
             if isinstance(condition, Matches) and condition.names:
-                self._reduce(selection, condition)
+                self._reduce(selection, condition, by_join=by_join)
             else:
                 selection.where.append(self.expression(condition, selection.columns))
         return selection
 
-    def _reduce(self, selection: Selection, matches: Matches) -> None:
-        other = self._reduced(matches.query)
+    def _reduce(self, selection: Selection, matches: Matches, *, by_join: bool) -> None:
+        other = self._reduced(matches.query, by_join=by_join)
         mine = [selection.columns[n] for n in matches.names]
-        if self.dialect.is_sqlite or not other.is_flat:
+        if not (by_join and other.is_flat):
             theirs = _labelled({n: other.columns[n] for n in matches.names})
             one = len(mine) == 1
             left: Column = mine[0] if one else sa.tuple_(*mine)
@@ -155,8 +156,11 @@ class Compiler:
 
     def counts(self, nodes: Sequence[Node]) -> sa.Select[Any]:
         """Return one statement that counts the rows of many queries."""
-        counted = [self.count(node).scalar_subquery() for node in nodes]
-        return sa.select(*(c.label(f"n{i}") for i, c in enumerate(counted)))
+        counted: list[Column] = []
+        for i, node in enumerate(nodes):
+            selection = self._reduced(node, by_join=False)
+            counted.append(selection.statement([_N_ROWS]).scalar_subquery().label(f"n{i}"))
+        return sa.select(*counted)
 
     def compile(self, node: Node) -> Selection:
         """Return the selection of a node."""
