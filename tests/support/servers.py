@@ -235,6 +235,8 @@ class MariaDBServer(Server):
             f"--port={self.port}",
             f"--socket={self._folder / 'sock'}",
             f"--pid-file={self._folder / 'pid'}",
+            # A server that starts removes the temporary tables that it finds, of others, too.
+            f"--tmpdir={self._folder}",
             "--skip-log-bin",
             "--skip-name-resolve",
             "--max-connections=300",
