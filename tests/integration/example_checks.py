@@ -17,16 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    import djq as dj
-
 
 class Example:
-    """A freshly imported example, activated under names of the test's own."""
+    """A freshly imported example: its schemas have no names yet, whatever other tests did."""
 
-    def __init__(self, name: str, prefix: str, connection: dj.Connection) -> None:
-        self.name, self.prefix = name, prefix
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.pipeline = self.module("pipeline")
-        self.pipeline.activate(prefix, connection)
         self.schemas = self.pipeline.SCHEMAS
 
     def module(self, name: str) -> ModuleType:

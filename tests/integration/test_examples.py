@@ -37,8 +37,9 @@ def example(
 
     def load_example(name: str) -> Example:
         forget(name)
-        found = Example(name, f"{schema_name}_", connection)
+        found = Example(name)
         made.append(found)
+        found.pipeline.activate(f"{schema_name}_", connection)
         return found
 
     yield load_example
@@ -47,7 +48,8 @@ def example(
         sys.modules.update({n: m for n, m in before.items() if n.startswith("examples.")})
         if not database_url.startswith("sqlite"):
             for schema in reversed(found.schemas):  # children go first
-                drop_databases(database_url, schema.name)
+                if schema.is_activated():
+                    drop_databases(database_url, schema.name)
 
 
 def forget(name: str) -> None:
