@@ -178,7 +178,7 @@ class Database(Transactions):
             cursor = session.raw.cursor()
             if self.is_sqlite:
                 with whole(cursor) if is_inside else nullcontext():
-                    cursor.executemany(prepared.text, zip(*bound, strict=True))
+                    cursor.executemany(prepared.text, zip(*bound, strict=False))
                 return
             texts = insert_texts(prepared.text, bound, session.raw.escape)
             with whole(cursor) if is_inside and len(texts) > 1 else nullcontext():
@@ -281,7 +281,7 @@ class Database(Transactions):
         """The user that the server sees; SQLite: that of the operating system."""
         if self.is_sqlite:
             return f"{getpass.getuser()}@localhost"
-        return str(self.read(sa.select(sa.func.user()))[0][0])
+        return str(self.read(sa.text("SELECT user()"))[0][0])
 
     @property
     def connection_id(self) -> int:

@@ -90,7 +90,8 @@ CASES = {
         put("display.limit", "many"),
         ConfigError,
         (
-            "wrong settings:\n  DJQ_DISPLAY_LIMIT: Input should be a valid integer, unable to parse "
+            "wrong settings:\n  DJQ_DISPLAY_LIMIT: Input should be a valid integer, unable to "
+            "parse "
             "string as an integer, not 'many'"
         ),
     ),
@@ -111,7 +112,8 @@ CASES = {
         put("database_url", "postgresql://alice:hunter2@db/"),
         ConfigError,
         (
-            'wrong settings:\n  DJQ_DATABASE_URL: the URL scheme "postgresql" is not one of mariadb, '
+            'wrong settings:\n  DJQ_DATABASE_URL: the URL scheme "postgresql" is not one of '
+            "mariadb, "
             "mysql, sqlite; write mysql://user:password@host:3306"
         ),
     ),
@@ -129,7 +131,8 @@ CASES = {
         put("lease_s", 1),
         ConfigError,
         (
-            "wrong settings:\n  DJQ_HEARTBEAT_S is 5 and DJQ_LEASE_S is 1: a worker would be taken for "
+            "wrong settings:\n  DJQ_HEARTBEAT_S is 5 and DJQ_LEASE_S is 1: a worker would be "
+            "taken for "
             "dead between two heartbeats. A third of the lease is a good heartbeat"
         ),
     ),
@@ -138,7 +141,8 @@ CASES = {
         put("database.backend", "postgresql"),
         ConfigError,
         (
-            "\"database.backend\" cannot be 'postgresql': the scheme of database_url says it: mysql, "
+            "\"database.backend\" cannot be 'postgresql': the scheme of database_url says it: "
+            "mysql, "
             "mariadb or sqlite. It is always 'mysql'"
         ),
     ),
@@ -154,7 +158,8 @@ CASES = {
         put("database.reconnect", False),
         ConfigError,
         (
-            '"database.reconnect" cannot be False: djq reconnects wherever nothing can be lost by it. '
+            '"database.reconnect" cannot be False: djq reconnects wherever nothing can be lost '
+            "by it. "
             "It is always True"
         ),
     ),
@@ -196,7 +201,8 @@ CASES = {
         put("stores", {"raw": {"protcol": "file", "location": "/x"}}),
         ConfigError,
         (
-            'store "raw": unknown setting "protcol". Known: access_key, bucket, endpoint, location, '
+            'store "raw": unknown setting "protcol". Known: access_key, bucket, endpoint, '
+            "location, "
             "protocol, region, secret_key, secure, stage, subfolding, url"
         ),
     ),
@@ -220,7 +226,8 @@ CASES = {
         lambda: dj.Connection("db", use_tls={"ca": "/no/ca.pem"}),
         ConfigError,
         (
-            "cannot read the certificates of the database's URL (ssl_ca=/no/ca.pem): [Errno 2] No such "
+            "cannot read the certificates of the database's URL (ssl_ca=/no/ca.pem): [Errno 2] "
+            "No such "
             "file or directory"
         ),
     ),
@@ -229,7 +236,8 @@ CASES = {
         UsageError,
         (
             "the default connection to mysql://alice:***@one/ is there already, and "
-            "mysql://alice:***@two:3306/ differs in user, password or place: reset=True replaces it, "
+            "mysql://alice:***@two:3306/ differs in user, password or place: reset=True "
+            "replaces it, "
             "and dj.Connection(…) makes another one beside it"
         ),
     ),

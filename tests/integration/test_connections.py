@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import threading
 import traceback
@@ -473,3 +474,110 @@ def test_a_database_in_memory_is_refused(url, tmp_path):
 def test_a_url_with_a_bad_port_is_a_wrong_setting(tmp_path):
     with pytest.raises(ConfigError, match="DJQ_DATABASE_URL"):
         load(database_url="mysql://u:hunter2@host:port/", state_dir=tmp_path)
+
+
+# --- the connection itself ----------------------------------------------------------------------
+
+
+def test_a_connection_tells_about_itself(connection, counter):
+    connection.ping()
+
+    assert connection.is_connected
+    assert "@" in connection.get_user()
+    assert connection.connection_id > 0
+    assert connection.catalog is connection.database.catalog
+    connection.close()
+    assert not connection.is_connected
+    connection.ping()
+    assert connection.is_connected
+
+
+def test_a_connection_that_the_server_ended_is_not_connected(connection, counter, server):
+    kill(server, connection.database._reader())
+
+    assert not connection.is_connected
+    connection.ping()
+    assert connection.is_connected
+
+
+def test_a_connection_closes_with_its_block(connection, tmp_path):
+    with dj.Connection(connection.settings) as other:
+        other.ping()
+        assert other.is_connected
+    assert not other.is_connected
+
+
+def test_a_raw_query_returns_rows_or_mappings(connection, counter):
+    mark = "?" if connection.database.is_sqlite else "%s"
+    text = f"SELECT counter, value FROM {place(counter)} WHERE counter >= {mark} ORDER BY 1"
+
+    found = connection.query(text, [1])
+
+    assert found.rowcount in {2, -1}
+    assert found.fetchone() == (1, 0)
+    assert found.fetchall() == [(2, 0)]
+    assert found.fetchone() is None
+    rows = connection.query(text, [2], as_dict=True)
+    assert list(rows) == [{"counter": 2, "value": 0}]
+
+
+def place(table):
+    name = table.spec.name
+    if table.schema.connection.database.is_sqlite:
+        return f'"{name.schema}.{name.table}"'
+    return f"`{name.schema}`.`{name.table}`"
+
+
+def test_a_raw_query_commits_by_itself_or_with_its_transaction(connection, counter):
+    connection.query(f"INSERT INTO {place(counter)} VALUES (10, 1)")
+    with contextlib.suppress(ValueError), connection.transaction:
+        connection.query(f"INSERT INTO {place(counter)} VALUES (11, 1)")
+        assert len(counter) == 5
+        raise ValueError
+
+    assert len(counter) == 4
+
+
+def test_a_raw_query_may_have_percent_signs(connection, counter):
+    assert connection.query("SELECT 'a%b'").fetchall() == [("a%b",)]
+
+
+def test_what_is_wrong_with_a_raw_query_comes_out_as_ours(connection, counter):
+    with pytest.raises(DjqError, match="cannot execute"):
+        connection.query("SELEKT 1")
+    with pytest.raises(DuplicateError):
+        connection.query(f"INSERT INTO {place(counter)} VALUES (1, 1)")
+
+
+def test_a_table_that_a_raw_query_dropped_is_forgotten(connection, counter, schema):
+    name = counter.spec.name
+    assert name.table in connection.catalog.columns(name.schema)
+
+    connection.query(f"DROP TABLE {place(counter)}")
+
+    assert name.table not in connection.catalog.columns(name.schema)
+
+
+def test_a_pool_of_processes_never_speaks_over_its_parents_connection(connection, counter):
+    """Children of `fork` inherit open sockets; each must open its own."""
+    if connection.database.is_sqlite:
+        pytest.skip("SQLite has no server")
+    mine = connection.connection_id
+    counter.insert1((50, 0))
+    queue = multiprocessing.get_context("fork").SimpleQueue()
+
+    def ask():
+        queue.put((connection.connection_id, len(counter)))
+        connection.close()
+
+    children = [multiprocessing.get_context("fork").Process(target=ask) for _ in range(3)]
+    for child in children:
+        child.start()
+    found = [queue.get()[0] for _ in children]
+    for child in children:
+        child.join(30)
+    queue.close()
+
+    assert mine not in found
+    assert connection.connection_id == mine
+    assert len(counter) == 4

@@ -8,7 +8,13 @@ import pymysql.err
 import pytest
 
 from djq import errors
-from djq.sql.errors import MYSQL_ERRORS, SQLITE_ERRORS, classify, translated
+from djq.sql.errors import (
+    MYSQL_ERRORS,
+    SQLITE_ERRORS,
+    classify,
+    ends_transaction,
+    translated,
+)
 
 
 @pytest.mark.parametrize("number", MYSQL_ERRORS)
@@ -60,3 +66,60 @@ def test_errors_that_may_pass_are_a_branch_of_their_own():
 
     assert transient == set(errors.TransientDatabaseError.__subclasses__())
     assert not any(issubclass(errors.IntegrityError, kind) for kind in transient)
+
+
+@pytest.mark.parametrize("number", [1055, 1054, 1064, 1406, 3819 + 10_000, 4161])
+def test_a_number_without_a_class_of_its_own_is_the_servers_refusal(number):
+    assert classify(pymysql.err.OperationalError(number, "words")) is errors.DatabaseError
+
+
+#: What people meet most → what they catch.
+KNOWN = {
+    1205: errors.ContentionError,  # lock wait timeout
+    1213: errors.ContentionError,  # deadlock
+    1020: errors.ContentionError,  # changed since the snapshot (MariaDB)
+    3101: errors.ContentionError,  # rolled back by a cluster
+    1062: errors.DuplicateError,
+    1452: errors.BrokenReferenceError,
+    1451: errors.BrokenReferenceError,
+    1142: errors.AccessError,
+    1290: errors.AccessError,  # the server only reads
+    1146: errors.MissingTableError,
+    1824: errors.MissingTableError,  # of a foreign key
+    1040: errors.UnreachableError,  # too many connections
+    2003: errors.UnreachableError,
+    2026: errors.UnreachableError,  # not encrypted
+    2006: errors.LostConnectionError,
+    2013: errors.LostConnectionError,
+    4031: errors.LostConnectionError,  # idle for too long
+}
+
+
+@pytest.mark.parametrize("number", KNOWN)
+def test_what_people_meet_most(number):
+    assert classify(pymysql.err.OperationalError(number, "words")) is KNOWN[number]
+
+
+def test_every_class_is_ours_and_of_the_database():
+    for kind in {*MYSQL_ERRORS.values(), *SQLITE_ERRORS.values()}:
+        assert issubclass(kind, errors.DatabaseError)
+
+
+@pytest.mark.parametrize(
+    ("number", "ends"), [(1213, True), (1020, True), (3101, True), (1205, False), (3572, False)]
+)
+def test_some_errors_end_the_whole_transaction(number, ends):
+    with pytest.raises(errors.ContentionError) as raised, translated("cannot write"):
+        raise pymysql.err.OperationalError(number, "words")
+
+    assert ends_transaction(raised.value) is ends
+
+
+def test_a_busy_file_ends_the_statement_only():
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorname = "SQLITE_BUSY"
+
+    with pytest.raises(errors.ContentionError) as raised, translated("cannot write"):
+        raise error
+
+    assert not ends_transaction(raised.value)
