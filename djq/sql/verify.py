@@ -68,7 +68,8 @@ def _attributes(database: Database, spec: TableSpec) -> Iterator[str]:
     for attribute in wanted:
         name = attribute.name
         if name not in present:
-            yield f"{name} is missing there"
+            if not _is_optional(attribute, spec):
+                yield f"{name} is missing there"
             continue
         column, its = present[name], there[name]
         if not _is_same_type(attribute, its, column, database.dialect):
@@ -77,6 +78,21 @@ def _attributes(database: Database, spec: TableSpec) -> Iterator[str]:
             yield f"{name} is {'' if column.is_in_key else 'not '}in the key there"
         elif column.is_nullable != attribute.nullable:
             yield f"{name} can {'' if column.is_nullable else 'not '}be null there"
+
+
+def _is_optional(attribute: Attribute, spec: TableSpec) -> bool:
+    """Tell whether rows may do without a column: DataJoint declares fewer hidden ones."""
+    return attribute in spec.hidden and attribute.nullable
+
+
+def as_present(database: Database, spec: TableSpec) -> TableSpec:
+    """Return the spec with those hidden columns that the table has; `alter` adds the others."""
+    tables = database.catalog.columns(spec.name.schema)
+    if not spec.hidden or spec.name.table not in tables:
+        return spec
+    present = tables[spec.name.table].columns
+    kept = tuple(a for a in spec.hidden if a.name in present)
+    return spec if kept == spec.hidden else replace(spec, hidden=kept)
 
 
 def reflect_as(database: Database, spec: TableSpec) -> TableSpec:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from djq.algebra.nodes import Relation
 from djq.definition.attributes import CodecType
-from djq.definition.changes import Changes, compare, stored_spec
+from djq.definition.changes import Changes, Modification, compare, stored_spec
 from djq.definition.conversions import Conversion
 from djq.definition.heading import Heading
-from djq.errors import DefinitionError, UsageError
+from djq.errors import DatabaseError, DefinitionError, UsageError
 from djq.sql.alter import plan
-from djq.sql.verify import different, reflect_as
+from djq.sql.verify import as_present, differences, different, reflect_as
 from djq.tables.asking import check_terminal, confirm, show
 from djq.tables.query import Query
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from djq.definition.attributes import Attribute
-    from djq.definition.changes import Modification
     from djq.definition.spec import TableSpec
     from djq.tables.connection import Connection
     from djq.tables.table import Table
@@ -61,10 +60,47 @@ def alter(table: Table, *, prompt: bool | None) -> bool:
             return False
         alteration.execute()
     was_pending = bool(cls.pending_changes)
-    cls.spec, cls.pending_changes = new, ()
+    cls.spec, cls.pending_changes = as_present(connection.database, new), ()
     if was_pending:
         cls.declared()
     return bool(changes)
+
+
+def widen(connection: Connection, spec: TableSpec) -> bool:
+    """Let another program's table hold rows of `spec` beside its own; nothing there is lost.
+
+    Columns are added, become longer, or become nullable. False: more would be needed.
+    """
+    database = connection.database
+    database.catalog.forget(spec.name.schema)
+    old = reflect_as(database, spec)
+    changes = compare(old, spec)
+    wider = tuple(_wider(m) for m in changes.modified if m.is_essential)
+    is_possible = (
+        not changes.refused
+        and all(a.nullable for a in changes.added)
+        and all(m.conversion is Conversion.KEPT for m in wider)
+    )
+    if not is_possible:
+        return False
+    by_name = {m.new.name: m.new for m in wider}
+    kept = (*(by_name.get(a.name, a) for a in old.heading), *changes.added)
+    merged = replace(old, heading=Heading(kept))
+    needed = Changes(added=changes.added, modified=tuple(m for m in wider if m.is_essential))
+    try:
+        if needed:
+            plan(database, old, merged, needed, {}).execute()
+    except DatabaseError:
+        database.catalog.forget(spec.name.schema)
+        if differences(database, spec):  # otherwise another process did it meanwhile
+            raise
+    return True
+
+
+def _wider(modification: Modification) -> Modification:
+    old, new = modification.old, modification.new
+    nullable = old.nullable or new.nullable
+    return Modification(old, replace(old, type=new.type, nullable=nullable))
 
 
 def _check_free(connection: Connection, name: str) -> None:

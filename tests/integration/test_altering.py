@@ -5,18 +5,29 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import io
+import itertools
 import uuid
 
 import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
 
 import djq as dj
+from djq.definition import spec as specs
+from djq.definition.changes import stored_spec
+from djq.definition.spec import Tier
 from djq.errors import (
     BrokenReferenceError,
+    DatabaseError,
     DefinitionError,
     DuplicateError,
     UsageError,
 )
 from djq.sql.reflect import reflect
+from tests.support.definitions import TYPES, index_lines
+from tests.support.examples import examples
+
+NUMBERS = itertools.count()
 
 
 def declare(schema, definition, name="Thing", base=dj.Manual, **names):
@@ -360,3 +371,99 @@ def test_without_a_terminal_nothing_is_asked_and_nothing_changes(schema, old, mo
         new.alter()
 
     assert there(new).heading == old.spec.heading
+
+
+# --- any two definitions -------------------------------------------------------------------------
+
+
+@st.composite
+def attribute_lines(draw, name):
+    """An attribute outside of the key, and the same with a default that a row may have."""
+    type_, default = draw(TYPES.filter(lambda t: "@" not in t[0]))
+    comment = draw(st.sampled_from(["", "words", 'it\'s "so" % \\ {}', "{other} mark"]))
+    end = f" : {type_}  # {comment}" if comment else f" : {type_}"
+    kinds = ["null"] if default is None else ["null", "value", "required"]
+    kind = draw(st.sampled_from(kinds))
+    value = "null" if default is None else default
+    shown = {"null": " = null", "value": f" = {value}", "required": ""}[kind]
+    return f"{name}{shown}{end}", f"{name} = {value}{end}"
+
+
+@st.composite
+def pairs_of_definitions(draw, backend):
+    """Two definitions of one table that differ outside of the key, and one for its rows."""
+    names = ["a", "b", "c"]
+    lines = {n: draw(attribute_lines(n)) for n in names}
+    after = []
+    for name in names:
+        match draw(st.sampled_from(["same", "same", "other", "dropped", "renamed"])):
+            case "same":
+                after.append(lines[name][0])
+            case "other":
+                after.append(draw(attribute_lines(name))[0])
+            case "renamed":
+                head, _, _ = lines[name][0].partition("  #")
+                after.append(f"new_{head}  # {{{name}}} renamed")
+    if draw(st.booleans()):
+        after.append(draw(attribute_lines("d"))[0])
+    old = "\n".join(["# first", "k : int32", "---", *(v[0] for v in lines.values())])
+    new = "\n".join([draw(st.sampled_from(["# first", "# second"])), "k : int32", "---", *after])
+    old_indexes = draw(index_lines(old, ["k", *names], backend=backend))
+    found = [line.partition(" ")[0] for line in after]
+    new_indexes = draw(index_lines(new, ["k", *found], backend=backend))
+    rows = "\n".join(["k : int32", "---", *(v[1] for v in lines.values())])
+    return "\n".join([old, *old_indexes]), "\n".join([new, *new_indexes]), rows
+
+
+def as_sets(spec):
+    """Return what counts of a spec: the order of attributes does not."""
+    attributes = {a.name: a for a in (*spec.heading, *spec.hidden)}
+    return attributes, set(spec.indexes), set(spec.foreign_keys), spec.comment
+
+
+@settings(
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(st.data(), st.integers(0, 2))
+def test_any_definition_becomes_any_other(schema, data, n_rows):
+    backend = schema.connection.database.dialect.backend
+    old_text, new_text, row_text = data.draw(pairs_of_definitions(backend))
+    name = f"Thing{next(NUMBERS)}"
+    try:
+        old = declare(schema, old_text, name)
+        values = specs.build(
+            row_text, schema="x", class_name="Row", tier=Tier.MANUAL, resolve=lambda _: None
+        )
+    except DefinitionError:  # the server has no such index
+        return
+    row = {a.name: a.default for a in values.heading if not a.in_key}
+    for k in range(n_rows):
+        try:
+            old.insert1({"k": k, **row})
+        except DuplicateError:
+            break
+    before, rows = there(old), old.to_dicts(order_by="k")
+    try:
+        new = declare(schema, new_text, name)
+        new.alter(prompt=False)
+    except (DefinitionError, DuplicateError, DatabaseError) as error:
+        event(type(error).__name__)
+        assert as_sets(there(old)) == as_sets(before)
+        assert declare(schema, old_text, name).to_dicts(order_by="k") == rows
+        return
+
+    event("altered")
+    stored = stored_spec(before, new.spec)
+    assert as_sets(there(new)) == as_sets(stored)
+    assert not new.alter(prompt=False)
+    found = new.to_dicts(order_by="k")
+    assert len(found) == len(rows)
+    for was, is_ in zip(rows, found, strict=True):
+        for attribute in new.heading:
+            source = attribute.name.removeprefix("new_")
+            if source in was and was[source] is not None:
+                same = before.heading[source].type == attribute.type
+                wanted = was[source] if same else attribute.type.accept(was[source])
+                assert is_[attribute.name] == wanted
