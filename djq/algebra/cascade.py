@@ -92,7 +92,7 @@ def cascade(root: Relation, condition: Expression, edges: Sequence[Edge]) -> lis
     order = descendants([root.name], edges)
     within = set(order)
     inner = [e for e in edges if e.parent in within and e.child in within]
-    relations = _relations(root, order, inner)
+    relations = _relations(root, order, edges)
     found: dict[TableName, Going] = {}
     for name in order:
         loops = tuple(e for e in inner if e.child == name == e.parent)
@@ -145,14 +145,15 @@ def _relations(
     types[root.name] = dict(root.heading.by_name)
     for name in order:
         its = types[name]
-        below = [e for e in edges if e.parent == name]
-        for theirs in (theirs for e in below for _, theirs in e.columns):
-            its.setdefault(theirs, Attribute(theirs, None))
+        below = [e for e in edges if e.parent == name and e.child in types]
+        mine = [m for e in edges if e.child == name for m, _ in e.columns]
+        for its_name in (*mine, *(theirs for e in below for _, theirs in e.columns)):
+            its.setdefault(its_name, Attribute(its_name, None))
         for edge in below:
             there = types[edge.child]
-            for mine, theirs in edge.columns:
-                if mine not in there or there[mine].type is None:
-                    there[mine] = Attribute(mine, its[theirs].type)
+            for child_name, theirs in edge.columns:
+                if child_name not in there or there[child_name].type is None:
+                    there[child_name] = Attribute(child_name, its[theirs].type)
     return {name: Relation(name, Heading(tuple(its.values()))) for name, its in types.items()}
 
 

@@ -255,6 +255,17 @@ def delete_quick(table: Deletable) -> int:
     _check_restrictions(table)
     relation, condition = _read(table.node, table.display_name)
     database = table.connection.database
+    try:
+        return _delete_quick(database, relation, condition)
+    except BrokenReferenceError as error:
+        message = (
+            f"cannot delete rows of {relation.name}: rows of other tables refer to them; nothing "
+            f"was deleted. delete() deletes these, too ({error})"
+        )
+        raise BrokenReferenceError(message) from error
+
+
+def _delete_quick(database: Database, relation: Relation, condition: Expression) -> int:
     if is_stable(condition):
         return database.delete(Restriction(relation, condition))
 

@@ -73,6 +73,11 @@ class Model:
 
 #: Class, definition; the parts are nested below.
 DEFINITIONS = {
+    "Probe": """
+        probe : int32
+        ---
+        kind : int32
+        """,
     "Subject": """
         subject : int32
         ---
@@ -114,6 +119,7 @@ PARTS = {
         -> master
         channel : int32
         ---
+        -> Probe
         kind : int32
         """,
     "Spike": """
@@ -131,6 +137,7 @@ REFERENCES = [
     ("Note", "Subject", (("author", "subject"),)),
     ("Recording", "Session", (("subject", "subject"), ("session", "session"))),
     ("Channel", "Recording", (("subject", "subject"), ("session", "session"))),
+    ("Channel", "Probe", (("probe", "probe"),)),
     ("Spike", "Channel", tuple((n, n) for n in ("subject", "session", "channel"))),
     ("Review", "Recording", (("subject", "subject"), ("session", "session"))),
     ("Review", "Note", (("note", "note"),)),
