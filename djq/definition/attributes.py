@@ -95,13 +95,15 @@ class NativeType:
         """Return `value` as the Python value that the database gives back for it.
 
         The `longblob` family accepts bytes here: whoever encodes other values does it before.
+        Types that only other programs declare accept what the driver does.
 
         Raises
         ------
         ValueError
             The value does not fit the type; the message says why.
         """
-        return NATIVE_TYPES[self.name].accept(value, self.arguments, self.is_unsigned)
+        kind = NATIVE_TYPES.get(self.name)
+        return kind.accept(value, self.arguments, self.is_unsigned) if kind else value
 
 
 AttributeType: TypeAlias = CoreType | NativeType | CodecType
@@ -153,7 +155,7 @@ class Attribute:
 def can_be_key(type_: AttributeType) -> bool:
     """Tell whether a type may be part of a primary key."""
     if isinstance(type_, NativeType):
-        return not NATIVE_TYPES[type_.name].is_long
+        return type_.name not in NATIVE_TYPES or not NATIVE_TYPES[type_.name].is_long
     return isinstance(type_, CoreType) and type_.name not in KEYLESS_TYPES
 
 

@@ -61,8 +61,13 @@ def ordered_keys(keys: Iterable[ForeignKey], heading: Heading) -> tuple[ForeignK
     )
 
 
-def ordered_indexes(indexes: Iterable[Index], keys: Iterable[ForeignKey]) -> tuple[Index, ...]:
-    """Return indexes in one order, each once, without those that a reference makes anyway."""
-    served = {k.names for k in keys}
-    kept = {i for i in indexes if i.is_unique or i.terms not in served}
+def ordered_indexes(
+    indexes: Iterable[Index], keys: Iterable[ForeignKey], heading: Heading
+) -> tuple[Index, ...]:
+    """Return indexes in one order, each once, without those that are made anyway.
+
+    A reference has an index of its own, and the primary key is unique.
+    """
+    served = {Index(k.names) for k in keys} | {Index(heading.primary_key, is_unique=True)}
+    kept = {*indexes} - served
     return tuple(sorted(kept, key=lambda i: (i.terms, i.is_unique)))

@@ -75,7 +75,7 @@ class TableSpec:
         """Put references and indexes into their order."""
         keys = ordered_keys(self.foreign_keys, self.heading)
         object.__setattr__(self, "foreign_keys", keys)
-        object.__setattr__(self, "indexes", ordered_indexes(self.indexes, keys))
+        object.__setattr__(self, "indexes", ordered_indexes(self.indexes, keys, self.heading))
 
     def __hash__(self) -> int:
         """Return the hash of the name: specs are keys of the statement caches."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from djq.definition.indexterms import split_terms
 from djq.definition.spec import TableName
 from djq.errors import MissingTableError
+from djq.sql.astral import unescape
 from djq.sql.catalog_mysql import MySqlPages
 from djq.sql.catalog_sqlite import SqlitePages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterable
+    from collections.abc import Callable, Collection, Generator, Hashable, Iterable
 
     import sqlalchemy as sa
 
@@ -68,8 +71,12 @@ class TableIndex:
 class Pages(Protocol):
     """How one kind of server is asked: each a statement, its rows of a fixed form."""
 
-    def columns(self, schemas: Collection[str]) -> sa.TextClause:
+    def columns(self, schemas: Collection[str], table: str | None = None) -> sa.TextClause:
         """Ask for schema, table, its comment, column, and the fields of `Column` in order."""
+        ...
+
+    def exists(self, name: TableName) -> sa.TextClause:
+        """Ask for a row if the table is there."""
         ...
 
     def references(self) -> sa.TextClause:
@@ -104,6 +111,10 @@ class _Known:
     by_child: Mapping[TableName, tuple[Reference, ...]] | None = None
     indexes: dict[str, Mapping[str, tuple[TableIndex, ...]]] = field(
         default_factory=dict[str, Mapping[str, tuple[TableIndex, ...]]]
+    )
+    #: What is left of `columns` after tables were added: right, but not complete.
+    partial: dict[str, Mapping[str, TableColumns]] = field(
+        default_factory=dict[str, Mapping[str, TableColumns]]
     )
     made: dict[Hashable, Any] = field(default_factory=dict["Hashable", Any])
 
@@ -165,19 +176,48 @@ class Catalog:
         """Return the names of all schemas that the user may see; asked each time."""
         return [str(name) for (name,) in self._database.read(self._pages.schemas())]
 
+    def knows(self, name: TableName) -> bool:
+        """Tell whether a table is there, as far as its schema was read; reads it once."""
+        known = self._known
+        tables = known.columns.get(name.schema, known.partial.get(name.schema))
+        return name.table in (self.columns(name.schema) if tables is None else tables)
+
     def has(self, name: TableName) -> bool:
         """Tell whether a table is there; looks again before it says no."""
-        if name.table in self.columns(name.schema):
+        if self.knows(name):
             return True
-        self.forget(name.schema)
-        return name.table in self.columns(name.schema)
+        if not self._database.read(self._pages.exists(name)):
+            return False
+        self.forget(name.schema)  # somebody else declared it
+        return True
+
+    def peek(self, name: TableName) -> TableColumns | None:
+        """Return one table, None if it is not there; at most one cheap statement."""
+        known = self._known
+        if name.schema in known.columns:
+            return known.columns[name.schema].get(name.table)
+        found = known.partial.get(name.schema, {})
+        if name.table not in found:
+            found = {**found, **self._read_columns([name.schema], name.table)[name.schema]}
+            known.partial[name.schema] = found
+        return found.get(name.table)
+
+    @contextmanager
+    def adding(self) -> Generator[None]:
+        """Keep what is known of other tables while the block creates one."""
+        before = self._known
+        yield
+        self._known = _Known(partial={**before.partial, **before.columns})
 
     def forget(self, schema: str | None = None) -> None:
         """Read again what is asked next: of one schema, or all."""
         before, self._known = self._known, _Known()
         if schema is not None:
-            others = {s: its for s, its in before.columns.items() if s != schema}
-            self._known.columns.update(others)
+            for kept, found in (
+                (self._known.columns, before.columns),
+                (self._known.partial, before.partial),
+            ):
+                kept.update({s: its for s, its in found.items() if s != schema})
 
     def made(self, key: Hashable, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - the maker's
         """Return what `make` made of the catalog under this key, made once until it changes."""
@@ -188,12 +228,14 @@ class Catalog:
 
     # --- reading -------------------------------------------------------------------------------
 
-    def _read_columns(self, schemas: list[str]) -> dict[str, Mapping[str, TableColumns]]:
+    def _read_columns(
+        self, schemas: list[str], table: str | None = None
+    ) -> dict[str, Mapping[str, TableColumns]]:
         pages = self._pages
         try:
-            rows = self._database.read(pages.columns(schemas))
+            rows = self._database.read(pages.columns(schemas, table))
         except MissingTableError:
-            rows = self._database.read(pages.without_comments().columns(schemas))
+            rows = self._database.read(pages.without_comments().columns(schemas, table))
         found: dict[str, dict[str, TableColumns]] = {s: {} for s in schemas}
         columns: dict[tuple[str, str], dict[str, Column]] = {}
         for schema, table, comment, name, *its in rows:
@@ -217,14 +259,22 @@ class Catalog:
 
     def _read_indexes(self, schema: str) -> Mapping[str, tuple[TableIndex, ...]]:
         found: dict[str, dict[str, TableIndex]] = {}
-        for table, name, is_unique, sql, column, expression in self._database.read(
-            self._pages.indexes(schema)
-        ):
+        notes: dict[tuple[str, str], str] = {}
+        pages = self._pages
+        try:
+            rows = self._database.read(pages.indexes(schema))
+        except MissingTableError:
+            rows = self._database.read(pages.without_comments().indexes(schema))
+        for table, name, is_unique, sql, column, expression, note in rows:
             its = found.setdefault(str(table), {})
             before = its.get(str(name))
             terms = before.terms if before else ()
             term = _term(column, expression, str(sql or ""), len(terms))
             its[str(name)] = TableIndex(str(name), (*terms, term), bool(is_unique))
+            if note:
+                notes[str(table), str(name)] = unescape(str(note))
+        for (table, name), note in notes.items():
+            found[table][name] = _as_declared(found[table][name], note)
         return {table: tuple(its.values()) for table, its in found.items()}
 
 
@@ -246,6 +296,14 @@ def _natural(name: str) -> tuple[str, int]:
     """Order `t_ibfk_10` behind `t_ibfk_9`: servers number constraints as they are declared."""
     base, number = re.fullmatch(r"(.*?)(\d*)", name, re.DOTALL).groups()  # type: ignore[union-attr] # matches any text
     return base, int(number or 0)
+
+
+def _as_declared(index: TableIndex, note: str) -> TableIndex:
+    """Return an index with the terms of its definition: servers have words of their own."""
+    terms = tuple(split_terms(note))
+    is_of_expressions = any(not t.replace("_", "a").isalnum() for t in index.terms)
+    is_ours = len(terms) == len(index.terms) and is_of_expressions
+    return replace(index, terms=terms) if is_ours else index
 
 
 def _term(column: object, expression: object, sql: str, position: int) -> str:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from djq.definition.spec import TableName
     from djq.sql.dialects import Backend
 
 _SYSTEM = "'information_schema', 'mysql', 'performance_schema', 'sys'"
@@ -21,9 +22,14 @@ class MySqlPages:
 
     backend: Backend
 
-    def columns(self, schemas: Collection[str]) -> sa.TextClause:
-        """Return the columns of all base tables."""
+    def columns(self, schemas: Collection[str], table: str | None = None) -> sa.TextClause:
+        """Return the columns of all base tables, or of one."""
         names = ", ".join(f":s{i}" for i in range(len(schemas)))
+        # MariaDB opens only the tables that constants name.
+        one = "" if table is None else " AND c.table_name = :one AND t.table_name = :one"
+        values = {f"s{i}": s for i, s in enumerate(schemas)}
+        if table is not None:
+            values["one"] = table
         text = (
             "SELECT c.table_schema, c.table_name, t.table_comment, c.column_name, c.column_type,"  # noqa: S608
             " c.column_comment, c.is_nullable = 'YES', c.column_key = 'PRI', c.column_default,"
@@ -31,10 +37,18 @@ class MySqlPages:
             " FROM information_schema.columns c JOIN information_schema.tables t"
             " ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
             f" WHERE c.table_schema IN ({names}) AND t.table_schema IN ({names})"
-            " AND t.table_type = 'BASE TABLE'"
+            f" AND t.table_type = 'BASE TABLE'{one}"
             " ORDER BY c.table_schema, c.table_name, c.ordinal_position"
         )
-        return sa.text(text).bindparams(**{f"s{i}": s for i, s in enumerate(schemas)})
+        return sa.text(text).bindparams(**values)
+
+    def exists(self, name: TableName) -> sa.TextClause:
+        """Return whether a table is there."""
+        text = (
+            "SELECT 1 FROM information_schema.tables"
+            " WHERE table_schema = :schema AND table_name = :one"
+        )
+        return sa.text(text).bindparams(schema=name.schema, one=name.table)
 
     def references(self) -> sa.TextClause:
         """Return the foreign keys of all schemas."""
@@ -49,7 +63,8 @@ class MySqlPages:
         """Return the indexes; only MySQL indexes expressions."""
         expression = "expression" if self.backend == "mysql" else "NULL"
         text = (
-            f"SELECT table_name, index_name, non_unique = 0, '', column_name, {expression}"  # noqa: S608
+            f"SELECT table_name, index_name, non_unique = 0, '', column_name, {expression},"  # noqa: S608
+            " index_comment"
             " FROM information_schema.statistics"
             " WHERE table_schema = :schema AND index_name <> 'PRIMARY'"
             " ORDER BY table_name, index_name, seq_in_index"

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from djq.definition.spec import TableName
+
 #: SQLite keeps no comments: here they are, by `schema.table` and attribute ('' for the table's).
 COMMENTS = "~comments"
 
@@ -25,8 +27,12 @@ class SqlitePages:
 
     has_comments: bool = True
 
-    def columns(self, schemas: Collection[str]) -> sa.TextClause:
-        """Return the columns of all tables of the schemas."""
+    def columns(self, schemas: Collection[str], table: str | None = None) -> sa.TextClause:
+        """Return the columns of all tables of the schemas, or of one."""
+        one = "" if table is None else f" AND {_TABLE} = :one"
+        values = {f"s{i}": s for i, s in enumerate(schemas)}
+        if table is not None:
+            values["one"] = table
         names = ", ".join(f":s{i}" for i in range(len(schemas)))
         mine, theirs, joins = "''", "''", ""
         if self.has_comments:
@@ -42,9 +48,15 @@ class SqlitePages:
             ' NOT c."notnull" AND NOT c.pk, c.pk, c.dflt_value,'
             " CASE WHEN c.pk AND m.sql LIKE '% AUTOINCREMENT%' THEN 'auto_increment' END, NULL"
             f" FROM sqlite_master m JOIN pragma_table_info(m.name) c{joins}"
-            f" WHERE m.type = 'table' AND {_SCHEMA} IN ({names}) ORDER BY m.name, c.cid"
+            f" WHERE m.type = 'table' AND {_SCHEMA} IN ({names}){one}"
+            " ORDER BY m.name, c.cid"
         )
-        return sa.text(text).bindparams(**{f"s{i}": s for i, s in enumerate(schemas)})
+        return sa.text(text).bindparams(**values)
+
+    def exists(self, name: TableName) -> sa.TextClause:
+        """Return whether a table is there."""
+        text = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name"
+        return sa.text(text).bindparams(name=str(name))
 
     def references(self) -> sa.TextClause:
         """Return the foreign keys of the file; SQLite numbers them from the last to the first."""
@@ -57,11 +69,18 @@ class SqlitePages:
 
     def indexes(self, schema: str) -> sa.TextClause:
         """Return the indexes; the text of expressions is in the index's SQL."""
+        note, joins = "NULL", ""
+        if self.has_comments:
+            note = "its.comment"
+            joins = (
+                f' LEFT JOIN "{COMMENTS}" its'
+                " ON its.table_name = m.name AND its.attribute_name = i.name"
+            )
         text = (
-            f'SELECT {_TABLE}, i.name, i."unique", x.sql, c.name, NULL'  # noqa: S608
+            f'SELECT {_TABLE}, i.name, i."unique", x.sql, c.name, NULL, {note}'  # noqa: S608
             " FROM sqlite_master m JOIN pragma_index_list(m.name) i"
             " JOIN pragma_index_info(i.name) c LEFT JOIN sqlite_master x"
-            " ON x.type = 'index' AND x.name = i.name"
+            f" ON x.type = 'index' AND x.name = i.name{joins}"
             f" WHERE m.type = 'table' AND {_SCHEMA} = :schema AND i.origin <> 'pk'"
             " ORDER BY m.name, i.seq DESC, c.seqno"
         )

@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateTable
 
-from djq.definition.attributes import Attribute, CoreType, Special
-from djq.definition.grammar import MAX_NAME
+from djq.definition.constraints import Index
 from djq.errors import DatabaseError, DefinitionError
+from djq.sql.astral import escape
+from djq.sql.catalog_sqlite import COMMENTS
 from djq.sql.clauses import full_heading
+from djq.sql.collations import adopt_collations
+from djq.sql.columns import column, mark
+from djq.sql.dialects import Dialect
+from djq.sql.indexes import CreateIndex, add_index, name_of, terms_text
+from djq.sql.lineage import record_lineage
+from djq.sql.prepared import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
+    from sqlalchemy.sql.compiler import DDLCompiler
+
+    from djq.definition.acceptance import Value
     from djq.definition.spec import ForeignKey, TableName, TableSpec
-    from djq.sql.dialects import Dialect
     from djq.sql.engine import Database
+    from djq.sql.sessions import Session
 
+#: Columns of SQLite's table of comments.
+_NOTES = ("table_name", "attribute_name", "comment")
 #: How long one process waits while another declares tables [s].
 DECLARE_LOCK_S = 30
 
 
 def create_schema(database: Database, name: str) -> None:
-    """Create the schema on the server if it is not there; SQLite needs none."""
-    if database.dialect.is_sqlite:
+    """Create the schema on the server if it is not there; SQLite needs none.
+
+    A user without the privilege can work in a schema that is there: nothing is sent for it.
+    """
+    if database.dialect.is_sqlite or name in database.catalog.schemas():
         return
     quoted = sa.sql.quoted_name(name, quote=True)
     statement = (
@@ -38,24 +53,107 @@ def create_schema(database: Database, name: str) -> None:
 
 
 def create_table(database: Database, spec: TableSpec, parents: dict[TableName, TableSpec]) -> None:
-    """Create the table and its indexes if it is not there.
+    """Create the table and its indexes if it is not there; all of it, or nothing.
 
     `parents` are the specs of the tables that it refers to.
+
+    Raises
+    ------
+    DefinitionError
+        The server cannot hold such a table.
     """
-    table = _table(spec, parents, database.dialect)
+    table = build_table(spec, parents, database.dialect)
     with _declaring(database):
-        database.catalog.forget(spec.name.schema)  # another process may have been here before
-        if spec.name.table in database.catalog.columns(spec.name.schema):
+        if database.catalog.has(spec.name):  # another process was here before
             return
+        adopt_collations(database, spec, table)
         try:
-            database.define(CreateTable(table, if_not_exists=True))
-            for index in sorted(table.indexes, key=lambda i: str(i.name)):
-                database.define(CreateIndex(index, if_not_exists=database.dialect.is_sqlite))
+            with database.catalog.adding():
+                if database.dialect.is_sqlite:
+                    _define_all(database, spec, _sqlite_statements(spec, table))
+                else:
+                    database.define(CreateWholeTable(table))
         except DatabaseError as error:
             if type(error) is not DatabaseError:
                 raise
             message = f"{spec.display_name} cannot be declared: {error}"
             raise DefinitionError(message) from error
+        record_lineage(database, spec)
+
+
+def _sqlite_statements(spec: TableSpec, table: sa.Table) -> list[sa.ClauseElement]:
+    indexes = [CreateIndex(i, if_not_exists=True) for i in _sorted_indexes(table)]
+    return [CreateTable(table, if_not_exists=True), *indexes, *comment_statements(spec)]
+
+
+def _define_all(
+    database: Database, spec: TableSpec, statements: Sequence[sa.ClauseElement]
+) -> None:
+    """Execute several statements of data definition, all of them or none."""
+    prepared = [prepare(s, database.statements.sa_dialect) for s in statements]
+
+    def execute(session: Session) -> None:
+        # Locked from the start: workers that start together declare one after the other.
+        session.raw.execute("BEGIN IMMEDIATE")
+        try:
+            for each in prepared:
+                session.raw.execute(each.text, each.bind(()))
+        except BaseException:
+            session.raw.rollback()
+            raise
+        session.raw.commit()
+
+    database.define_by(execute, spec.name)
+
+
+class CreateWholeTable(CreateTable):
+    """`CREATE TABLE` with all of its indexes: MySQL commits after each statement."""
+
+    inherit_cache = False
+
+
+@compiles(CreateWholeTable, "mysql", "mariadb")
+def _create_whole_table(element: CreateWholeTable, compiler: DDLCompiler, **options: Value) -> str:
+    table: sa.Table = element.element
+    text: str = compiler.visit_create_table(element, **options)  # type: ignore[no-untyped-call] # SQLAlchemy's
+    end = f"\n){compiler.post_create_table(table)}\n\n"
+    clauses = [f", \n\t{_clause(i, table, compiler)}" for i in _sorted_indexes(table)]
+    return f"{text.removesuffix(end)}{''.join(clauses)}{end}"
+
+
+def _clause(index: sa.Index, table: sa.Table, compiler: DDLCompiler) -> str:
+    """Return `CREATE INDEX name ON table (…)` as `INDEX name (…)`."""
+    text = compiler.process(CreateIndex(index)).removeprefix("CREATE ")
+    place = f" ON {compiler.preparer.format_table(table)} "
+    return text.replace(place, " ", 1)
+
+
+def _sorted_indexes(table: sa.Table) -> list[sa.Index]:
+    return sorted(table.indexes, key=lambda i: str(i.name))
+
+
+def comment_statements(spec: TableSpec) -> list[sa.ClauseElement]:
+    """Return what keeps the comments of a table in SQLite, which has none of its own."""
+    dialect = Dialect("sqlite")
+    notes = sa.Table(
+        COMMENTS,
+        sa.MetaData(),
+        *(sa.Column(n, sa.Text, primary_key=n != "comment", nullable=False) for n in _NOTES),
+    )
+    marks = {a.name: mark(a, dialect) for a in full_heading(spec)}
+    indexes = {
+        name_of(str(spec.name), i): terms_text(i)
+        for i in spec.indexes
+        if not all(t in spec.heading for t in i.terms)
+    }
+    texts = {"": spec.comment, **marks, **indexes}
+    name = str(spec.name)
+    rows = [dict(zip(_NOTES, (name, n, escape(text)), strict=True)) for n, text in texts.items()]
+    return [
+        CreateTable(notes, if_not_exists=True),
+        sa.delete(notes).where(notes.c.table_name == name),
+        sa.insert(notes).values(rows),
+    ]
 
 
 @contextmanager
@@ -71,7 +169,14 @@ def _declaring(database: Database) -> Generator[None]:
         database.read(sa.select(sa.func.release_lock("djq.declare")))
 
 
-def _table(spec: TableSpec, parents: dict[TableName, TableSpec], dialect: Dialect) -> sa.Table:
+def build_table(spec: TableSpec, parents: dict[TableName, TableSpec], dialect: Dialect) -> sa.Table:
+    """Return the table as SQLAlchemy has it, with its references and indexes.
+
+    Raises
+    ------
+    DefinitionError
+        An index is of an expression that cannot be read, or that the server cannot index.
+    """
     metadata = sa.MetaData()
     table = _bare_table(spec, dialect, metadata)
     by_name = {spec.name: table}
@@ -82,50 +187,31 @@ def _table(spec: TableSpec, parents: dict[TableName, TableSpec], dialect: Dialec
         names = key.names
         has_own = any(i.terms[: len(names)] == names for i in spec.indexes)
         if dialect.is_sqlite and not has_own and spec.heading.primary_key[: len(names)] != names:
-            _add_index(table, names)  # MySQL makes these by itself
+            add_index(table, spec, Index(names), dialect)  # MySQL makes these by itself
     for index in spec.indexes:
-        if index.is_unique:
-            table.append_constraint(sa.UniqueConstraint(*(table.c[n] for n in index.terms)))
-        else:
-            _add_index(table, index.terms)
+        add_index(table, spec, index, dialect)
     return table
 
 
 def _bare_table(spec: TableSpec, dialect: Dialect, metadata: sa.MetaData) -> sa.Table:
     name, schema = dialect.place(spec.name)
-    columns = [_column(a, dialect) for a in full_heading(spec)]
+    columns = [column(a, dialect) for a in full_heading(spec)]
     options: dict[str, Any] = {}
     for backend in ("mysql", "mariadb"):
         # Not the schema's own, which somebody else may have created.
         options |= {f"{backend}_charset": "utf8mb4", f"{backend}_collate": dialect.collation}
         options |= {f"{backend}_engine": "InnoDB"}
-    comment = spec.comment or None
-    return sa.Table(name, metadata, *columns, schema=schema, comment=comment, **options)
-
-
-def _column(attribute: Attribute, dialect: Dialect) -> sa.Column[object]:
-    return sa.Column(
-        attribute.name,
-        dialect.column_type(attribute),
-        primary_key=attribute.in_key,
-        autoincrement=False,
-        nullable=attribute.nullable,
-        server_default=_server_default(attribute, dialect),
-        comment=f":{attribute.type}:{attribute.comment}",
+    is_counting = any(a.is_auto for a in spec.heading)
+    comment = escape(spec.comment) or None
+    return sa.Table(
+        name,
+        metadata,
+        *columns,
+        schema=schema,
+        comment=comment,
+        sqlite_autoincrement=is_counting,
+        **options,
     )
-
-
-def _server_default(attribute: Attribute, dialect: Dialect) -> sa.TextClause | str | None:
-    """Return the default for other clients of the database; djq itself fills defaults in."""
-    default, type_ = attribute.default, attribute.type
-    if default is Special.NOW and isinstance(type_, CoreType):
-        digits = f"({type_.arguments[0]})" if type_.arguments and not dialect.is_sqlite else ""
-        return sa.text(f"CURRENT_TIMESTAMP{digits}")
-    if default is Special.REQUIRED or default is None or not isinstance(type_, CoreType):
-        return None
-    if isinstance(default, bool | int | float):
-        return sa.text(str(int(default) if isinstance(default, bool) else default))
-    return None if type_.name == "uuid" else str(default)
 
 
 def _foreign_key(key: ForeignKey, table: sa.Table, parent: sa.Table) -> sa.ForeignKeyConstraint:
@@ -135,11 +221,3 @@ def _foreign_key(key: ForeignKey, table: sa.Table, parent: sa.Table) -> sa.Forei
         onupdate="CASCADE",
         ondelete="RESTRICT",
     )
-
-
-def _add_index(table: sa.Table, names: tuple[str, ...]) -> None:
-    name = f"{table.name}__{'_'.join(names)}"
-    if len(name) > MAX_NAME:
-        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-        name = f"{name[: MAX_NAME - 9]}_{digest}"
-    sa.Index(name, *(table.c[n] for n in names))

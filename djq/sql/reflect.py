@@ -9,6 +9,7 @@ from djq.definition.heading import Heading
 from djq.definition.names import HIDDEN_COLUMN, describe_name
 from djq.definition.spec import ForeignKey, Index, TableName, TableSpec, Tier
 from djq.errors import MissingTableError
+from djq.sql.astral import unescape
 from djq.sql.words import read_default, read_type, split_comment
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class _Reader:
             class_name=said.class_name if master or not said.master else _joined(said.class_name),
             tier=said.tier,
             heading=Heading(tuple(sorted(shown, key=lambda a: not a.in_key))),
-            comment=table.comment,
+            comment=unescape(table.comment),
             foreign_keys=keys,
             indexes=self._indexes(name, keys) if with_indexes else (),
             master=TableName(name.schema, master) if master else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from djq.definition.attributes import AttributeType, CoreType, NativeType, Special
 from djq.definition.grammar import Position, parse_type
 from djq.errors import DefinitionError
+from djq.sql.astral import unescape
 
 if TYPE_CHECKING:
     from djq.definition.acceptance import Value
@@ -26,6 +28,11 @@ _WORDS = re.compile(
 )
 _ARGUMENT = re.compile(r"(?P<number>\d+)|'(?P<text>(?:[^']|'')*)'")
 _NOW = re.compile(r"(current_timestamp|now)(\(\d?\))?\Z", re.IGNORECASE)
+#: How bytes, and text beyond U+FFFF, are written in the DDL of djq.
+_BYTES = re.compile(r"(?:unhex\(\w*|x)\\?'(?P<hex>[0-9a-f]*)\\?'\)?\Z", re.IGNORECASE)
+_TEXT = re.compile(r"convert\(0x(?P<hex>[0-9a-f]+) using utf8mb4\)\Z", re.IGNORECASE)
+#: How MySQL writes a negative number that is an expression.
+_NEGATIVE = re.compile(r"-\((?P<number>[\d.eE+-]+)\)\Z")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\Z")
 
 #: Types that the server and the definition language spell alike.
@@ -50,6 +57,7 @@ _FLOATS = frozenset({"float", "double", "real", "float32", "float64"})
 
 def split_comment(comment: str) -> tuple[AttributeType | None, str]:
     """Return the type that a column's comment is marked with, None without one, and the rest."""
+    comment = unescape(comment)
     match = _MARK.match(comment)
     type_ = _read_mark(match["type"]) if match else None
     return (None, comment) if match is None or type_ is None else (type_, match["comment"])
@@ -69,6 +77,9 @@ def read_type(words: str, *, is_sqlite: bool) -> AttributeType:
     match = _WORDS.match(words.strip().lower())
     if is_sqlite and (match is None or match["name"] in _SQLITE):
         return _SQLITE[match["name"] if match else ""]
+    parsed = None if is_sqlite else _read_mark(words)
+    if parsed is not None:
+        return parsed
     if match is None:
         return NativeType(words.lower())
     arguments = tuple(_arguments(words))
@@ -100,11 +111,16 @@ def read_default(column: Column, type_: AttributeType) -> Value:
         return missing
     if _NOW.match(words):
         return Special.NOW
+    words = _NEGATIVE.sub(r"-\g<number>", words)
     quoted = words.startswith("'") and words.endswith("'") and len(words) > 1
     text: Value = words[1:-1].replace("''", "'") if quoted else words
     try:
         if words.startswith("0x"):
             text = bytes.fromhex(words[2:])
+        elif match := _BYTES.match(words):
+            text = bytes.fromhex(match["hex"])
+        elif match := _TEXT.match(words):
+            text = bytes.fromhex(match["hex"]).decode()
         elif words.lower().startswith("b'"):
             text = int(words[2:-1], 2)
         elif not quoted and not _NUMBER.match(words):
@@ -122,4 +138,6 @@ def _convert(value: Value, type_: AttributeType) -> Value:
         value = int(value)
     elif name in _FLOATS:
         value = float(value)
-    return type_.accept(value) if isinstance(type_, CoreType) else value
+    elif name == "time" and str(value).lstrip("-").isdigit():
+        value = dt.timedelta(microseconds=int(value))  # as SQLite counts
+    return type_.accept(value) if isinstance(type_, CoreType | NativeType) else value
