@@ -44,7 +44,7 @@ def insert_texts(
         raise AssertionError(message)
     head, tail = text[: row.start()] % (), text[row.end() :] % ()
     literals = [_literals(column, escape) for column in columns]
-    rows = list(map(row[0].__mod__, zip(*literals, strict=True)))
+    rows = list(map(row[0].__mod__, zip(*literals, strict=False)))
     return [f"{head}{','.join(part)}{tail}" for part in _parts(rows)]
 
 

@@ -166,22 +166,26 @@ class Database(Transactions):
         columns: Mapping[str, Sequence[Value]],
         *,
         duplicates: Duplicates = "refuse",
+        is_undone: bool = False,
     ) -> None:
-        """Insert many rows, given as all columns of a table; all of them or none."""
+        """Insert many rows, given as all columns of a table; all of them or none.
+
+        `is_undone` says that the caller undoes its transaction if this fails.
+        """
         if not columns:
             return
         prepared = self.statements.insert(spec, duplicates)
         bound = prepared.bind_columns(columns)
-        is_inside = self.in_transaction
+        needs_undoing = self.in_transaction and not is_undone
 
         def execute(session: Session) -> None:
             cursor = session.raw.cursor()
             if self.is_sqlite:
-                with whole(cursor) if is_inside else nullcontext():
+                with whole(cursor) if needs_undoing else nullcontext():
                     cursor.executemany(prepared.text, zip(*bound, strict=False))
                 return
             texts = insert_texts(prepared.text, bound, session.raw.escape)
-            with whole(cursor) if is_inside and len(texts) > 1 else nullcontext():
+            with whole(cursor) if needs_undoing and len(texts) > 1 else nullcontext():
                 for text in texts:
                     cursor.execute(text)
 

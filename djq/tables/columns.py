@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import math
 import uuid
+from array import array
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from djq.definition.acceptance import MAX_MICROSECOND_DIGITS, round_float32
 from djq.definition.attributes import CoreType
@@ -24,7 +25,13 @@ Check: TypeAlias = Callable[[Column], Column | None]
 _NONE = type(None)
 #: Greatest float32.
 _MAX_FLOAT32 = round_float32(3.4028234663852886e38)
-_BITS = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
+#: The arrays of C that hold exactly the integers of a type.
+_ARRAYS: dict[str, Literal["b", "h", "i", "q"]] = {
+    "int8": "b",
+    "int16": "h",
+    "int32": "i",
+    "int64": "q",
+}
 
 
 def check_of(attribute: Attribute) -> Check | None:
@@ -44,15 +51,18 @@ def _but_nulls(check: Check, *, is_float: bool) -> Check:
             column = [None if v is None or v != v else v for v in column]  # noqa: PLR0124 - NaN
         if None not in column:
             return check(column)
-        present = [v for v in column if v is not None]
-        return column if not present or check(present) is present else None
+        found = check([v for v in column if v is not None])
+        if found is None:
+            return None
+        present = iter(found)
+        return [None if v is None else next(present) for v in column]
 
     return checked
 
 
 def _check(type_: CoreType) -> Check | None:
-    if type_.name in _BITS:
-        return _integers(_BITS[type_.name])
+    if type_.name in _ARRAYS:
+        return _integers(_ARRAYS[type_.name])
     if type_.name == "varchar":
         return _texts(int(type_.arguments[0]))
     if type_.name == "char":
@@ -64,21 +74,24 @@ def _check(type_: CoreType) -> Check | None:
     return _PLAIN.get(type_.name)
 
 
-def _integers(bits: int) -> Check:
-    low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-
+def _integers(code: Literal["b", "h", "i", "q"]) -> Check:
     def check(column: Column) -> Column | None:
-        is_right = set(map(type, column)) == {int} and low <= min(column) and max(column) <= high
-        return column if is_right else None
+        try:
+            return array(code, column)  # one loop for type and range
+        except (TypeError, OverflowError):
+            return None
 
     return check
 
 
 def _texts(length: int) -> Check:
     def check(column: Column) -> Column | None:
-        if set(map(type, column)) != {str} or max(map(len, column)) > length:
+        try:
+            joined = "".join(column)
+        except TypeError:
             return None
-        joined = "".join(column)
+        if max(map(len, column), default=0) > length:
+            return None
         return column if joined.isascii() or _is_text(joined) else None
 
     return check
@@ -105,7 +118,7 @@ def _padded(length: int) -> Check:
 
 def _among(values: frozenset[int | str]) -> Check:
     def check(column: Column) -> Column | None:
-        return column if set(map(type, column)) == {str} and values.issuperset(column) else None
+        return column if set(map(type, column)) <= {str} and values.issuperset(column) else None
 
     return check
 
@@ -114,7 +127,7 @@ def _times(digits: int) -> Check:
     step = 10 ** (MAX_MICROSECOND_DIGITS - digits)
 
     def check(column: Column) -> Column | None:
-        is_right = set(map(type, column)) == {dt.datetime} and not any(
+        is_right = set(map(type, column)) <= {dt.datetime} and not any(
             t.microsecond % step or t.tzinfo is not None for t in column
         )
         return column if is_right else None
@@ -124,18 +137,18 @@ def _times(digits: int) -> Check:
 
 def _float64s(column: Column) -> Column | None:
     # A sum of finite numbers may be infinite; then each is looked at.
-    is_right = set(map(type, column)) == {float} and math.isfinite(sum(column))
+    is_right = set(map(type, column)) <= {float} and math.isfinite(sum(column))
     return column if is_right else None
 
 
 def _float32s(column: Column) -> Column | None:
     is_right = _float64s(column) is not None
-    return column if is_right and max(map(abs, column)) <= _MAX_FLOAT32 else None
+    return column if is_right and max(map(abs, column), default=0.0) <= _MAX_FLOAT32 else None
 
 
 def _instances(kind: type) -> Check:
     def check(column: Column) -> Column | None:
-        return column if set(map(type, column)) == {kind} else None
+        return column if set(map(type, column)) <= {kind} else None
 
     return check
 

@@ -59,13 +59,17 @@ def chunks_of(
 
 
 def gather(rows: list[Value], first: int, spec: TableSpec, *, ignore_extra_fields: bool) -> Chunk:
-    """Return rows as columns: quickly where all have the same form."""
+    """Return rows as columns: quickly where all have the same form.
+
+    Column by column: `zip(*rows)` would make an iterator per row, and keep the garbage collector
+    busy with them.
+    """
     kinds = set(map(type, rows))
     columns = None
     if kinds == {dict}:
         columns = _from_equal_dicts(rows, spec, ignore_extra_fields=ignore_extra_fields)
     elif kinds <= {tuple, list} and set(map(len, rows)) == {len(spec.heading.names)}:
-        columns = dict(zip(spec.heading.names, zip(*rows, strict=True), strict=True))
+        columns = {n: list(map(itemgetter(i), rows)) for i, n in enumerate(spec.heading.names)}
     if columns is not None:
         return Chunk(first, len(rows), columns)
     return _one_by_one(rows, first, spec, ignore_extra_fields=ignore_extra_fields)
@@ -84,11 +88,10 @@ def _from_equal_dicts(
         return None
     try:
         # All names are asked for, so that rows of the same length have no other ones.
-        found = list(map(itemgetter(*names), rows))
+        found = {n: list(map(itemgetter(n), rows)) for n in names}
     except KeyError:
         return None
-    values = zip(*found, strict=True) if len(names) > 1 else (found,)
-    return {n: v for n, v in zip(names, values, strict=True) if n in known}
+    return {n: found[n] for n in wanted}
 
 
 def _one_by_one(

@@ -83,7 +83,9 @@ def insert_rows(encoder: RowEncoder, connection: Connection, rows: Value, option
         with nullcontext() if is_simple else connection.transaction:
             while chunk is not None:
                 refused = _complete(encoder, connection, chunk, begun, options.mode)
-                connection.database.insert_columns(spec, refused.columns, duplicates=options.mode)
+                connection.database.insert_columns(
+                    spec, refused.columns, duplicates=options.mode, is_undone=not is_simple
+                )
                 n_rows += chunk.n
                 chunk, following = following, next(chunks, None)
     except IntegrityError as error:

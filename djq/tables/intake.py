@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from djq.definition.attributes import Attribute
     from djq.definition.spec import TableSpec
 
-#: Rows that are checked and sent together.
-CHUNK_ROWS = 10_000
+#: Rows that are checked and sent together: few enough for the processor's cache.
+CHUNK_ROWS = 4_000
 #: The same where a row may hold large values.
 WIDE_CHUNK_ROWS = 64
 #: Core types whose values may be large.

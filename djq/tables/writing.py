@@ -97,7 +97,7 @@ class Writable(Query):
 
     @on_class_too
     def insert_dataframe(
-        self, df: Value, index_as_pk: bool | None = None, **options: Value
+        self, /, df: Value, index_as_pk: bool | None = None, **options: Value
     ) -> None:
         """Insert the rows of a pandas DataFrame.
 
