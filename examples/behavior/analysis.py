@@ -145,9 +145,10 @@ class DailySummary(dj.Computed):
 
     @property
     def key_source(self) -> dj.Query:
-        # By day, when queries know dj.U and DATE():
-        # dj.U("subject_uuid", "day") & (Session & TrialSet).proj(day="DATE(session_start)")
-        return colony.Subject & TrialSet
+        # Due when no session of the animal waits for its trials any more. By day, when queries know
+        # dj.U and DATE(): dj.U("subject_uuid", "day") & TrialSet.proj(day="DATE(session_start)")
+        waiting = TrialSet().key_source - TrialSet
+        return (colony.Subject & TrialSet) - waiting
 
     def make(self, key: dict[str, Any]) -> None:
         by_day: dict[Any, list[dict[str, Any]]] = {}
@@ -184,6 +185,14 @@ class TrainingStatus(dj.Computed):
     n_good_sessions : int16      # in a row, this one included
     """
 
+    @property
+    def key_source(self) -> dj.Query:
+        # One session after the other: the one before has its row, or will never have one.
+        never = Session.proj() - TrialSet().key_source
+        before = {"previous_start": "session_start"}
+        is_next = ["previous_start is null", TrainingStatus.proj(**before), never.proj(**before)]
+        return TrialSet & (Session & is_next)
+
     def make(self, key: dict[str, Any]) -> None:
         n_trials, n_correct = (TrialSet & key).fetch1("n_trials", "n_correct")
         n_good = 0
@@ -193,12 +202,10 @@ class TrainingStatus(dj.Computed):
         self.insert1({**key, "stage": stage, "n_good_sessions": n_good})
 
     def _n_good_before(self, key: dict[str, Any]) -> int:
-        """Return the count at the animal's session before; keys are made in order of time."""
-        earlier = self & {"subject_uuid": key["subject_uuid"]}
-        rows = (earlier & f"session_start < '{key['session_start']}'").to_dicts(
-            order_by="session_start DESC", limit=1
-        )
-        return int(rows[0]["n_good_sessions"]) if rows else 0
+        """Return the count at the session before, which is a row of this table."""
+        previous = (Session & key).fetch1("previous_start")
+        found = (self & {**key, "session_start": previous}).fetch("n_good_sessions")
+        return int(found.sum())
 
 
 @schema

@@ -54,10 +54,12 @@ def fill() -> dict[str, int]:
         analysis.Wheel,
         analysis.PsychCurve,
         analysis.DailySummary,
-        analysis.TrainingStatus,
         analysis.SubjectSummary,
     ):
         table.populate()
+    # A session is due when the one before it has its row.
+    while analysis.TrainingStatus.populate()["success_count"]:
+        pass
     return counts(SCHEMAS)
 
 

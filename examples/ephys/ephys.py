@@ -321,8 +321,13 @@ class QualityMetrics(dj.Imported):
         ---
         firing_rate = null : float32       # Hz
         isi_violations = null : float32    # share of intervals; null with fewer than two spikes
-        amplitude = null : float32         # µV; null where waveforms were not computed
+        amplitude = null : float32         # µV; null where the trough was cut off
         """
+
+    @property
+    def key_source(self) -> dj.Query:
+        # Amplitudes are read from WaveformSet, to which no reference leads.
+        return CuratedClustering & WaveformSet
 
     def make(self, key: dict[str, Any]) -> None:
         duration_s = (Recording & key).fetch1("duration")

@@ -34,8 +34,15 @@ class UnitReport(dj.Computed):
     -> ephys.CuratedClustering.Unit
     ---
     mean_rate : float32           # Hz
-    peak_to_trough = null : float32   # ms; null where waveforms were not computed
+    peak_to_trough = null : float32   # ms; null where the trough was cut off
     """
+
+    @property
+    def key_source(self) -> dj.Query:
+        # Widths are read from WaveformSet, to which no reference leads.
+        ephys = upstream["ephys"]
+        units: dj.Query = ephys.CuratedClustering.Unit & ephys.WaveformSet
+        return units
 
     def make(self, key: dict[str, Any]) -> None:
         ephys = upstream["ephys"]

@@ -168,7 +168,7 @@ class MotionCorrection(dj.Imported):
 class Segmentation(dj.Computed):
     definition = """
     # Cells of a scan
-    -> Processing
+    -> MotionCorrection
     """
 
     class Mask(dj.Part):

@@ -110,6 +110,45 @@ def test_an_example_runs_by_itself(name, tmp_path):
     assert {table: int(n_rows) for n_rows, table in printed} == COUNTS[name]
 
 
+LEVELS = """
+from djq.populate.pipeline import load_pipeline
+from djq.populate.plan import levels, progress
+
+found = load_pipeline([f"examples.{name}.workers" for name in %r])
+for level in levels(found.tables.values()):
+    print(*sorted(t.spec.class_name for t in level if progress(t).due == 0))
+"""
+
+
+def test_workers_load_the_examples_and_know_what_comes_first(tmp_path):
+    settings = load(
+        database_url=f"sqlite:///{tmp_path / 'own.sqlite'}", state_dir=tmp_path / ".djq"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", LEVELS % [*COUNTS]],
+        env={**environment(settings), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    order = {t: i for i, level in enumerate(done.stdout.splitlines()) for t in level.split()}
+    for before, after in [
+        ("CuratedClustering", "WaveformSet"),
+        ("WaveformSet", "QualityMetrics"),
+        ("WaveformSet", "UnitReport"),
+        ("ScanInfo", "Processing"),
+        ("MotionCorrection", "Activity"),
+        ("CompleteTrials", "TrialSet"),
+        ("CompleteWheel", "Wheel"),
+        ("TrialSet", "DailySummary"),
+        ("TrialSet", "TrainingStatus"),
+    ]:
+        assert order[before] < order[after], done.stdout
+
+
 def test_ephys_enters_a_selection_of_electrodes_once(example):
     probe = example("ephys").module("probe")
     probe.ProbeType.insert_electrodes()
