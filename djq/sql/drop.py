@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.schema import DropTable
 
 from djq.definition.spec import TableName
+from djq.errors import MissingTableError
 from djq.sql.catalog_sqlite import COMMENTS
 
 if TYPE_CHECKING:
@@ -43,5 +45,6 @@ def forget_tables(database: Database, names: Collection[TableName]) -> None:
 
 
 def _forget(database: Database, notes: sa.TableClause, names: list[str]) -> None:
-    statement = sa.delete(notes).where(sa.column("table_name").in_(names))
-    database.change(statement)
+    wanted = [sa.literal(name) for name in names]
+    with suppress(MissingTableError):  # nothing was noted yet
+        database.change(sa.delete(notes).where(sa.column("table_name").in_(wanted)))

@@ -33,6 +33,7 @@ MYSQL_ERRORS: dict[int, type[DatabaseError]] = {
     1217: BrokenReferenceError,
     1451: BrokenReferenceError,
     1452: BrokenReferenceError,
+    3730: BrokenReferenceError,
     1048: IntegrityError,
     1364: IntegrityError,
     3819: IntegrityError,

@@ -53,7 +53,7 @@ DELETES = {
     "no terminal": (
         lambda t: t.Subject.delete(),
         UsageError,
-        "Subject: delete asks before it changes anything|no terminal|prompt=False|DJQ_SAFEMODE=false",
+        "Subject: delete asks before it changes anything|prompt=False|DJQ_SAFEMODE=false",
     ),
     "no open transaction": (
         lambda t: t.Subject.delete(transaction=False, prompt=False),

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 import djq as dj
-from djq.errors import QueryError, UsageError
+from djq.algebra import operators
+from djq.errors import (
+    BrokenReferenceError,
+    IntegrityError,
+    LostConnectionError,
+    QueryError,
+    TransientDatabaseError,
+    UsageError,
+)
+from djq.tables.connection import Connection
 from djq.tables.delete import plan
 
 
@@ -210,11 +219,262 @@ def test_a_misspelled_restriction_deletes_nothing(lab):
 
 
 @pytest.fixture
-def tree(schema):
+def person(schema):
     @schema
     class Person(dj.Manual):
         definition = """
         person : int32
+        ---
+        -> [nullable] Person.proj(mother='person')
+        -> [nullable] Person.proj(father='person')
         """
 
-    return Person
+    @schema
+    class Visit(dj.Manual):
+        definition = """
+        -> Person
+        visit : int32
+        """
+
+    Person.insert1((1, None, None))
+    Person.insert1((2, None, None))
+    Person.insert1((3, 1, 2))
+    Person.insert1((4, 3, None))
+    Person.insert1((5, None, 4))
+    Person.insert1((6, 4, 2))
+    Visit.insert([(p, 0) for p in range(1, 7)])
+    return Person, Visit
+
+
+def test_rows_that_refer_to_rows_of_their_own_table_go_youngest_first(person):
+    people, visit = person
+
+    n = (people & {"person": 3}).delete(prompt=False)
+
+    assert n == 4
+    assert remaining(people)[0] == {(1,), (2,)}
+    assert remaining(visit)[0] == {(1, 0), (2, 0)}
+
+
+def test_families_are_counted(person):
+    people, visit = person
+
+    found = plan(people & "mother = 1").counts()
+
+    assert list(found.values()) == [4, 4]
+    assert len(people) == 6
+    assert len(visit) == 6
+
+
+def test_rows_without_children_of_their_own_table_go_at_once(person):
+    people, _ = person
+
+    assert (people & [{"person": 5}, {"person": 6}]).delete(prompt=False) == 2
+    assert len(people) == 4
+
+
+def test_a_long_line_of_rows_goes(person):
+    people, _ = person
+    for p in range(7, 60):
+        people.insert1((p, p - 1, None))
+
+    (people & {"person": 6}).delete(prompt=False)
+
+    assert remaining(people)[0] == {(p,) for p in range(1, 6)}
+
+
+def test_rows_that_refer_to_each_other_in_a_circle_stay(person):
+    people, visit = person
+    people.update1({"person": 3, "mother": 4})
+
+    with pytest.raises(IntegrityError, match="refer to each other in a circle"):
+        (people & {"person": 4}).delete(prompt=False)
+
+    assert len(visit) == 6
+
+
+def test_other_schemas_and_tables_unknown_to_this_process_lose_rows_too(lab, schema, schema_name):
+    subject, session, *_ = lab
+    assert len(session) == 9
+    other = dj.Schema(f"{schema_name}_other", connection=schema.connection)
+
+    @other
+    class Summary(dj.Manual):
+        definition = """
+        -> session
+        """
+
+    stranger = Connection(schema.connection.settings)
+    try:
+        Summary.insert([(1, 1), (2, 1)])
+        here = dj.Schema(schema_name, connection=stranger)
+
+        @here
+        class Subject(dj.Manual):
+            definition = subject.definition
+
+        (Subject & {"subject": 1}).delete(prompt=False)
+    finally:
+        stranger.close()
+    assert remaining(Summary)[0] == {(2, 1)}
+
+
+def test_a_table_that_another_process_declared_meanwhile_is_found(lab, schema, schema_name):
+    subject, session, *_ = lab
+    assert len(session) == 9
+    (subject & {"subject": 3}).delete(prompt=False)  # the foreign keys are known now
+    stranger = Connection(schema.connection.settings)
+    try:
+        there = dj.Schema(schema_name, connection=stranger)
+
+        @there
+        class Late(dj.Manual):
+            definition = """
+            -> session
+            """
+
+        Late.insert([(1, 1), (2, 2)])
+        (subject & {"subject": 1}).delete(prompt=False)
+        assert remaining(Late)[0] == {(2, 2)}
+    finally:
+        stranger.close()
+
+
+def test_an_open_transaction_takes_the_delete_back(lab, connection):
+    subject, session, *_ = lab
+    connection.start_transaction()
+    assert (subject & {"subject": 1}).delete(prompt=False) == 1
+    assert len(session) == 6
+    connection.cancel_transaction()
+
+    assert len(subject) == 3
+    assert len(session) == 9
+
+
+def test_a_refused_delete_leaves_the_open_transaction_as_it_was(lab, connection):
+    subject, session, _, _, note = lab
+
+    with connection.transaction:
+        subject.insert1((9, "new"))
+        with pytest.raises(BrokenReferenceError):
+            session.delete_quick()
+        (note & {"note": 1}).delete(transaction=False, prompt=False)
+
+    assert (9,) in remaining(subject)[0]
+    assert (1,) not in remaining(note)[0]
+    assert len(session) == 9
+
+
+@pytest.mark.needs_row_locks
+def test_a_connection_that_ends_in_the_middle_deletes_nothing(lab, connection, monkeypatch):
+    subject, *rest = lab
+    before = remaining(subject, *rest)
+    database, calls = connection.database, []
+    delete = database.delete
+
+    def killing(node):
+        calls.append(node)
+        if len(calls) == 3:
+            victim = database._writer().raw.thread_id()
+            killer = database._connect(commits=True)
+            killer.raw.cursor().execute(f"KILL {victim}")
+            killer.close()
+        return delete(node)
+
+    monkeypatch.setattr(database, "delete", killing)
+    with pytest.raises(LostConnectionError):
+        (subject & {"subject": 1}).delete(prompt=False)
+
+    assert remaining(subject, *rest) == before
+
+
+@pytest.mark.needs_row_locks
+def test_a_child_inserted_meanwhile_goes_too(lab, connection, monkeypatch):
+    subject, _, _, comparison, _ = lab
+    stranger = Connection(connection.settings)
+    database, waiting = connection.database, [True]
+    delete = database.delete
+
+    def late(node):
+        n = delete(node)
+        if waiting and node.source.name.table == "comparison":
+            waiting.clear()
+            stranger.database.insert(comparison.spec, [{"subject": 1, "first": 3, "second": 3}])
+        return n
+
+    monkeypatch.setattr(database, "delete", late)
+    try:
+        assert (subject & {"subject": 1}).delete(prompt=False) == 1
+    finally:
+        stranger.close()
+    assert not waiting
+    assert {row["subject"] for row in comparison} == {2, 3}
+
+
+def _top(query, limit):
+    return query._same(operators.order(query.node, "KEY DESC", limit=limit))
+
+
+def test_top_rows_are_chosen_before_anything_goes(lab):
+    _, session, *_ = lab
+
+    n = _top(session(), 2).delete(prompt=False)
+
+    assert n == 2
+    assert {r for r in remaining(session)[0] if r[0] == 3} == {(3, 1)}
+
+
+# --- asking -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def answer(monkeypatch):
+    """Let somebody answer the question."""
+    asked = []
+
+    def answer(text, *, meanwhile=None):
+        def reply(question):
+            asked.append(question)
+            if meanwhile is not None:
+                meanwhile()
+            return text
+
+        monkeypatch.setattr("builtins.input", reply)
+        return asked
+
+    return answer
+
+
+def test_the_question_shows_what_would_go(lab, schema, answer, capsys):
+    subject, *_ = lab
+    asked = answer("yes")
+
+    assert (subject & {"subject": 1}).delete() == 1
+
+    shown = capsys.readouterr().out
+    assert f"`{schema.name}`.`subject`             1 row\n" in shown
+    assert f"`{schema.name}`.`recording__channel`  4 rows\n" in shown
+    assert asked == ["Delete these 17 rows? [yes, No]: "]
+    assert len(subject) == 2
+
+
+@pytest.mark.parametrize("word", ["", "no", "maybe"])
+def test_without_a_yes_nothing_goes(lab, answer, capsys, word):
+    subject, session, *_ = lab
+    answer(word)
+
+    assert subject.delete(prompt=True) == 0
+
+    assert "Nothing was deleted." in capsys.readouterr().out
+    assert len(session) == 9
+
+
+def test_other_rows_than_those_shown_do_not_go(lab, answer):
+    subject, session, *_ = lab
+    answer("yes", meanwhile=lambda: session.insert1((1, 9, None)))
+
+    with pytest.raises(TransientDatabaseError, match="rows changed since they were counted"):
+        (subject & {"subject": 1}).delete()
+
+    assert len(subject) == 3
+    assert len(session) == 10
