@@ -149,7 +149,7 @@ class Settings(BaseSettings):
     create_tables: bool = True
     #: Rows, and characters per value, of a query that is printed.
     display_limit: Annotated[int, Field(ge=1)] = 12
-    display_width: Annotated[int, Field(ge=4)] = 14
+    display_width: Annotated[int, Field(ge=4)] = 40
     flower_port: Annotated[int, Field(ge=1, le=65535)] = 5555
 
     @model_validator(mode="after")

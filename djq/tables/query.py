@@ -302,9 +302,11 @@ class Query:
         """Return the first rows as a table."""
         names = self.heading.names
         shown = [n for n in names if not self.heading[n].is_encoded]
-        node = operators.order(operators.project(self.node, shown, {}, read_text), None, limit=12)
-        rows = self._fetch_rows(node)
-        return preview(names, rows, total=len(self), heading=self.heading)
+        settings = self.connection.settings
+        node = operators.project(self.node, shown, {}, read_text)
+        rows = self._fetch_rows(operators.order(node, None, limit=settings.display_limit))
+        width = settings.display_width
+        return preview(names, rows, total=len(self), heading=self.heading, width=width)
 
 
 def _as_query(other: object) -> Query:
@@ -332,10 +334,14 @@ def _structured(rows: list[Row], heading: Heading) -> np.ndarray[Any, Any]:
     return found
 
 
-def preview(names: Sequence[str], rows: list[Row], *, total: int, heading: Heading) -> str:
+def preview(
+    names: Sequence[str], rows: list[Row], *, total: int, heading: Heading, width: int
+) -> str:
     """Return rows as text: key attributes are marked, encoded values are not loaded."""
     header = [f"*{n}" if heading[n].in_key else n for n in names]
-    body = [[_short(row[n]) if n in row else str(heading[n].type) for n in names] for row in rows]
+    body = [
+        [_short(row[n], width) if n in row else str(heading[n].type) for n in names] for row in rows
+    ]
     widths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]
     lines = [
         "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True))
@@ -345,6 +351,6 @@ def preview(names: Sequence[str], rows: list[Row], *, total: int, heading: Headi
     return "\n".join([*(line.rstrip() for line in lines), *more, f"({total} rows)"])
 
 
-def _short(value: Value, most: int = 40) -> str:
+def _short(value: Value, most: int) -> str:
     text = str(value)
     return text if len(text) <= most else f"{text[: most - 1]}…"

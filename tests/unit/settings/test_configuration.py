@@ -204,6 +204,24 @@ def test_an_open_connection_sees_what_was_set_since(tmp_path):
         assert connection.settings.resolved_database_url.startswith("sqlite")
 
 
+def test_a_printed_query_is_as_long_and_wide_as_set(tmp_path):
+    with dj.Connection(f"sqlite:///{tmp_path / 'x.sqlite'}") as connection:
+
+        @dj.Schema("lab", connection=connection)
+        class Note(dj.Manual):
+            definition = """
+            note : int32
+            ---
+            text : varchar(50)
+            """
+
+        Note.insert((i, "abcdefghij") for i in range(5))
+        with dj.config.override(display__limit=2, display__width=6):
+            printed = repr(Note())
+
+    assert printed.splitlines()[1:] == ["0      abcde…", "1      abcde…", "   … 3 more", "(5 rows)"]
+
+
 def test_a_store_that_was_set_again_is_opened_again(tmp_path):
     with dj.Connection(f"sqlite:///{tmp_path / 'x.sqlite'}") as connection:
         dj.config.stores["raw"] = str(tmp_path / "one")
