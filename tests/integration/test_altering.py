@@ -422,7 +422,7 @@ def as_sets(spec):
 
 
 @settings(
-    max_examples=examples(60),
+    max_examples=examples(20),
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
