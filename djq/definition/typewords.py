@@ -167,6 +167,9 @@ def _check_core(at: Position, name: str, arguments: tuple[int | str, ...], text:
         long = next((a for a in arguments if len(str(a)) > 255), None)  # noqa: PLR2004 - MySQL's
         if long is not None:
             at.fail("a value of an enum has at most 255 characters", str(long), "Shorten it.")
+        blank = next((a for a in arguments if str(a).endswith(" ")), None)
+        if blank is not None:
+            at.fail("a value of an enum ends with a blank", str(blank), "MySQL would drop it.")
         return
     _check_limits(at, arguments, _LIMITS.get(name, ()), text)
     if name == "decimal":
