@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from djq.definition.describe import describe
+from djq.definition.graph import levels
 from djq.definition.names import HIDDEN_COLUMN, describe_name
 from djq.definition.spec import Tier
-from djq.errors import DjqError
+from djq.errors import DefinitionError, DjqError
 from djq.sql.reflect import reflect
 from djq.tables.drawing import Arrow, Box, Drawing, Kind, Strength
 from djq.tables.focus import full_label, references
@@ -44,7 +45,20 @@ class Sketch:
         for name in self.names:
             box = self._schema_box(name) if name in self.collapsed else self._box(name)
             boxes.setdefault(box.name, box)
-        return Drawing(tuple(boxes.values()), tuple(dict.fromkeys(self._arrows())), direction)
+        arrows = tuple(dict.fromkeys(self._arrows()))
+        order = self._order(boxes, arrows) if self.collapsed else list(boxes)
+        return Drawing(tuple(boxes[name] for name in order), arrows, direction)
+
+    def _order(self, boxes: Mapping[str, Box], arrows: Sequence[Arrow]) -> list[str]:
+        """Return the boxes, parents first; schemas may refer to each other, then as tables are."""
+        parents: dict[str, list[str]] = {name: [] for name in boxes}
+        for arrow in arrows:
+            parents[arrow.child].append(arrow.parent)
+        try:
+            return [name for level in levels(parents) for name in level]
+        except DefinitionError:
+            places = {self._place(n): i for i, n in enumerate(self.names)}
+            return sorted(boxes, key=places.__getitem__)
 
     def _place(self, name: TableName) -> str:
         """Return the name of the box that shows a table."""

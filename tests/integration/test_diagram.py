@@ -259,6 +259,26 @@ def test_a_collapsed_schema_is_one_box_and_tables_that_are_shown_stay(schema, la
     assert diagram.make_svg().count('class="djq-schema"') == 1
 
 
+def test_a_collapsed_schema_stands_below_the_tables_that_it_refers_to(lab, ephys):
+    text = (dj.Diagram(lab.Session) + dj.Diagram(ephys.schema).collapse()).make_mermaid()
+
+    assert "t0 --> t1" in text
+    assert 't1[["' in text
+
+
+def test_schemas_that_refer_to_each_other_are_drawn(schema, lab, ephys):
+    @schema
+    class Late(dj.Manual):
+        definition = "-> ephys.Summary"
+
+    both = dj.Diagram(schema).collapse() + dj.Diagram(ephys.schema).collapse()
+    lines = both.make_mermaid().splitlines()
+
+    assert both.make_svg().count('class="djq-line"') == 2
+    assert sum("-->" in line for line in lines) == 2
+    Late.drop_quick()
+
+
 def test_references_are_told_apart(schema, lab, ephys):
     lines = (dj.Diagram(schema) + dj.Diagram(ephys.schema)).make_dot().splitlines()
     edges = {line.split(" [")[0].strip(): line for line in lines if "->" in line.split(" [")[0]}
