@@ -238,8 +238,8 @@ class Catalog:
             rows = self._database.read(pages.without_comments().columns(schemas, table))
         found: dict[str, dict[str, TableColumns]] = {s: {} for s in schemas}
         columns: dict[tuple[str, str], dict[str, Column]] = {}
-        for schema, table, comment, name, *its in rows:
-            place = (str(schema), str(table))
+        for schema, its_table, comment, name, *its in rows:
+            place = (str(schema), str(its_table))
             if place not in columns:
                 columns[place] = {}
                 found[place[0]][place[1]] = TableColumns(str(comment or ""), columns[place])

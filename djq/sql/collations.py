@@ -22,13 +22,14 @@ def adopt_collations(database: Database, spec: TableSpec, table: sa.Table) -> No
     for key in spec.foreign_keys:
         if key.parent == spec.name:
             continue
-        parent = database.catalog.columns(key.parent.schema).get(key.parent.table)
         for mine, theirs in key.columns:
-            column = parent.columns.get(theirs) if parent is not None else None
             type_ = table.c[mine].type
-            if column is None or column.collation is None or not isinstance(type_, sa.String):
+            if not isinstance(type_, sa.String):
                 continue
-            if column.collation != database.dialect.collation:
-                own = copy.copy(type_)
-                own.collation = column.collation
-                table.c[mine].type = own
+            parent = database.catalog.peek(key.parent)
+            column = parent.columns.get(theirs) if parent is not None else None
+            if column is None or column.collation in {None, database.dialect.collation}:
+                continue
+            own = copy.copy(type_)
+            own.collation = column.collation
+            table.c[mine].type = own

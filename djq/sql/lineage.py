@@ -12,6 +12,7 @@ from sqlalchemy.schema import CreateTable
 
 from djq.definition.names import is_hidden
 from djq.definition.spec import TableName
+from djq.errors import DuplicateError
 from djq.sql.clauses import full_heading
 from djq.sql.reflect import reflect
 
@@ -28,10 +29,13 @@ def record_lineage(database: Database, spec: TableSpec) -> None:
     if not rows or is_hidden(spec.name.table):
         return
     table = _table(database, spec.name.schema)
-    if LINEAGE not in database.catalog.columns(spec.name.schema):
+    if not database.catalog.knows(TableName(spec.name.schema, LINEAGE)):
         database.define(CreateTable(table, if_not_exists=True))
-    insert = database.dialect.upsert(table, ("table_name", "attribute_name"), ("lineage",))
-    database.change(insert.values(rows))
+    try:
+        database.change(sa.insert(table).values(rows))  # all that a user needs is INSERT
+    except DuplicateError:  # of a table that was dropped by other means
+        upsert = database.dialect.upsert(table, ("table_name", "attribute_name"), ("lineage",))
+        database.change(upsert.values(rows))
 
 
 def read_lineage(database: Database, schema: str) -> dict[str, str]:

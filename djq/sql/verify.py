@@ -87,11 +87,10 @@ def _is_optional(attribute: Attribute, spec: TableSpec) -> bool:
 
 def as_present(database: Database, spec: TableSpec) -> TableSpec:
     """Return the spec with those hidden columns that the table has; `alter` adds the others."""
-    tables = database.catalog.columns(spec.name.schema)
-    if not spec.hidden or spec.name.table not in tables:
+    present = database.catalog.peek(spec.name) if spec.hidden else None
+    if present is None:
         return spec
-    present = tables[spec.name.table].columns
-    kept = tuple(a for a in spec.hidden if a.name in present)
+    kept = tuple(a for a in spec.hidden if a.name in present.columns)
     return spec if kept == spec.hidden else replace(spec, hidden=kept)
 
 

@@ -170,8 +170,8 @@ CASES = {
         ),
         MissingTableError,
         (
-            'the schema "none" is not in the database, and may not be created (create_schema=False): '
-            "check its name, or let somebody create it who may"
+            'the schema "none" is not in the database, and may not be created '
+            "(create_schema=False): check its name, or let somebody create it who may"
         ),
     ),
     "a schema that is missing where no table may be created": (
@@ -180,8 +180,8 @@ CASES = {
         ),
         MissingTableError,
         (
-            'the schema "none" is not in the database, and may not be created (create_tables=False): '
-            "check its name, or let somebody create it who may"
+            'the schema "none" is not in the database, and may not be created '
+            "(create_tables=False): check its name, or let somebody create it who may"
         ),
     ),
     "a table that must not be created": (

@@ -26,9 +26,9 @@ CREATE TABLE `subject` (
   `u` binary(16) DEFAULT NULL COMMENT ':uuid:',
   `b` tinyint NOT NULL DEFAULT '1' COMMENT ':bool:',
   PRIMARY KEY (`subject`,`n`)
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE={collation} COMMENT='subjects {{x}}';
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE={collation} COMMENT='subjects {x}';
 CREATE TABLE `__session` (
-  `subject` varchar(10) NOT NULL COMMENT 'name {{y}}',
+  `subject` varchar(10) NOT NULL COMMENT 'name {y}',
   `n` smallint NOT NULL,
   `x` longblob COMMENT ':<blob>:',
   `_job_start_time` datetime(3) DEFAULT NULL,
@@ -37,10 +37,10 @@ CREATE TABLE `__session` (
    ON DELETE RESTRICT ON UPDATE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE={collation};
 CREATE TABLE `__session__p` (
-  `subject` varchar(10) NOT NULL COMMENT 'name {{y}}',
+  `subject` varchar(10) NOT NULL COMMENT 'name {y}',
   `n` smallint NOT NULL,
   `p` int NOT NULL COMMENT ':int32:',
-  `other` varchar(10) DEFAULT NULL COMMENT 'name {{y}}',
+  `other` varchar(10) DEFAULT NULL COMMENT 'name {y}',
   `o` smallint DEFAULT NULL,
   PRIMARY KEY (`subject`,`n`,`p`),
   UNIQUE KEY `other` (`other`,`o`),
@@ -111,13 +111,7 @@ def collation(connection):
 @pytest.fixture
 def theirs(server, schema_name, connection, collation):
     """A schema that DataJoint made."""
-    for statement in (
-        DATAJOINT.replace("{y}", "{{y}}")
-        .replace("{{{{", "{{")
-        .replace("}}}}", "}}")
-        .format(collation=collation)
-        .split(";")
-    ):
+    for statement in DATAJOINT.replace("{collation}", collation).split(";"):
         server.execute(statement)
     return lambda table, **options: reflect(
         connection.database, TableName(schema_name, table), **options
