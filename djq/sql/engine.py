@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pymysql.cursors import SSCursor
 
 from djq.errors import UsageError
-from djq.sql.bulk import insert_texts
+from djq.sql.bulk import insert_on_sqlite, insert_texts
 from djq.sql.catalog import Catalog
 from djq.sql.compile import Compiler
 from djq.sql.dialects import Backend, Dialect
@@ -182,7 +182,7 @@ class Database(Transactions):
             cursor = session.raw.cursor()
             if self.is_sqlite:
                 with whole(cursor) if needs_undoing else nullcontext():
-                    cursor.executemany(prepared.text, zip(*bound, strict=False))
+                    insert_on_sqlite(cursor, prepared.text, bound)
                 return
             texts = insert_texts(prepared.text, bound, session.raw.escape)
             with whole(cursor) if needs_undoing and len(texts) > 1 else nullcontext():
