@@ -9,12 +9,10 @@ import djq as dj
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from djq.tables.table import Table
 
-
-def tables(schemas: Iterable[dj.Schema]) -> list[type[Table]]:
+def tables(schemas: Iterable[dj.Schema]) -> list[type[dj.Table]]:
     """Return the tables of schemas in the order of their declaration, parts behind masters."""
-    found: list[type[Table]] = []
+    found: list[type[dj.Table]] = []
     for schema in schemas:
         for master in schema.tables.values():
             found.append(master)

@@ -11,7 +11,7 @@ import djq as dj
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from djq.tables.table import Table as _Base
+    _Base = dj.Table
 else:
     _Base = object
 
