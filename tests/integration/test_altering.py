@@ -378,7 +378,7 @@ def test_without_a_terminal_nothing_is_asked_and_nothing_changes(schema, old, mo
 
 @st.composite
 def attribute_lines(draw, name):
-    """An attribute outside of the key, and the same with a default that a row may have."""
+    """An attribute outside of the key, the same with a default that a row may have, its type."""
     type_, default = draw(TYPES.filter(lambda t: "@" not in t[0]))
     comment = draw(st.sampled_from(["", "words", 'it\'s "so" % \\ {}', "{other} mark"]))
     end = f" : {type_}  # {comment}" if comment else f" : {type_}"
@@ -386,33 +386,34 @@ def attribute_lines(draw, name):
     kind = draw(st.sampled_from(kinds))
     value = "null" if default is None else default
     shown = {"null": " = null", "value": f" = {value}", "required": ""}[kind]
-    return f"{name}{shown}{end}", f"{name} = {value}{end}"
+    return f"{name}{shown}{end}", f"{name} = {value}{end}", type_
 
 
 @st.composite
 def pairs_of_definitions(draw, backend):
     """Two definitions of one table that differ outside of the key, and one for its rows."""
-    names = ["a", "b", "c"]
-    lines = {n: draw(attribute_lines(n)) for n in names}
-    after = []
-    for name in names:
+    before = {n: draw(attribute_lines(n)) for n in ("a", "b", "c")}
+    after = {}
+    for name, drawn in before.items():
         match draw(st.sampled_from(["same", "same", "other", "dropped", "renamed"])):
             case "same":
-                after.append(lines[name][0])
+                after[name] = drawn
             case "other":
-                after.append(draw(attribute_lines(name))[0])
+                after[name] = draw(attribute_lines(name))
             case "renamed":
-                head, _, _ = lines[name][0].partition("  #")
-                after.append(f"new_{head}  # {{{name}}} renamed")
+                head, _, _ = drawn[0].partition("  #")
+                after[f"new_{name}"] = (f"new_{head}  # {{{name}}} renamed", "", drawn[2])
     if draw(st.booleans()):
-        after.append(draw(attribute_lines("d"))[0])
-    old = "\n".join(["# first", "k : int32", "---", *(v[0] for v in lines.values())])
-    new = "\n".join([draw(st.sampled_from(["# first", "# second"])), "k : int32", "---", *after])
-    old_indexes = draw(index_lines(old, ["k", *names], backend=backend))
-    found = [line.partition(" ")[0] for line in after]
-    new_indexes = draw(index_lines(new, ["k", *found], backend=backend))
-    rows = "\n".join(["k : int32", "---", *(v[1] for v in lines.values())])
-    return "\n".join([old, *old_indexes]), "\n".join([new, *new_indexes]), rows
+        after["d"] = draw(attribute_lines("d"))
+
+    def text(attributes, comment):
+        types = {"k": "int32", **{n: drawn[2] for n, drawn in attributes.items()}}
+        indexes = draw(index_lines(types, list(types), backend=backend))
+        lines = [f"# {comment}", "k : int32", "---", *(d[0] for d in attributes.values()), *indexes]
+        return "\n".join(lines)
+
+    rows = "\n".join(["k : int32", "---", *(drawn[1] for drawn in before.values())])
+    return text(before, "first"), text(after, draw(st.sampled_from(["first", "second"]))), rows
 
 
 def as_sets(spec):
