@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
@@ -210,8 +211,14 @@ def read_file(path: Path) -> dict[str, Any]:
             found[FIELDS.get(name, name)] = value
         else:
             ignored.append(name)
-    logger.info("settings_read file=%s ignored=%s", path, ",".join(ignored) or "none")
+    _say_once(path, ",".join(ignored) or "none")
     return found
+
+
+@functools.cache
+def _say_once(path: Path, ignored: str) -> None:
+    """Log that a file was read; settings are read many times in a process."""
+    logger.info("settings_read file=%s ignored=%s", path, ignored)
 
 
 def _flat(words: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

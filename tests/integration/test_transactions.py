@@ -293,6 +293,27 @@ def test_work_that_is_djqs_own_is_done_again_after_a_deadlock(connection, counte
     assert keys(counter) == [0, 1, 2, 10]
 
 
+def test_a_row_changed_since_the_snapshot_ends_the_transaction(connection, counter, another):
+    if connection.database.dialect.backend != "mariadb":
+        pytest.skip("only MariaDB checks it")
+    place = f"`{counter.spec.name.schema}`.`{counter.spec.name.table}`"
+
+    def work():
+        with connection.transaction:
+            connection.query("SET SESSION innodb_snapshot_isolation = ON")
+            connection.query("SELECT 1")
+            counter.insert1((10, 1))
+            assert len(counter) == 4
+            another.query(f"UPDATE {place} SET value = 5 WHERE counter = 1")
+            connection.query(f"UPDATE {place} SET value = 6 WHERE counter = 1")
+
+    with pytest.raises(ContentionError, match="rolled back the whole transaction"):
+        work()
+    assert keys(counter) == [0, 1, 2]
+    assert (counter & {"counter": 1}).fetch1("value") == 5
+    connection.close()
+
+
 # --- locks --------------------------------------------------------------------------------------
 
 
