@@ -253,7 +253,7 @@ class Diagram(Drawable):
             raise QueryError(self._missing(_name_of(table) or table))
         database = self.focus.source.connection
         found = table() if is_class(table) else FreeTable(database, quoted(name))
-        return found._same(self.focus.node(name))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the table with other rows
+        return found.over(self.focus.node(name))
 
     def _missing(self, table: object) -> str:
         known = ", ".join(sorted(self.focus.labels().values()))

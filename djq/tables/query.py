@@ -94,16 +94,16 @@ class Query:
     def _with(self, node: Node) -> Query:
         return Query(node, self.connection)
 
-    def _same(self, node: Node) -> Self:
+    def over(self, node: Node) -> Self:
         """Return this very query over other rows: a restricted table keeps its class's methods."""
         found = copy.copy(self)
-        found._node = node
+        found._node = node  # noqa: SLF001 - its own
         return found
 
     def _restricted(self, *conditions: Value) -> Self:
         kept = [materialized(c) for c in conditions]
         read = [CONDITIONS.read(c, self.heading) for c in kept]
-        found = self._same(operators.restrict(self.node, both(*read)))
+        found = self.over(operators.restrict(self.node, both(*read)))
         found.unheeded = (*self.unheeded, *(n for c in kept for n in unheeded(c, self.heading)))
         return found
 
