@@ -231,7 +231,7 @@ CONVERTED = (Float32, ExactDecimal, BinaryUuid, Duration, Timestamp)
 def native_type(type_: NativeType, *, is_sqlite: bool) -> TypeEngine[Any]:
     """Return the column of a native type."""
     name, is_unsigned = type_.name, type_.is_unsigned
-    digits = tuple(int(a) for a in type_.arguments)
+    digits = [int(a) for a in type_.arguments]
     pair = (digits[0], digits[1]) if len(digits) > 1 else None
     found: TypeEngine[Any]
     match name:
