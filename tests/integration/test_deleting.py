@@ -16,6 +16,7 @@ from djq.errors import (
 )
 from djq.tables.connection import Connection
 from djq.tables.delete import plan
+from djq.tables.drop import drop_schema
 
 
 def remaining(*tables):
@@ -314,9 +315,10 @@ def test_other_schemas_and_tables_unknown_to_this_process_lose_rows_too(lab, sch
             definition = subject.definition
 
         (Subject & {"subject": 1}).delete(prompt=False)
+        assert remaining(Summary)[0] == {(2, 1)}
     finally:
         stranger.close()
-    assert remaining(Summary)[0] == {(2, 1)}
+        drop_schema(schema.connection, other.name, prompt=False)
 
 
 def test_a_table_that_another_process_declared_meanwhile_is_found(lab, schema, schema_name):
@@ -365,10 +367,9 @@ def test_a_refused_delete_leaves_the_open_transaction_as_it_was(lab, connection)
     assert len(session) == 9
 
 
-@pytest.mark.needs_row_locks
-def test_a_connection_that_ends_in_the_middle_deletes_nothing(lab, connection, monkeypatch):
-    subject, *rest = lab
-    before = remaining(subject, *rest)
+@pytest.fixture
+def killed(connection, monkeypatch):
+    """Let the server end the connection before the third statement of a delete."""
     database, calls = connection.database, []
     delete = database.delete
 
@@ -382,9 +383,28 @@ def test_a_connection_that_ends_in_the_middle_deletes_nothing(lab, connection, m
         return delete(node)
 
     monkeypatch.setattr(database, "delete", killing)
-    with pytest.raises(LostConnectionError):
+    return calls
+
+
+@pytest.mark.needs_row_locks
+def test_a_delete_whose_connection_ends_is_done_again_as_a_whole(lab, killed):
+    subject, session, *_ = lab
+
+    assert (subject & {"subject": 1}).delete(prompt=False) == 1
+
+    assert len(killed) > 8
+    assert {row["subject"] for row in session} == {2, 3}
+
+
+@pytest.mark.needs_row_locks
+def test_a_transaction_whose_connection_ends_deletes_nothing(lab, connection, killed):
+    subject, *rest = lab
+    before = remaining(subject, *rest)
+
+    with pytest.raises(LostConnectionError), connection.transaction:
         (subject & {"subject": 1}).delete(prompt=False)
 
+    assert len(killed) == 3
     assert remaining(subject, *rest) == before
 
 

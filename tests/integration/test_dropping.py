@@ -145,3 +145,5 @@ def test_a_schema_that_others_refer_to_stays(lab, schema, schema_name):
         dropping.drop_schema(schema.connection, schema.name, prompt=False)
 
     assert names(schema) == before
+    dropping.drop_schema(schema.connection, other.name, prompt=False)
+    assert len(subject) == 2
