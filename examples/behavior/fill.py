@@ -75,7 +75,7 @@ def _insert_family() -> None:
             "mother1": name("Frigg"),
             "mother2": name("Jord"),
         },
-        {"pair": "cage 7", "father": name("Odin"), "mother1": None},
+        {"pair": "cage 7", "father": name("Odin"), "mother1": None, "mother2": None},
     ]
     colony.BreedingPair.insert(
         ({"line": "wild type", **pair} for pair in pairs), skip_duplicates=True
