@@ -56,6 +56,9 @@ def drop_schema(connection: Connection, name: str, *, prompt: bool | None = None
     database = connection.database
     _refuse_inside(database, f"schema {name}")
     database.catalog.forget()
+    if name not in database.catalog.schemas():
+        message = f"schema {name} is not in the database: there is nothing to drop"
+        raise MissingTableError(message)
     tables = [TableName(name, table) for table in database.catalog.columns(name)]
     _refuse_foreign(database, name)
     visible = [t for t in tables if not is_hidden(t.table)]

@@ -10,6 +10,7 @@ from djq.errors import DefinitionError, MissingTableError, UsageError
 from djq.sql.ddl import create_schema, create_table
 from djq.sql.lineage import read_lineage, rebuild_lineage
 from djq.sql.verify import as_present, differences, different
+from djq.tables import drop as dropping
 from djq.tables import listing, reflected
 from djq.tables.alter import widen
 from djq.tables.connection import Connection, conn
@@ -239,6 +240,14 @@ class Schema:
     def exists(self) -> bool:
         """Whether the schema is on the server; on SQLite, whether it has a table."""
         return self.name in self.connection.database.catalog.schemas()
+
+    def drop(self, prompt: bool | None = None) -> None:
+        """Drop the schema with all of its tables and rows; `prompt` is that of `Table.delete`.
+
+        Refused inside a transaction, and while tables of other schemas refer to it.
+        """
+        dropping.drop_schema(self.connection, self.name, prompt=prompt)
+        self._is_created = self.exists
 
     def list_tables(self) -> list[str]:
         """Return the names of the tables on the server, each after those it refers to.

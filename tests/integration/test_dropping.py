@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 import djq as dj
-from djq.errors import IntegrityError
-from djq.tables import drop as dropping
+from djq.errors import IntegrityError, MissingTableError
 
 
 @pytest.fixture
@@ -123,9 +122,25 @@ def test_the_question_shows_the_rows_of_each_table(lab, schema, monkeypatch, cap
 
 
 def test_a_schema_is_dropped_with_its_tables(lab, schema):
-    dropping.drop_schema(schema.connection, schema.name, prompt=False)
+    schema.drop(prompt=False)
 
     assert names(schema) == set()
+    assert not schema.exists
+    with pytest.raises(MissingTableError, match="there is nothing to drop"):
+        schema.drop(prompt=False)
+
+
+def test_a_dropped_schema_takes_tables_again(lab, schema):
+    schema.drop(prompt=False)
+
+    @schema
+    class Subject(dj.Manual):
+        definition = """
+        subject : int32
+        """
+
+    Subject.insert1((7,))
+    assert names(schema) == {"subject"}
 
 
 def test_a_schema_that_others_refer_to_stays(lab, schema, schema_name):
@@ -142,8 +157,8 @@ def test_a_schema_that_others_refer_to_stays(lab, schema, schema_name):
 
     before = names(schema)
     with pytest.raises(IntegrityError, match=r"other schemas refer to it: .*_other\.copy"):
-        dropping.drop_schema(schema.connection, schema.name, prompt=False)
+        schema.drop(prompt=False)
 
     assert names(schema) == before
-    dropping.drop_schema(schema.connection, other.name, prompt=False)
+    other.drop(prompt=False)
     assert len(subject) == 2
