@@ -22,7 +22,7 @@ _PATH = re.compile(
 )
 #: Types that a value within JSON is read as, and how many arguments each may have.
 PATH_TYPES: Mapping[str, tuple[int, int]] = {
-    "char": (0, 1),
+    "char": (1, 1),  # without a length it is too long for an index
     "date": (0, 0),
     "datetime": (0, 1),
     "decimal": (0, 2),
