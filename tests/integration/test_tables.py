@@ -382,8 +382,10 @@ def test_a_changed_definition_is_refused(lab, old, new, said):
         {"definition": text.replace(old, new), "__module__": __name__},
     )
 
+    table = lab(changed)
+
     with pytest.raises(DefinitionError, match=f"(?is)Subject is in the database.*{said}"):
-        lab(changed)
+        table.fetch()
 
 
 # --- restriction -------------------------------------------------------------------------------
