@@ -143,7 +143,9 @@ def _float64s(column: Column) -> Column | None:
 
 def _float32s(column: Column) -> Column | None:
     is_right = _float64s(column) is not None
-    return column if is_right and max(map(abs, column), default=0.0) <= _MAX_FLOAT32 else None
+    return (
+        column if is_right and max((abs(v) for v in column), default=0.0) <= _MAX_FLOAT32 else None
+    )
 
 
 def _instances(kind: type) -> Check:

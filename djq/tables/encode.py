@@ -107,7 +107,8 @@ class RowEncoder:
         columns, faults = self.examine(chunk, now, is_thorough=False)
         if faults:
             order = [p.attribute.name for p in self.parts]
-            places = {None: -1, **{name: i for i, name in enumerate(order)}}
+            places: dict[str | None, int] = {name: i for i, name in enumerate(order)}
+            places[None] = -1
             first = min(faults, key=lambda fault: (fault.row, places[fault.attribute]))
             raise RowError(first.message) from first.cause
         return columns
@@ -238,7 +239,7 @@ def _any_encode(type_: NativeType) -> Encode:
 
     def encode(value: Value) -> Value:
         if isinstance(value, bytes | bytearray | memoryview):
-            data = bytes(value)
+            data = bytes(value)  # pyright: ignore[reportUnknownArgumentType] # any buffer
             # Encoded, they come back as these bytes, and not as what they would decode to.
             return type_.accept(blob.encode(data) if data.startswith(ENCODED) else data)
         return type_.accept(blob.encode(value))

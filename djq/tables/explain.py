@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from typing import Literal as OneOf
 
 from djq.algebra.expressions import Call, Literal, Name
 from djq.algebra.nodes import Projection, Relation, Restriction
@@ -32,7 +33,7 @@ class Refused:
     columns: Mapping[str, Sequence[Value]]
     #: Number of the first row; None: there is one row, and nobody counts.
     first: int | None
-    mode: Duplicates
+    mode: Duplicates | OneOf["update"]
 
     def rows(self, names: Sequence[str]) -> list[Values]:
         """Return the values of some attributes, row by row."""

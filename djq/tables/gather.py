@@ -65,7 +65,7 @@ def gather(rows: list[Value], first: int, spec: TableSpec, *, ignore_extra_field
     busy with them.
     """
     kinds = set(map(type, rows))
-    columns = None
+    columns: dict[str, Sequence[Any]] | None = None
     if kinds == {dict}:
         columns = _from_equal_dicts(rows, spec, ignore_extra_fields=ignore_extra_fields)
     elif kinds <= {tuple, list} and set(map(len, rows)) == {len(spec.heading.names)}:

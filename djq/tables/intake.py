@@ -93,10 +93,9 @@ def _batches(rows: Value) -> Iterable[Value] | None:
         return batches
     if _is_of("pyarrow", "RecordBatch", rows):
         return (rows,)
-    is_list = isinstance(rows, list | tuple) and rows and _is_of("pyarrow", "RecordBatch", rows[0])
-    if is_list or _is_of("pyarrow", "RecordBatchReader", rows):
-        return rows  # pyright: ignore[reportUnknownVariableType] # Arrow's own
-    return None
+    given: Iterable[Value] = rows
+    is_list = type(rows) in {list, tuple} and _is_of("pyarrow", "RecordBatch", next(iter(given), 0))
+    return given if is_list or _is_of("pyarrow", "RecordBatchReader", rows) else None
 
 
 def _is_of(library: str, name: str, value: Value) -> bool:
