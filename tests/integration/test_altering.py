@@ -146,6 +146,18 @@ def test_indexes_come_and_go(schema, old):
     newer.insert1((3, "a", 2, None))
 
 
+def test_indexes_of_expressions_come_and_go(schema, old):
+    if schema.connection.database.dialect.backend == "mariadb":
+        pytest.skip("MariaDB has no indexes of expressions")
+    new = altered(schema, OLD + "index((lower(name)), size)\n")
+    assert set(there(new).indexes) == set(new.spec.indexes)
+
+    newer = altered(schema, OLD + "index((size + 1))\n")
+
+    assert set(there(newer).indexes) == set(newer.spec.indexes)
+    assert not newer.alter(prompt=False)
+
+
 def test_a_unique_index_that_rows_contradict_changes_nothing(schema, old):
     old.insert1((3, "a", 2, None))
     new = declare(schema, OLD.replace("size = 1", "large = 1") + "unique index(name)\n")
