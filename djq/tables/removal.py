@@ -14,9 +14,10 @@ from djq.definition.attributes import Attribute
 from djq.definition.graph import levels
 from djq.definition.heading import Heading
 from djq.errors import DefinitionError, IntegrityError
+from djq.sql.reflect import reflect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from djq.algebra.carrying import Edge
     from djq.definition.spec import TableName
@@ -143,17 +144,57 @@ class Removal:
         """Delete rows that others of the same table may refer to: the youngest first."""
         names = tuple(dict.fromkeys(t for loop in going.loops for _, t in loop.columns))
         chosen, family = self._family(going, names)
-        generations = _generations(family, going)
-        if len(generations) <= 1 and len(family) == chosen:
+        if len(family) == chosen and not any(family.values()):
             self._remove_rows(going)
             return
-        for generation in reversed(generations):
+        for generation in reversed(self._generations(going, names, family)):
             for chunk in chunks(generation):
                 for below in reversed(cascade(going.relation, key_in(names, chunk), self._edges)):
                     if below.name == going.name:
                         self._remove_rows(below)
                     else:
                         self._remove(below)
+
+    def _generations(
+        self, going: Going, names: Sequence[str], family: Mapping[Key, set[Key]]
+    ) -> list[list[Key]]:
+        """Return rows by generation, so that each refers to older ones only.
+
+        Rows in a circle, and such that refer to themselves, are not deleted by MySQL and MariaDB:
+        their references are set to null before.
+        """
+        is_alone = any(key in its for key, its in family.items())
+        try:
+            found = levels(family)
+        except DefinitionError as error:
+            self._unlink(going, names, family, error)
+            return [list(family)]
+        if is_alone and not self._database.is_sqlite:
+            self._unlink(going, names, family, None)
+            return [list(family)]
+        return found
+
+    def _unlink(
+        self,
+        going: Going,
+        names: Sequence[str],
+        family: Mapping[Key, set[Key]],
+        cause: DefinitionError | None,
+    ) -> None:
+        spec = reflect(self._database, going.name, with_indexes=False)
+        optional = {a.name for a in spec.heading if a.nullable}
+        nulls = [{m for m, _ in loop.columns if m in optional} for loop in going.loops]
+        if not all(nulls) or set(names) != set(spec.heading.primary_key):
+            message = (
+                f"{going.name}: rows of the table refer to each other in a circle, or to "
+                "themselves, so that none can be deleted before the others, and the reference "
+                "cannot be null. Nothing was deleted: let these rows refer to others first"
+            )
+            raise IntegrityError(message) from cause
+        changes = dict.fromkeys(sorted(set[str]().union(*nulls)))
+        for key, its in family.items():
+            if its:
+                self._database.update(spec, dict(zip(names, key, strict=True)), changes)
 
     def _family(self, going: Going, names: Sequence[str]) -> tuple[int, dict[Key, set[Key]]]:
         """Return how many rows were chosen; then all that go, each with those it refers to."""
@@ -194,17 +235,6 @@ class Removal:
 def _pick(key: Key, names: Sequence[str], loop: Edge) -> Key:
     """Return the values of a row that a reference leads to, in the order of its columns."""
     return tuple(key[names.index(theirs)] for _, theirs in loop.columns)
-
-
-def _generations(family: dict[Key, set[Key]], going: Going) -> list[list[Key]]:
-    try:
-        return levels(family)
-    except DefinitionError as error:
-        message = (
-            f"{going.name}: rows of the table refer to each other in a circle, so that none can "
-            f"be deleted before the others ({error}). Set one of these references to null first"
-        )
-        raise IntegrityError(message) from error
 
 
 def chunks(keys: Iterable[Key]) -> Iterator[list[Key]]:

@@ -8,7 +8,6 @@ import djq as dj
 from djq.algebra import operators
 from djq.errors import (
     BrokenReferenceError,
-    IntegrityError,
     LostConnectionError,
     QueryError,
     TransientDatabaseError,
@@ -284,14 +283,24 @@ def test_a_long_line_of_rows_goes(person):
     assert remaining(people)[0] == {(p,) for p in range(1, 6)}
 
 
-def test_rows_that_refer_to_each_other_in_a_circle_stay(person):
+def test_rows_that_refer_to_each_other_in_a_circle_go_together(person):
     people, visit = person
     people.update1({"person": 3, "mother": 4})
 
-    with pytest.raises(IntegrityError, match="refer to each other in a circle"):
-        (people & {"person": 4}).delete(prompt=False)
+    assert (people & {"person": 4}).delete(prompt=False) == 4
 
-    assert len(visit) == 6
+    assert remaining(people)[0] == {(1,), (2,)}
+    assert remaining(visit)[0] == {(1, 0), (2, 0)}
+
+
+def test_a_row_that_refers_to_itself_goes(person):
+    people, visit = person
+    people.update1({"person": 1, "mother": 1})
+
+    assert (people & "mother = 1").delete(prompt=False) == 5
+
+    assert remaining(people)[0] == {(2,)}
+    assert len(visit) == 1
 
 
 def test_other_schemas_and_tables_unknown_to_this_process_lose_rows_too(lab, schema, schema_name):
