@@ -83,6 +83,13 @@ DEFINITIONS = {
         ---
         kind : int32
         """,
+    "Animal": """
+        animal : int32
+        ---
+        -> [nullable] Animal.proj(mother='animal')
+        -> [nullable] Subject
+        kind : int32
+        """,
     "Session": """
         -> Subject
         session : int32
@@ -130,6 +137,8 @@ PARTS = {
         """,
 }
 REFERENCES = [
+    ("Animal", "Animal", (("mother", "animal"),)),
+    ("Animal", "Subject", (("subject", "subject"),)),
     ("Session", "Subject", (("subject", "subject"),)),
     ("Pair", "Session", (("subject", "subject"), ("first", "session"))),
     ("Pair", "Session", (("subject", "subject"), ("second", "session"))),
@@ -204,6 +213,10 @@ class Story:
             for unset in (("session",), ("subject", "session"), ("author",)):
                 if self.chance.random() < 0.2:
                     row.update(dict.fromkeys(unset))
+        if name == "Animal":
+            row["animal"] = self.chance.randint(1, 9)
+            if not self.model.rows[name] or self.chance.random() < 0.3:
+                row["mother"] = None
         return row
 
     def update(self):
