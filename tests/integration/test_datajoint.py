@@ -255,7 +255,7 @@ Session.insert1({"subject": 9, "session": 1})
 Session.Trial.insert([(9, 1, 1, "hit"), (9, 1, 2, "hit")])
 Native.insert1({"tiny": 5})
 Note.insert1({"species": "bird", "who": 9, "note": 1})
-Score.populate()
+Score.populate(reserve_jobs=True)
 found = {
     "joined": [
         len(Session * Subject * Species),
@@ -278,6 +278,34 @@ found = {
     assert (tables["Score"] & {"subject": 9}).fetch1("hits") == 2
     assert (tables["Native"] & {"tiny": 5}).fetch1("number") == 8
     assert datajoint.run(BY_CLASSES, schema=name) == rows(pipeline.with_parts(tables))
+
+
+def test_datajoint_reads_tables_that_it_could_not_declare(datajoint, name, connection):
+    @dj.Schema(name, connection=connection)
+    class Odd(dj.Manual):
+        definition = """
+        # 100% "quoted" {x} it's \\
+        odd : varchar(10)   # 5% "q" {y} 'z' 😀
+        ---
+        notes = null : json
+        image = null : <blob>
+        tag = "00000000-0000-0000-0000-000000000007" : uuid
+        letter = "a'b" : enum('a', "a'b", "😀")
+        index((lower(odd)))
+        """
+
+    Odd.insert1({"odd": "x", "notes": {"a": [1]}})
+
+    found = datajoint.run(
+        """
+odd = dj.VirtualModule("module", given["schema"]).Odd()
+found = [pipeline.rows_of(odd), odd.describe(printout=False)]
+""",
+        schema=name,
+    )
+
+    assert found[0] == pipeline.rows_of(Odd())
+    assert '100% "quoted" {x} it' in found[1]
 
 
 def test_lineage_is_what_datajoint_would_have_written(original, name, tables, mysql_url):
