@@ -418,26 +418,25 @@ def test_a_transaction_whose_connection_ends_deletes_nothing(lab, connection, ki
 
 
 @pytest.mark.needs_row_locks
-def test_a_child_inserted_meanwhile_goes_too(lab, connection, monkeypatch):
-    subject, _, _, comparison, _ = lab
+def test_a_child_inserted_meanwhile_goes_too(person, connection, monkeypatch):
+    people, visit = person
     stranger = Connection(connection.settings)
     database, waiting = connection.database, [True]
     delete = database.delete
 
     def late(node):
-        n = delete(node)
-        if waiting and node.source.name.table == "comparison":
+        if waiting:  # the family is known, and nothing is locked yet
             waiting.clear()
-            stranger.database.insert(comparison.spec, [{"subject": 1, "first": 3, "second": 3}])
-        return n
+            stranger.database.insert(people.spec, [{"person": 9, "mother": 6, "father": None}])
+        return delete(node)
 
     monkeypatch.setattr(database, "delete", late)
     try:
-        assert (subject & {"subject": 1}).delete(prompt=False) == 1
+        assert (people & {"person": 3}).delete(prompt=False) == 5
     finally:
         stranger.close()
-    assert not waiting
-    assert {row["subject"] for row in comparison} == {2, 3}
+    assert remaining(people)[0] == {(1,), (2,)}
+    assert len(visit) == 2
 
 
 def _top(query, limit):
