@@ -8,7 +8,6 @@ are used further become subqueries.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
@@ -17,69 +16,18 @@ from djq.algebra.expressions import Call, Expression, Literal, Matches, Name, Pa
 from djq.algebra.nodes import Aggregation, Join, Node, Projection, Relation, Restriction, Top
 from djq.errors import QueryError
 from djq.sql.clauses import table_clause
-from djq.sql.dialects import CONVERTED
+from djq.sql.comparing import COMPARISONS, literal, pattern_of, typed
 from djq.sql.functions import BUILDERS, Column
+from djq.sql.selection import ONE, Selection, is_bare, labelled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from djq.definition.heading import Heading
     from djq.sql.dialects import Dialect
 
 
-#: Calls whose arguments are of one type.
-COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">=", "<=>", "in", "between"})
-
-
-_ONE: Column = sa.literal_column("1", sa.Integer)
 _N_ROWS: Column = sa.func.count().label("n")
-
-
-@dataclass
-class Selection:
-    """A SELECT in the making: what it reads from, shows and asks."""
-
-    source: sa.FromClause
-    columns: dict[str, Column]
-    where: list[Column] = field(default_factory=list[Column])
-    group_by: list[Column] | None = None
-    #: Names of columns with a value per group, which WHERE does not know yet.
-    aggregated: frozenset[str] = frozenset()
-    order: list[Column] = field(default_factory=list[Column])
-    limit: int | None = None
-    offset: int = 0
-
-    @property
-    def is_flat(self) -> bool:
-        """Whether more tables can be joined to it as it is."""
-        return self.group_by is None and not self.is_window
-
-    @property
-    def is_window(self) -> bool:
-        """Whether it shows only some of its rows by their order."""
-        return self.limit is not None or self.offset > 0
-
-    def statement(self, shown: Sequence[Column] | None = None) -> sa.Select[Any]:
-        """Return the finished statement."""
-        labelled = _labelled(self.columns) if shown is None else shown
-        select = sa.select(*labelled).select_from(self.source).where(*self.where)
-        if self.group_by is not None:
-            select = select.group_by(*self.group_by)
-        select = select.order_by(*self.order)
-        if self.limit is not None:
-            select = select.limit(self.limit)
-        elif self.offset:
-            select = select.limit(2**63 - 1)  # an OFFSET needs a LIMIT
-        return select.offset(self.offset) if self.offset else select
-
-
-def _labelled(columns: Mapping[str, Column]) -> list[Column]:
-    """Return the columns under their names; a column that has its name already stays bare."""
-    return [c if getattr(c, "name", None) == n else c.label(n) for n, c in columns.items()]
-
-
-def is_bare(source: sa.FromClause) -> bool:
-    """Tell whether a source is one table by itself, under its name or another."""
-    return isinstance(source, sa.TableClause | sa.Alias)
 
 
 class Compiler:
@@ -108,7 +56,7 @@ class Compiler:
     def exists(self, node: Node) -> sa.Select[Any]:
         """Return the statement that has a row if the query has any."""
         selection = self.compile(node)
-        return selection.statement([_ONE]).limit(1)
+        return selection.statement([ONE]).limit(1)
 
     def delete(self, node: Node) -> sa.Delete:
         """Return the statement that deletes the rows of a restricted table, and nothing else."""
@@ -145,7 +93,7 @@ class Compiler:
         other = self._reduced(matches.query, by_join=by_join)
         mine = [selection.columns[n] for n in matches.names]
         if not (by_join and other.is_flat):
-            theirs = _labelled({n: other.columns[n] for n in matches.names})
+            theirs = labelled({n: other.columns[n] for n in matches.names})
             one = len(mine) == 1
             left: Column = mine[0] if one else sa.tuple_(*mine)
             selection.where.append(left.in_(other.statement(theirs)))
@@ -245,9 +193,10 @@ class Compiler:
             group = self._wrap(group, node.group)
         if not detail.is_flat or (node.keeps_empty and detail.where):
             detail = self._wrap(detail, node.detail)
-        on = sa.and_(*(_equal(group.columns[n], detail.columns[n]) for n in node.on))
+        pairs = [_equal(group.columns[n], detail.columns[n]) for n in node.on]
+        on = sa.and_(sa.true(), *pairs)
         source = group.source.join(detail.source, on, isouter=node.keeps_empty)
-        counted = detail.columns[node.detail.heading.primary_key[0]]
+        counted = detail.columns[_never_null(node.detail.heading)]
         columns = {new: group.columns[old] for new, old in node.shown}
         for new, expression in node.computed:
             columns[new] = self.expression(expression, detail.columns, counted=counted)
@@ -255,7 +204,7 @@ class Compiler:
             source,
             columns,
             where=[*group.where, *detail.where],
-            group_by=[group.columns[n] for n in node.group.heading.primary_key],
+            group_by=[group.columns[n] for n in node.group.heading.primary_key] or [sa.null()],
             aggregated=frozenset(new for new, _ in node.computed),
         )
 
@@ -274,8 +223,8 @@ class Compiler:
         self, selection: Selection, node: Node, shown: tuple[str, ...] | None = None
     ) -> Selection:
         names = shown or node.heading.names
-        labelled = _labelled({n: selection.columns[n] for n in names})
-        inner = selection.statement(labelled).subquery(self._name("q"))
+        columns = labelled({n: selection.columns[n] for n in names})
+        inner = selection.statement(columns).subquery(self._name("q"))
         return Selection(inner, {n: inner.c[n] for n in names})
 
     def expression(
@@ -286,7 +235,7 @@ class Compiler:
             case Name():
                 return columns[expression.attribute]
             case Literal() | Parameter():
-                return _literal(expression)
+                return literal(expression)
             case Matches():
                 return self._matches(expression, columns)
             case Call(function="count", arguments=()):
@@ -296,16 +245,16 @@ class Compiler:
 
     def _call(self, call: Call, columns: dict[str, Column], counted: Column | None) -> Column:
         """Build a call; values that are compared with an attribute are sent as its type asks."""
-        pattern = _pattern(call) if call.function in COMPARISONS else None
+        pattern = pattern_of(call) if call.function in COMPARISONS else None
         arguments: list[Column] = []
         for argument in call.arguments:
-            typed: Expression | Column = argument
+            found: Expression | Column = argument
             if pattern is not None:
-                typed = _typed(argument, pattern, columns)
-            if isinstance(typed, sa.ColumnElement):
-                arguments.append(typed)
+                found = typed(argument, pattern, columns)
+            if isinstance(found, sa.ColumnElement):
+                arguments.append(found)
             else:
-                arguments.append(self.expression(typed, columns, counted))
+                arguments.append(self.expression(found, columns, counted))
         return BUILDERS[call.function](self.dialect, arguments)
 
     def _matches(self, matches: Matches, columns: dict[str, Column]) -> Column:
@@ -313,7 +262,7 @@ class Compiler:
         if not other.is_flat:
             other = self._wrap(other, matches.query)
         on = [_equal(columns[n], other.columns[n]) for n in matches.names]
-        inner: sa.Select[Any] = sa.select(_ONE).select_from(other.source).where(*other.where, *on)
+        inner: sa.Select[Any] = sa.select(ONE).select_from(other.source).where(*other.where, *on)
         # Only the outer query's own tables are correlated; the inner one lists its sources itself.
         return sa.exists(inner.correlate_except(*_tables(other.source)))
 
@@ -325,6 +274,11 @@ def _tables(source: sa.FromClause) -> list[sa.FromClause]:
     return [source]
 
 
+def _never_null(heading: Heading) -> str:
+    """Return an attribute that every row has: of the key, where there is one."""
+    return min(heading, key=lambda a: (not a.in_key, a.nullable)).name
+
+
 def _conjuncts(condition: Expression) -> list[Expression]:
     if isinstance(condition, Call) and condition.function == "and":
         return [c for a in condition.arguments for c in _conjuncts(a)]
@@ -334,58 +288,3 @@ def _conjuncts(condition: Expression) -> list[Expression]:
 def _equal(left: Column, right: Column) -> Column:
     equal: Column = left == right
     return equal
-
-
-def _pattern(call: Call) -> Expression | None:
-    """Return the attribute, or the tuple of attributes, that a comparison is about."""
-    for argument in call.arguments:
-        is_tuple = isinstance(argument, Call) and argument.function == "tuple"
-        if is_tuple or isinstance(argument, Name):
-            return argument
-    return None
-
-
-def _typed(
-    argument: Expression, pattern: Expression, columns: dict[str, Column]
-) -> Expression | Column:
-    """Return a literal with the type of the attribute it is compared with; else as it was."""
-    if isinstance(argument, Parameter) and isinstance(pattern, Name):
-        type_ = columns[pattern.attribute].type
-        if isinstance(type_, CONVERTED) and type_.converts(argument.sample):
-            return _parameter(argument, type_)
-    elif (
-        isinstance(argument, Call)
-        and isinstance(pattern, Call)
-        and argument.function == pattern.function == "tuple"
-    ):
-        pairs = zip(argument.arguments, pattern.arguments, strict=False)
-        typed = [_typed(a, p, columns) for a, p in pairs]
-        built = [t if isinstance(t, sa.ColumnElement) else _plain(t, columns) for t in typed]
-        return sa.tuple_(*built)
-    return argument
-
-
-def _plain(expression: Expression, columns: dict[str, Column]) -> Column:
-    """Return an element of a tuple: an attribute or a value."""
-    if isinstance(expression, Name):
-        return columns[expression.attribute]
-    if isinstance(expression, Literal | Parameter):
-        return _literal(expression)
-    message = "a tuple in a condition holds attributes and values only"
-    raise QueryError(message)
-
-
-def _literal(value: Literal | Parameter) -> Column:
-    if isinstance(value, Parameter):
-        return _parameter(value, sa.literal(value.sample).type)
-    if value.value is None:
-        return sa.null()
-    if isinstance(value.value, bool):
-        # Not sa.true(), which cannot be compared with by < and >.
-        return sa.literal_column(str(int(value.value)), sa.Boolean())
-    return sa.literal(value.value)
-
-
-def _parameter(parameter: Parameter, type_: sa.types.TypeEngine[Any]) -> Column:
-    # The None stands for "given later": without a value the compiler would ask for one now.
-    return sa.bindparam(f"p{parameter.index}", None, type_=type_)

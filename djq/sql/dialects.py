@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, sqlite
 
 from djq.definition.attributes import Attribute, CodecType, CoreType, NativeType
-from djq.sql.columntypes import CONVERTED, BinaryUuid, ExactDecimal, Float32, native_type
+from djq.sql.columntypes import BinaryUuid, ExactDecimal, Float32, native_type
 
 if TYPE_CHECKING:
     import decimal
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from djq.definition.acceptance import Value
     from djq.definition.constraints import TableName
-
-__all__ = ["CONVERTED", "Backend", "Dialect"]
 
 Backend = Literal["mysql", "mariadb", "sqlite"]
 

@@ -42,6 +42,8 @@ class Prepared:
     text: str
     places: tuple[Place, ...]
     columns: tuple[tuple[int, Convert], ...]
+    #: The rows have no attributes: a SELECT shows something all the same.
+    is_blank: bool = False
 
     def bind(self, values: Sequence[Value] | dict[str, Value]) -> tuple[Value, ...]:
         """Return the driver's parameters, in the order of the placeholders."""
@@ -58,6 +60,8 @@ class Prepared:
 
     def convert(self, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Return rows of the driver as Python values."""
+        if self.is_blank:
+            return [()] * len(rows)
         if not self.columns:
             return list(rows)
         found: list[tuple[Any, ...]] = []

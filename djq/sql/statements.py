@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import sqlalchemy as sa
@@ -48,6 +49,8 @@ class Statements:
             build: Callable[[Node], sa.ClauseElement]
             build = getattr(Compiler(self.dialect), asking)
             prepared = prepare(build(Parametrizer().node(node)), self.sa_dialect)
+            if asking == "select" and not node.heading.names:
+                prepared = replace(prepared, is_blank=True)
             if len(values) <= MAX_VALUES:
                 self._keep(shape, prepared)
         return prepared, values

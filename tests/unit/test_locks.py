@@ -102,7 +102,7 @@ def third_party(folder: str) -> set[str]:
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.split(".")[0])
-    return found - sys.stdlib_module_names - {"djq", "workers", "examples", "tests"}
+    return found - sys.stdlib_module_names - {"djq", "workers", "examples", "tests", "benchmarks"}
 
 
 @pytest.mark.parametrize(

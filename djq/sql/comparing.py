@@ -1,0 +1,73 @@
+"""Values that are compared with attributes, sent as the attribute's type asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from djq.algebra.expressions import Call, Expression, Literal, Name, Parameter
+from djq.errors import QueryError
+from djq.sql.columntypes import CONVERTED
+
+if TYPE_CHECKING:
+    from djq.sql.functions import Column
+
+#: Calls whose arguments are of one type.
+COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">=", "<=>", "in", "between"})
+
+
+def pattern_of(call: Call) -> Expression | None:
+    """Return the attribute, or the tuple of attributes, that a comparison is about."""
+    for argument in call.arguments:
+        is_tuple = isinstance(argument, Call) and argument.function == "tuple"
+        if is_tuple or isinstance(argument, Name):
+            return argument
+    return None
+
+
+def typed(
+    argument: Expression, pattern: Expression, columns: dict[str, Column]
+) -> Expression | Column:
+    """Return a literal with the type of the attribute it is compared with; else as it was."""
+    if isinstance(argument, Parameter) and isinstance(pattern, Name):
+        type_ = columns[pattern.attribute].type
+        if isinstance(type_, CONVERTED) and type_.converts(argument.sample):
+            return _parameter(argument, type_)
+    elif (
+        isinstance(argument, Call)
+        and isinstance(pattern, Call)
+        and argument.function == pattern.function == "tuple"
+    ):
+        pairs = zip(argument.arguments, pattern.arguments, strict=False)
+        found = [typed(a, p, columns) for a, p in pairs]
+        built = [t if isinstance(t, sa.ColumnElement) else _plain(t, columns) for t in found]
+        return sa.tuple_(*built)
+    return argument
+
+
+def _plain(expression: Expression, columns: dict[str, Column]) -> Column:
+    """Return an element of a tuple: an attribute or a value."""
+    if isinstance(expression, Name):
+        return columns[expression.attribute]
+    if isinstance(expression, Literal | Parameter):
+        return literal(expression)
+    message = "a tuple in a condition holds attributes and values only"
+    raise QueryError(message)
+
+
+def literal(value: Literal | Parameter) -> Column:
+    """Return a value as SQL: bound, or written where it is null, true or false."""
+    if isinstance(value, Parameter):
+        return _parameter(value, sa.literal(value.sample).type)
+    if value.value is None:
+        return sa.null()
+    if isinstance(value.value, bool):
+        # Not sa.true(), which cannot be compared with by < and >.
+        return sa.literal_column(str(int(value.value)), sa.Boolean())
+    return sa.literal(value.value)
+
+
+def _parameter(parameter: Parameter, type_: sa.types.TypeEngine[Any]) -> Column:
+    # The None stands for "given later": without a value the compiler would ask for one now.
+    return sa.bindparam(f"p{parameter.index}", None, type_=type_)

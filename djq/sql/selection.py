@@ -1,0 +1,64 @@
+"""A SELECT in the making."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from djq.sql.functions import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ONE: Column = sa.literal_column("1", sa.Integer)
+
+
+@dataclass
+class Selection:
+    """A SELECT in the making: what it reads from, shows and asks."""
+
+    source: sa.FromClause
+    columns: dict[str, Column]
+    where: list[Column] = field(default_factory=list[Column])
+    group_by: list[Column] | None = None
+    #: Names of columns with a value per group, which WHERE does not know yet.
+    aggregated: frozenset[str] = frozenset()
+    order: list[Column] = field(default_factory=list[Column])
+    limit: int | None = None
+    offset: int = 0
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether more tables can be joined to it as it is."""
+        return self.group_by is None and not self.is_window
+
+    @property
+    def is_window(self) -> bool:
+        """Whether it shows only some of its rows by their order."""
+        return self.limit is not None or self.offset > 0
+
+    def statement(self, shown: Sequence[Column] | None = None) -> sa.Select[Any]:
+        """Return the finished statement."""
+        columns = labelled(self.columns) if shown is None else shown
+        select = sa.select(*columns).select_from(self.source).where(*self.where)
+        if self.group_by is not None:
+            select = select.group_by(*self.group_by)
+        select = select.order_by(*self.order)
+        if self.limit is not None:
+            select = select.limit(self.limit)
+        elif self.offset:
+            select = select.limit(2**63 - 1)  # an OFFSET needs a LIMIT
+        return select.offset(self.offset) if self.offset else select
+
+
+def labelled(columns: Mapping[str, Column]) -> list[Column]:
+    """Return the columns under their names; a column that has its name already stays bare."""
+    shown = [c if getattr(c, "name", None) == n else c.label(n) for n, c in columns.items()]
+    return shown or [ONE.label("_row")]  # keys of a table of one row have no attributes
+
+
+def is_bare(source: sa.FromClause) -> bool:
+    """Tell whether a source is one table by itself, under its name or another."""
+    return isinstance(source, sa.TableClause | sa.Alias)
