@@ -11,6 +11,7 @@ from djq.algebra.expressions import Call, Expression, Matches, Name
 from djq.algebra.nodes import Aggregation, Join, Node, Projection, Relation, Restriction, Top
 from djq.definition import graph
 from djq.definition.heading import Heading
+from djq.definition.names import describe_name
 from djq.definition.spec import TableName, Tier
 from djq.errors import DefinitionError
 from djq.populate.version import code_version
@@ -168,8 +169,14 @@ def parents(table: type[AutoPopulate]) -> tuple[TableName, ...]:
 def levels(tables: Iterable[type[AutoPopulate]]) -> list[list[type[AutoPopulate]]]:
     """Return the tables level by level, each after all that it depends on."""
     by_name = {t.spec.name: t for t in tables}
-    found = graph.levels({name: parents(t) for name, t in by_name.items()})
+    found = graph.levels({n: map(_master_or_self, parents(t)) for n, t in by_name.items()})
     return [[by_name[name] for name in level] for level in found]
+
+
+def _master_or_self(name: TableName) -> TableName:
+    """Return the table whose make inserts the rows of a table: a part's master."""
+    master = describe_name(name.table).master
+    return name if master is None else TableName(name.schema, master)
 
 
 def _relations(node: Node) -> Iterator[TableName]:

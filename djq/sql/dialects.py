@@ -112,12 +112,6 @@ class Dialect:
         """Return what orders rows by a column's values: MySQL would order an ENUM by position."""
         return sa.func.concat(column) if isinstance(column.type, mysql.ENUM) else column
 
-    def skip_duplicates(self, table: sa.TableClause, key: str) -> sa.Insert:
-        """Return an INSERT that leaves rows alone whose key is taken."""
-        if self.is_sqlite:
-            return sqlite.insert(table).on_conflict_do_nothing()
-        return mysql.insert(table).on_duplicate_key_update({key: table.c[key]})
-
     def upsert(
         self, table: sa.TableClause, key: tuple[str, ...], others: tuple[str, ...]
     ) -> sa.Insert:

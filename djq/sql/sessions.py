@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from pymysql.cursors import Cursor
 from sqlalchemy.pool import NullPool
 
 from djq.errors import AccessError, DatabaseError, UnreachableError
@@ -18,18 +17,19 @@ from djq.sql import tls
 from djq.sql.errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator
 
-    from djq.definition.acceptance import Value
 
 #: Strict about values, and portable: double quotes are text, as MySQL reads them. Aggregation is
 #: checked by djq, which knows which attributes a key determines; servers differ in what they see.
-SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO"
+#: A 0 is a 0, also where the server counts.
+SQL_MODE = (
+    "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
+    "NO_AUTO_VALUE_ON_ZERO"
+)
 
 #: A connection that was silent this long may have been ended by the server or a firewall [s].
 IDLE_S = 30.0
-#: A number or date in SQL text is no longer than this, and text grows by no more than this factor.
-NUMBER_BYTES, ESCAPED = 32, 4
 
 
 @dataclass
@@ -180,12 +180,6 @@ def whole(cursor: Any) -> Generator[None]:  # noqa: ANN401 - the driver's cursor
             cursor.execute("ROLLBACK TO SAVEPOINT djq")
         raise
     cursor.execute("RELEASE SAVEPOINT djq")
-
-
-def is_large(rows: Sequence[Sequence[Value]]) -> bool:
-    """Tell whether PyMySQL may split rows into several statements."""
-    size = sum(len(v) if isinstance(v, str | bytes) else NUMBER_BYTES for r in rows for v in r)
-    return size * ESCAPED > Cursor.max_stmt_length
 
 
 def abandon(cursor: Any) -> None:  # noqa: ANN401 - the driver's cursor

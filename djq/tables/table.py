@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from djq.algebra.nodes import Node, Relation
 from djq.definition.spec import TableName, TableSpec, Tier
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("djq")
 
+T = TypeVar("T")
+
 
 class TableMeta(type):
     """Lets operators take the class for the table: `Image & key`, `len(Image)`."""
 
-    def __and__(cls, condition: Value) -> Query:
-        """Restrict."""
-        restricted: Query = _instance(cls) & condition
-        return restricted
+    def __and__(cls: type[T], condition: Value) -> T:
+        """Restrict; the result is a table of this class, with its own methods."""
+        return cast("T", cast("Query", cls()) & condition)
 
-    def __sub__(cls, condition: Value) -> Query:
+    def __sub__(cls: type[T], condition: Value) -> T:
         """Restrict by the complement."""
-        restricted: Query = _instance(cls) - condition
-        return restricted
+        return cast("T", cast("Query", cls()) - condition)
 
     def __mul__(cls, other: Query | type[Query]) -> Query:
         """Join."""
