@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -22,7 +21,7 @@ from djq.sql.lineage import record_lineage
 from djq.sql.prepared import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy.sql.compiler import DDLCompiler
 
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 
 #: Columns of SQLite's table of comments.
 _NOTES = ("table_name", "attribute_name", "comment")
-#: How long one process waits while another declares tables [s].
-DECLARE_LOCK_S = 30
 
 
 def create_schema(database: Database, name: str) -> None:
@@ -55,7 +52,8 @@ def create_schema(database: Database, name: str) -> None:
 def create_table(database: Database, spec: TableSpec, parents: dict[TableName, TableSpec]) -> None:
     """Create the table and its indexes if it is not there; all of it, or nothing.
 
-    `parents` are the specs of the tables that it refers to.
+    `parents` are the specs of the tables that it refers to. Workers that start together declare the
+    same tables at once: the statement of whoever comes first counts.
 
     Raises
     ------
@@ -63,22 +61,19 @@ def create_table(database: Database, spec: TableSpec, parents: dict[TableName, T
         The server cannot hold such a table.
     """
     table = build_table(spec, parents, database.dialect)
-    with _declaring(database):
-        if database.catalog.has(spec.name):  # another process was here before
-            return
-        adopt_collations(database, spec, table)
-        try:
-            with database.catalog.adding():
-                if database.dialect.is_sqlite:
-                    _define_all(database, spec, _sqlite_statements(spec, table))
-                else:
-                    database.define(CreateWholeTable(table))
-        except DatabaseError as error:
-            if type(error) is not DatabaseError:
-                raise
-            message = f"{spec.display_name} cannot be declared: {error}"
-            raise DefinitionError(message) from error
-        record_lineage(database, spec)
+    adopt_collations(database, spec, table)
+    try:
+        with database.catalog.adding():
+            if database.dialect.is_sqlite:
+                _define_all(database, spec, _sqlite_statements(spec, table))
+            else:
+                database.define(CreateWholeTable(table, if_not_exists=True))
+    except DatabaseError as error:
+        if type(error) is not DatabaseError:
+            raise
+        message = f"{spec.display_name} cannot be declared: {error}"
+        raise DefinitionError(message) from error
+    record_lineage(database, spec)
 
 
 def _sqlite_statements(spec: TableSpec, table: sa.Table) -> list[sa.ClauseElement]:
@@ -154,19 +149,6 @@ def comment_statements(spec: TableSpec) -> list[sa.ClauseElement]:
         sa.delete(notes).where(notes.c.table_name == name),
         sa.insert(notes).values(rows),
     ]
-
-
-@contextmanager
-def _declaring(database: Database) -> Generator[None]:
-    """Let one process at a time declare: workers start together and import the same module."""
-    if database.dialect.is_sqlite:
-        yield
-        return
-    database.read(sa.select(sa.func.get_lock("djq.declare", DECLARE_LOCK_S)))
-    try:
-        yield
-    finally:
-        database.read(sa.select(sa.func.release_lock("djq.declare")))
 
 
 def build_table(spec: TableSpec, parents: dict[TableName, TableSpec], dialect: Dialect) -> sa.Table:
