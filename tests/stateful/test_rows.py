@@ -13,7 +13,7 @@ from djq.errors import DjqError
 from djq.tables.delete import plan
 
 FAST = "DJQ_TEST_FAST"
-SEEDS = range(2 if os.environ.get(FAST) else 6)
+SEEDS = range(2 if os.environ.get(FAST) else 15)
 N_STEPS = 40
 #: Values of every attribute: few, so that rows meet.
 VALUES = (1, 2, 3)
