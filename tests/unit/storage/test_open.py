@@ -61,7 +61,8 @@ def test_a_client_that_is_not_installed_is_named_with_its_extra(monkeypatch: pyt
 
 def test_a_folder_store_loads_no_s3_client():
     code = (
-        "import sys; from djq.settings import StoreSettings; from djq.storage.open import open_store;"
+        "import sys; from djq.settings import StoreSettings; "
+        "from djq.storage.open import open_store; "
         "open_store('raw', StoreSettings(url='/tmp/x')); sys.exit('obstore' in sys.modules)"
     )
     root = str(Path(__file__).parents[3])
