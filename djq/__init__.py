@@ -79,6 +79,8 @@ _HOMES = {
     "virtual_schema": "djq.tables.virtual:virtual_schema",
 }
 _MODULES = ("errors",)
+#: Names of DataJoint that later releases will have.
+_NOT_YET = ("Codec", "Instance", "Top", "U", "gc", "migrate")
 
 __all__ = [
     "ERD",
@@ -121,6 +123,8 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - each name has its own type
         return importlib.import_module(f"djq.{name}")
     if name not in _HOMES:
         message = f"module 'djq' has no attribute {name!r}"
+        if name in _NOT_YET:
+            message = f"dj.{name} is not built yet; docs/differences.md says what is missing"
         raise AttributeError(message)
     module, _, attribute = _HOMES[name].partition(":")
     found = getattr(importlib.import_module(module), attribute)

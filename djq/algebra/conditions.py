@@ -211,6 +211,10 @@ def unheeded(condition: Value, heading: Heading) -> tuple[str, ...]:
         case Mapping():
             names = [str(n) for n in cast("Mapping[str, Value]", condition)]
         case HasNode():
+            # A typing error inside of a query widens it, too.
+            inner: tuple[str, ...] = getattr(condition, "unheeded", ())
+            if inner:
+                return inner
             names = condition.node.heading.names
         case list() | tuple() | set() | frozenset():
             each = cast("Iterable[Value]", condition)

@@ -39,7 +39,11 @@ def create_schema(database: Database, name: str) -> None:
 
     A user without the privilege can work in a schema that is there: nothing is sent for it.
     """
-    if database.dialect.is_sqlite or name in database.catalog.schemas():
+    present = database.catalog.schemas()
+    if database.dialect.is_sqlite:
+        _check_schema_name(name, present)
+        return
+    if name in present:
         return
     quoted = sa.sql.quoted_name(name, quote=True)
     statement = (
@@ -47,6 +51,20 @@ def create_schema(database: Database, name: str) -> None:
         f"CHARACTER SET utf8mb4 COLLATE {database.dialect.collation}"
     )
     database.define(sa.text(statement))
+
+
+def _check_schema_name(name: str, present: Sequence[str]) -> None:
+    """Refuse a name that SQLite would take for another schema's, or for its own."""
+    other = next((s for s in present if s != name and s.lower() == name.lower()), None)
+    if other is not None:
+        message = (
+            f'the schema "{name}" differs from "{other}", which is there, only in upper and lower '
+            "case; in SQLite both would be one. Choose another name"
+        )
+        raise DefinitionError(message)
+    if name.lower().startswith("sqlite_"):
+        message = f'bad schema name "{name}": SQLite keeps names with "sqlite_" to itself'
+        raise DefinitionError(message)
 
 
 def create_table(database: Database, spec: TableSpec, parents: dict[TableName, TableSpec]) -> None:

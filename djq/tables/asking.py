@@ -29,7 +29,7 @@ def check_terminal(what: str) -> None:
         return
     message = (
         f"{what} asks before it changes anything, and there is no terminal to ask on: pass "
-        "prompt=False, or set DJQ_SAFEMODE=false for the whole process. Nothing was changed"
+        "prompt=False. (Deletes and drops ask no more with DJQ_SAFEMODE=false.) Nothing was changed"
     )
     raise UsageError(message)
 

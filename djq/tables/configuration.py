@@ -122,6 +122,14 @@ class Configuration:
         except UnknownSettingError:
             return default
 
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over djq's names of the settings."""
+        return iter(Settings.model_fields)
+
+    def keys(self) -> list[str]:
+        """Return djq's names of the settings: `dict(dj.config)` has all of them."""
+        return list(self)
+
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - each setting has its own type
         """Return a setting, or a group of DataJoint's: `config.database.host`."""
         if name.startswith("__"):

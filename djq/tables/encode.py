@@ -183,7 +183,7 @@ def _encode_of(attribute: Attribute, connection: Connection, *, puts: bool) -> E
         if type_.is_blob:
             convert, is_absent = _any_encode(type_), _is_none
         else:
-            convert, is_absent = _plain_time(type_.accept), _is_missing
+            convert, is_absent = _plain_time(connection.database.dialect.accept(type_)), _is_missing
     elif isinstance(type_, CodecType):
         convert, is_absent = _object_encode(type_, connection, puts=puts), _is_none
     else:

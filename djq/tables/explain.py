@@ -63,8 +63,11 @@ def _unknown_duplicate(error: Exception, refused: Refused) -> str:
         if any(i.is_unique for i in refused.spec.indexes) or refused.mode != "refuse"
         else f"a key is twice among the rows to insert ({error})"
     )
+    last = len(next(iter(refused.columns.values()), ()))
+    rows = "" if refused.first is None else f", rows {refused.first} to {refused.first + last - 1}"
     return (
-        f"{refused.spec.display_name}: {what}. skip_duplicates=True keeps the rows that are there"
+        f"{refused.spec.display_name}{rows}: {what}. "
+        "skip_duplicates=True keeps the rows that are there"
     )
 
 
@@ -138,6 +141,7 @@ def _twice_words(refused: Refused, i: int, before: int, shown: str, *, is_key: b
 
 def _reference(error: Exception, refused: Refused) -> str:
     found = [f for key in refused.spec.foreign_keys if (f := _missing_parent(key, refused))]
+    found += [f for key in refused.spec.foreign_keys if (f := _too_early(key, refused))]
     if not found:
         return f"{refused.spec.display_name}: {error}"
     return min(found)[1]
@@ -161,6 +165,22 @@ def _missing_parent(key: ForeignKey, refused: Refused) -> tuple[int, str] | None
             return i, (
                 f"{refused.where(i)}: {show(theirs, values)} is not in {key.parent}, "
                 f"which {_names(mine)} refers to. Insert it there first"
+            )
+    return None
+
+
+def _too_early(key: ForeignKey, refused: Refused) -> tuple[int, str] | None:
+    """Return the first row that refers to a later one of its own table, and what to say."""
+    mine, theirs = key.names, tuple(t for _, t in key.columns)
+    if key.parent != refused.spec.name or any(m not in refused.columns for m in mine):
+        return None
+    place = {values: i for i, values in reversed([*enumerate(refused.rows(theirs))])}
+    for i, values in enumerate(refused.rows(mine)):
+        if place.get(values, -1) > i:
+            return i, (
+                f"{refused.where(i)}: {_names(mine)} refers to {show(theirs, values)}, which comes "
+                "later among the rows to insert. Put rows before those that refer to them; rows "
+                "that refer to each other need update1"
             )
     return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,7 @@ def _columnar(rows: Value, spec: TableSpec) -> Callable[[int], Iterator[Columns]
     if names is not None and getattr(rows, "ndim", 0) == 1:
         return lambda size: _from_records(rows, names, size)
     if _is_of("pandas", "DataFrame", rows):
+        check_distinct(rows.columns, spec, "the DataFrame")
         return lambda size: _from_pandas(index_as_columns(rows, spec), size)
     if _is_of("polars", "DataFrame", rows) or _is_of("polars", "LazyFrame", rows):
         return lambda size: _from_polars(rows.lazy().collect(), size)
@@ -218,9 +220,22 @@ def _from_csv(
         message = f"{spec.display_name}: cannot read {path}: {error.strerror}"
         raise RowError(message) from error
     with file:
-        reader = csv.DictReader(file)
-        rows = (_cells(row, number, spec) for number, row in enumerate(reader, 1))
-        yield from chunks_of(rows, spec, size, ignore_extra_fields=ignore_extra_fields)
+        try:
+            reader = csv.DictReader(file)
+            check_distinct(reader.fieldnames or (), spec, f"the header of {path}")
+            rows = (_cells(row, number, spec) for number, row in enumerate(reader, 1))
+            yield from chunks_of(rows, spec, size, ignore_extra_fields=ignore_extra_fields)
+        except UnicodeDecodeError as error:
+            message = f"{spec.display_name}: {path} is not UTF-8: save it as UTF-8"
+            raise RowError(message) from error
+
+
+def check_distinct(names: Iterable[object], spec: TableSpec, what: str) -> None:
+    """Refuse columns of one name: which of them is meant nobody knows."""
+    repeated = next((n for n, count in Counter(map(str, names)).items() if count > 1), None)
+    if repeated is not None:
+        message = f'{spec.display_name}: {what} has "{repeated}" twice: rename or leave out one'
+        raise RowError(message)
 
 
 def _cells(row: dict[Any, Any], number: int, spec: TableSpec) -> dict[str, Value]:

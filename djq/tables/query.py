@@ -29,6 +29,9 @@ Row = dict[str, Any]
 
 CONDITIONS = ConditionReader(read_text)
 
+#: What people try on joins and projections.
+TABLE_VERBS = frozenset({"alter", "delete", "delete_quick", "drop", "insert", "insert1", "update1"})
+
 
 class on_class_too(Generic[P, R]):  # noqa: N801 - used as a decorator
     """A method that may be called on the class as on an instance: `Image.fetch()`."""
@@ -74,10 +77,23 @@ class Query:
         """The query's tree."""
         return self._node
 
-    @property
+    @seen_on_class_too
     def connection(self) -> Connection:
-        """Where the rows are."""
-        return self._connection
+        """Return where the rows are."""
+        found: Connection = self._connection
+        return found
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Value:
+            """Say of a table's verb that it is none of an expression's."""
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name in TABLE_VERBS:
+                message = (
+                    f"{name} is for the rows of one table: {self._describe()} is an expression. "
+                    f"Restrict a table by it, as in (Table & query).{name}(...)"
+                )
+            raise AttributeError(message)
 
     @seen_on_class_too
     def heading(self) -> Heading:

@@ -194,7 +194,14 @@ class Lookup(Table):
     @classmethod
     def declared(cls) -> None:
         """Insert the contents that are not there yet."""
-        rows = [] if cls.pending_changes else list(cls().contents)
+        contents: Value = cls().contents
+        if not hasattr(contents, "__iter__"):
+            message = (
+                f"{cls.spec.display_name}.contents is {contents!r}: give a list of rows, or "
+                "whatever else iterates over them"
+            )
+            raise DefinitionError(message)
+        rows = [] if cls.pending_changes else [*contents]
         if not rows or len(rows) <= len(cls):
             return
         counted = next((a.name for a in cls.spec.heading if a.is_auto), None)

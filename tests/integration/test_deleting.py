@@ -440,7 +440,7 @@ def test_a_child_inserted_meanwhile_goes_too(person, connection, monkeypatch):
 
 
 def _top(query, limit):
-    return query._same(operators.order(query.node, "KEY DESC", limit=limit))
+    return query.over(operators.order(query.node, "KEY DESC", limit=limit))
 
 
 def test_top_rows_are_chosen_before_anything_goes(lab):
