@@ -194,6 +194,9 @@ def _encode_of(attribute: Attribute, connection: Connection, *, puts: bool) -> E
 
     def encode(value: Value) -> Value:
         if is_absent(value):
+            if attribute.has_default:
+                now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+                return convert(attribute.default_value(now))
             message = (
                 "it is null, and the attribute is not nullable"
                 if value is None

@@ -801,3 +801,18 @@ def test_validate_stores_no_object(schema, tmp_path):
 
     assert result.errors[0].attribute == "data"
     assert not [p for p in tmp_path.rglob("hash/**/*") if p.is_file()]
+
+
+@pytest.mark.parametrize("absent", [None, float("nan")])
+def test_a_null_where_none_fits_is_the_default(schema, absent):
+    @schema
+    class Gain(dj.Manual):
+        definition = """
+        gain : int32
+        ---
+        db = 1.5 : float64
+        """
+
+    Gain.insert1({"gain": 1, "db": absent})
+    Gain.insert([(2, absent), (3, 2.0)])
+    assert Gain.fetch("db", order_by="gain").tolist() == [1.5, 1.5, 2.0]
