@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from djq.algebra.conditions import AndList as AndList
     from djq.algebra.conditions import Not as Not
+    from djq.diagrams.diagram import Diagram as Di
+    from djq.diagrams.diagram import Diagram as Diagram
+    from djq.diagrams.diagram import Diagram as ERD  # noqa: N814 - DataJoint's older spelling
     from djq.errors import DjqError as DataJointError
     from djq.errors import DjqError as DjqError
     from djq.orchestrator.run import Run as Run
@@ -24,9 +27,6 @@ if TYPE_CHECKING:
     from djq.tables.configuration import config as config
     from djq.tables.connection import Connection as Connection
     from djq.tables.connection import conn as conn
-    from djq.tables.diagram import Diagram as Di
-    from djq.tables.diagram import Diagram as Diagram
-    from djq.tables.diagram import Diagram as ERD  # noqa: N814 - DataJoint's older spelling
     from djq.tables.free import FreeTable as FreeTable
     from djq.tables.query import Query as Query
     from djq.tables.schema import Schema as Schema
@@ -51,10 +51,10 @@ _HOMES = {
     "Computed": "djq.populate.autopopulate:Computed",
     "Connection": "djq.tables.connection:Connection",
     "DataJointError": "djq.errors:DjqError",
-    "Di": "djq.tables.diagram:Diagram",
-    "Diagram": "djq.tables.diagram:Diagram",
+    "Di": "djq.diagrams.diagram:Diagram",
+    "Diagram": "djq.diagrams.diagram:Diagram",
     "DjqError": "djq.errors:DjqError",
-    "ERD": "djq.tables.diagram:Diagram",
+    "ERD": "djq.diagrams.diagram:Diagram",
     "Entry": "djq.tables.table:Manual",
     "FreeTable": "djq.tables.free:FreeTable",
     "Imported": "djq.populate.autopopulate:Imported",

@@ -7,8 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from djq.tables.drawing import Arrow, Box, Drawing, Kind, Strength, dot, mermaid
-from djq.tables.svg import svg
+from djq.diagrams.drawing import Arrow, Box, Drawing, Kind, Strength, dot, mermaid
+from djq.diagrams.svg import svg
 
 NASTY = 'a <b> & "c"\n\\N {x} ]]> #35; \x00\x1b ü 鼠 -->'
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from djq.tables.layout import arrange
+from djq.diagrams.layout import arrange
 
 SIZE = (80.0, 26.0)
 

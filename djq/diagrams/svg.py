@@ -7,14 +7,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
-from djq.tables.drawing import LIGHT, Box, Kind
-from djq.tables.layout import arrange
+from djq.diagrams.drawing import LIGHT, Box, Kind
+from djq.diagrams.layout import arrange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from djq.tables.drawing import Arrow, Drawing
-    from djq.tables.layout import Point
+    from djq.diagrams.drawing import Arrow, Drawing
+    from djq.diagrams.layout import Point
 
 #: Of the text [px]; letters are taken as wide as in DejaVu Sans, the widest of the usual fonts.
 FONT_SIZE, LETTER_WIDTH, BOX_HEIGHT = 13, 8.0, 26.0

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from djq.diagrams.drawing import dot, mermaid
+from djq.diagrams.svg import svg
 from djq.errors import ConfigError, QueryError
-from djq.tables.drawing import dot, mermaid
-from djq.tables.svg import svg
 
 if TYPE_CHECKING:
-    from djq.tables.drawing import Drawing
+    from djq.diagrams.drawing import Drawing
 
 #: Where references lead: from top to bottom, or from left to right.
 DIRECTIONS = ("TB", "LR")

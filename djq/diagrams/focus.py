@@ -10,8 +10,8 @@ from djq.algebra.nodes import Node, Relation
 from djq.definition.graph import levels, reached, reverse
 from djq.definition.names import describe_name, is_hidden, quoted
 from djq.definition.spec import TableName
+from djq.diagrams.sources import Source, labels_in, merged
 from djq.sql.reflect import reflect
-from djq.tables.sources import Source, labels_in, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

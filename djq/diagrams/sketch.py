@@ -9,10 +9,10 @@ from djq.definition.describe import describe
 from djq.definition.graph import levels
 from djq.definition.names import HIDDEN_COLUMN, describe_name
 from djq.definition.spec import Tier
+from djq.diagrams.drawing import Arrow, Box, Drawing, Kind, Strength
+from djq.diagrams.focus import full_label, references
 from djq.errors import DefinitionError, DjqError
 from djq.sql.reflect import reflect
-from djq.tables.drawing import Arrow, Box, Drawing, Kind, Strength
-from djq.tables.focus import full_label, references
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

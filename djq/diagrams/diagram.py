@@ -11,20 +11,20 @@ from djq.algebra.tracing import belonging, contributed, rows_of, table_of
 from djq.definition.graph import ancestors, reached, reverse
 from djq.definition.names import quoted
 from djq.definition.spec import TableName, TableSpec
+from djq.diagrams.focus import Focus, full_label, named, parents_of, references, relation
+from djq.diagrams.pictures import Drawable
+from djq.diagrams.sketch import Sketch
+from djq.diagrams.sources import Source, is_class, merged, read_source, scope_of_caller
 from djq.errors import QueryError
 from djq.tables import delete
 from djq.tables.deletable import Deletable
-from djq.tables.focus import Focus, full_label, named, parents_of, references, relation
 from djq.tables.free import FreeTable
-from djq.tables.pictures import Drawable
 from djq.tables.query import Query
-from djq.tables.sketch import Sketch
-from djq.tables.sources import Source, is_class, merged, read_source, scope_of_caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from djq.tables.drawing import Drawing
+    from djq.diagrams.drawing import Drawing
     from djq.tables.removal import PartIntegrity
 
 #: Lines of a printed diagram.

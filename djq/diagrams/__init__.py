@@ -1,0 +1,1 @@
+"""Pipelines as pictures: what depends on what, and which rows on which."""
