@@ -48,6 +48,11 @@ class Heading:
         """The names outside of the primary key."""
         return tuple(a.name for a in self.attributes if not a.in_key)
 
+    @property
+    def secondary_attributes(self) -> list[str]:
+        """The names outside of the primary key; DataJoint's spelling."""
+        return list(self.secondary)
+
     def __contains__(self, name: object) -> bool:
         """Tell whether there is an attribute of this name."""
         return name in self.by_name

@@ -89,6 +89,7 @@ class Declaration:
         if master is not None:
             local = {"master": master, master.__name__: master}
             cls.tier = master.tier
+            setattr(cls, "master", master)  # noqa: B010 - of parts, which only have it
         text = getattr(cls, "definition", "")
         if not isinstance(text, str) or not text.strip():
             message = f'{cls.__name__} has no definition: add definition = """ … """ to the class'

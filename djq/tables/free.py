@@ -40,6 +40,16 @@ class Navigable(Query):
         """Return the name on the server, in backquotes: "`schema`.`#table`"."""
         return quoted(self.spec.name)
 
+    @seen_on_class_too
+    def table_name(self) -> str:
+        """Return the name on the server, within its schema: `#table`."""
+        return self.spec.name.table
+
+    @seen_on_class_too
+    def is_declared(self) -> bool:
+        """Tell whether the table is in the database."""
+        return self.connection.database.catalog.has(self.spec.name)
+
     @on_class_too
     def describe(self, printout: bool = False) -> str:
         """Return the definition of the table as the server has it.

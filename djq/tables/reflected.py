@@ -54,7 +54,9 @@ def make_classes(schema: Schema, names: MutableMapping[str, Any]) -> None:
         if spec.master is not None:
             master = _master(schema, spec)
             if class_name not in vars(master):
-                setattr(master, class_name, _class(schema, spec, class_name))
+                part = _class(schema, spec, class_name)
+                setattr(part, "master", master)  # noqa: B010 - of parts, which only have it
+                setattr(master, class_name, part)
             continue
         known = next((c for c in schema.tables.values() if c.spec.name == name), None)
         if known is None:

@@ -219,3 +219,6 @@ class Part(Table):
 
     Nested in the master's class; its definition refers to `-> master`.
     """
+
+    #: The class that this one is nested in; set when it is declared.
+    master: ClassVar[type[Table]]

@@ -799,3 +799,27 @@ def test_dates_and_decimals_are_aggregated_and_restricted(schema):
     assert keys(Payment & "amount = 10.1") == [(1,)]
     assert keys(Payment & {"amount": 10.1}) == [(1,)]
     assert keys(Payment & "amount < 1") == [(2,)]
+
+
+def test_a_table_tells_about_itself(schema):
+    @schema
+    class Session(dj.Lookup):
+        definition = """
+        session : int32
+        ---
+        note = "" : varchar(20)
+        """
+
+        class Trial(dj.Part):
+            definition = """
+            -> master
+            trial : int32
+            """
+
+    assert Session.table_name == "#session"
+    assert Session.Trial.table_name == "#session__trial"
+    assert Session.Trial.master is Session
+    assert Session.heading.secondary_attributes == ["note"]
+    assert Session.is_declared
+    Session.drop(prompt=False)
+    assert not Session.is_declared
