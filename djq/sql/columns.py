@@ -55,7 +55,9 @@ def server_default(attribute: Attribute, dialect: Dialect) -> sa.TextClause | st
         digits = f"({arguments[0]})" if arguments and not dialect.is_sqlite else ""
         return sa.text(f"CURRENT_TIMESTAMP{digits}")
     if not dialect.is_sqlite and getattr(type_, "name", "") in {"float", "float32"}:
-        return sa.text(f"({default!r})")  # as a plain value the server would show six digits
+        # As a plain value the server would show six digits; MariaDB takes a number in parentheses
+        # for one.
+        return sa.text(f"({default!r} + 0e0)")
     return _sqlite_default(default) if dialect.is_sqlite else _mysql_default(default)
 
 

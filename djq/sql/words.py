@@ -31,6 +31,10 @@ _NOW = re.compile(r"(current_timestamp|now)(\(\d?\))?\Z", re.IGNORECASE)
 #: How bytes, and text beyond U+FFFF, are written in the DDL of djq.
 _BYTES = re.compile(r"(?:unhex\(\w*|x)\\?'(?P<hex>[0-9a-f]*)\\?'\)?\Z", re.IGNORECASE)
 _TEXT = re.compile(r"convert\(0x(?P<hex>[0-9a-f]+) using utf8mb4\)\Z", re.IGNORECASE)
+#: How a float32 is declared, so that the server keeps all of its digits.
+_PLUS_ZERO = re.compile(
+    r"\(*(?P<number>-?\(?-?[0-9.e+-]+?\)?)\)?\s*\+\s*0(e0)?\)*\Z", re.IGNORECASE
+)
 #: How MySQL writes a negative number that is an expression.
 _NEGATIVE = re.compile(r"-\((?P<number>[\d.eE+-]+)\)\Z")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\Z")
@@ -111,6 +115,7 @@ def read_default(column: Column, type_: AttributeType) -> Value:
         return missing
     if _NOW.match(words):
         return Special.NOW
+    words = _PLUS_ZERO.sub(r"\g<number>", words)
     words = _NEGATIVE.sub(r"-\g<number>", words)
     quoted = words.startswith("'") and words.endswith("'") and len(words) > 1
     text: Value = words[1:-1].replace("''", "'") if quoted else words

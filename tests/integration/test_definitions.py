@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 import djq as dj
 from djq.errors import BrokenReferenceError, DefinitionError, DuplicateError
+from djq.sql.reflect import reflect
 from tests.support.servers import drop_databases
 
 
@@ -305,3 +306,18 @@ def test_processes_that_declare_one_schema_at_once(settings, schema_name, tmp_pa
     processes = [start_process(path, schema_name, settings=settings) for _ in range(4)]
 
     assert [process.wait(60) for process in processes] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("default", ["1000001.0", "-123456.7", "1e-30", "0.1", "-0.25"])
+def test_a_default_of_a_float32_keeps_all_of_its_digits(schema, connection, default):
+    @schema
+    class Gain(dj.Manual):
+        definition = f"""
+        gain : int32
+        ---
+        db = {default} : float32
+        """
+
+    found = dj.FreeTable(connection, Gain.full_table_name)
+    assert found.heading["db"].default == float(default)
+    assert reflect(connection.database, Gain.spec.name).heading == Gain.spec.heading
