@@ -25,11 +25,13 @@ from djq.orchestrator.states import (
     Drop,
     Event,
     Finish,
+    Forgive,
     Found,
     Instruction,
     Led,
     Limits,
     Place,
+    Probe,
     Queue,
     Queued,
     RedisLost,
@@ -111,6 +113,8 @@ class Core:
         """Note which keys of each table dying workers took along, and how often."""
         for name, counts in losses.items():
             self._tables[name].losses = dict(counts)
+            if counts:
+                self._tables[name].hint(name, counts)
 
     @property
     def wakes_at(self) -> float:
@@ -148,14 +152,20 @@ class Core:
         table, self._searching = self._searching, None
         if table is None:
             return
-        is_pass = table.probe is None
+        probe = table.probe
         n_due = table.look_on(event) if self._is_led else table.found(event, now)
-        if is_pass:
+        if probe is not None and event.is_exhausted and not self._is_led:
+            self._forgive(table, probe)
+        if probe is None:
             self._pass_cost += event.seconds
             self._pass_found += n_due
         if self._in_pass and not any(t.is_scanning for t in self._tables.values()):
             self._in_pass = False
             self._next_pass = now + max(MIN_PASS_S, PASS_PACE * self._pass_cost)
+
+    def _forgive(self, table: TableState, probe: Probe) -> None:
+        if settled := table.settled_losses(probe):
+            self._urgent.append(Forgive(table.place.table, settled))
 
     def _queued(self, event: Queued) -> None:
         chunk = self._in_flight[event.chunk]

@@ -29,6 +29,7 @@ from djq.orchestrator.states import (
     Drop,
     Find,
     Finish,
+    Forgive,
     Found,
     Led,
     Limits,
@@ -203,6 +204,8 @@ class Loop:
             case Bury():
                 self._plan.bury(instruction.table, instruction.key, instruction.n_losses)
                 self._reservations.forgive(instruction.table, [instruction.key])
+            case Forgive():
+                self._reservations.forgive(instruction.table, instruction.keys)
             case Finish():
                 return self._finish()
             case Queue():  # pragma: no cover - `_next_chunks` took it

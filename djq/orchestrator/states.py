@@ -162,11 +162,19 @@ class Bury:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgive:
+    """Forget how often workers died with these keys: they are not due any more."""
+
+    table: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """Nothing is due and nothing in flight."""
 
 
-Instruction = Find | Queue | Drop | Bury | Finish
+Instruction = Find | Queue | Drop | Bury | Forgive | Finish
 
 
 @dataclass(slots=True)
@@ -176,6 +184,8 @@ class Probe:
     parent: str
     keys: tuple[str, ...]
     after: str | None = None
+    #: Which of the table's own keys turned out to be due.
+    due: set[str] = field(default_factory=set[str])
 
 
 @dataclass(slots=True)
@@ -259,12 +269,25 @@ class TableState:
         last = event.keys[-1] if event.keys else None
         if self.probe is not None:
             self.probe.after = last
+            self.probe.due.update(event.keys)
             if event.is_exhausted:
                 self.probe = None
         else:
             self.after = last
             self.is_scanning = not event.is_exhausted
         return len(due)
+
+    def settled_losses(self, probe: Probe) -> tuple[str, ...]:
+        """Forget and return what a search among lost keys, now at its end, did not find due.
+
+        A worker may die between its commit and its release, and nobody will ever release its keys.
+        """
+        if probe.parent != self.place.table:
+            return ()
+        settled = tuple(key for key in probe.keys if key in self.losses and key not in probe.due)
+        for key in settled:
+            del self.losses[key]
+        return settled
 
     def look_on(self, event: Found) -> int:
         """Note the answer to the last search without taking its keys; return how many came."""

@@ -186,6 +186,7 @@ def check(fleet: Fleet) -> None:
     assert set(world.commits.values()) <= {1}, f"committed twice: {fleet}"
     assert not fleet.reservations.memory.jobs, f"reservations left: {fleet}"
     assert not fleet.reservations.memory.chunks, f"chunks left: {fleet}"
+    assert not +fleet.reservations.memory.losses, f"losses left: {fleet}"
     made, failed = ({int(key[1:-1]) for key in rows["Spot"]} for rows in (world.rows, world.errors))
     assert made | failed >= world.scans, f"neither made nor in the inbox: {fleet}"
     assert not made & (world.bad | world.deadly), f"made what fails: {fleet}"

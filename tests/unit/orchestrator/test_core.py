@@ -27,6 +27,7 @@ from djq.orchestrator.states import (
     Event,
     Find,
     Finish,
+    Forgive,
     Found,
     Instruction,
     Led,
@@ -277,6 +278,23 @@ class TestLosses:
             Freed("Spot", talk.sent[0].id, "run", ids(1), "killed", losses=(MAX_LOSSES,))
         )
         assert Bury("Spot", "[1]", MAX_LOSSES) in said
+
+    def test_what_a_dying_worker_had_committed_is_forgiven(self) -> None:
+        # Given: a worker that died with two keys, of which one is made.
+        talk = Talk(due={"Spot": [*ids(1, 2)]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        first = talk.sent[0]
+        talk.due["Spot"].remove("[1]")
+        # When: its lease ends.
+        said = talk.tell(Freed("Spot", first.id, "run", ids(1), "killed", losses=(1,)))
+        # Then: nobody will release that key, so its losses end here.
+        assert Forgive("Spot", ids(1)) in said
+        assert talk.core.handle(Tick(), talk.now) == []
+
+    def test_losses_of_an_earlier_run_are_looked_at(self) -> None:
+        talk = Talk(due={"Spot": [*ids(2)]}, places=(Place("Spot", 0),))
+        talk.core.recall({"Spot": {"[1]": 1, "[2]": 2}})
+        assert Forgive("Spot", ids(1)) in talk.tell(Tick())
 
     def test_a_chunk_that_vanished_is_searched_again(self) -> None:
         talk = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),))
