@@ -105,3 +105,9 @@ values = st.recursive(
     ),
     max_leaves=12,
 )
+
+
+def short_name(value: object) -> str:
+    """Return a test's name, the same in every process: no address, no order of sets."""
+    text = repr(value)
+    return type(value).__name__ if " at 0x" in text or "{" in text else text[:30]

@@ -97,7 +97,7 @@ def test_arrays_of_many_chunks_come_back(shape: tuple[int, ...], dtype: str):
 
 
 @pytest.mark.parametrize(
-    "value", [*blob_values.PLAIN, *blob_values.SCALARS], ids=lambda value: repr(value)[:30]
+    "value", [*blob_values.PLAIN, *blob_values.SCALARS], ids=blob_values.short_name
 )
 def test_a_plain_value_comes_back_with_its_type(value: object):
     assert same(decode(encode(value)), value)
@@ -158,7 +158,7 @@ def test_equal_sets_become_equal_bytes_in_every_process():
         (type("Stamp", (datetime,), {})(2020, 1, 1), "value:", "Stamp"),
         (type("Day", (date,), {})(2020, 1, 1), "value:", "Day"),
     ],
-    ids=lambda value: repr(value)[:30],
+    ids=blob_values.short_name,
 )
 def test_what_cannot_be_stored_is_refused_by_its_place(value: object, place: str, words: str):
     with pytest.raises(CodecError) as caught:
@@ -292,7 +292,7 @@ def golden_values() -> dict[str, object]:
         (messagepack_blob(b"\x01", arrays=[-1, 1]), "add up"),
         (messagepack_blob(b"\x81\x90\x01"), "unhashable"),
     ],
-    ids=lambda value: repr(value)[-30:],
+    ids=lambda blob: repr(blob)[-30:],
 )
 def test_malformed_blobs_are_refused(data: bytes, words: str):
     with pytest.raises(CodecError, match=words):
