@@ -16,7 +16,8 @@ from djq.populate.display import Display, TableProgress, open_display
 from djq.populate.jobs import RECORD_NAMES, Jobs, jobs_spec
 from djq.populate.keys import Key
 from djq.populate.make import Outcome, make_chunk
-from djq.tables.query import Query, on_class_too, seen_on_class_too
+from djq.tables.classwise import on_class_too, seen_on_class_too
+from djq.tables.query import Query
 from djq.tables.table import Table, TableMeta
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from djq.algebra.nodes import Relation
 from djq.tables import delete as deleting
 from djq.tables import drop as dropping
-from djq.tables.query import Query, on_class_too
+from djq.tables.classwise import on_class_too
+from djq.tables.query import Query
 
 if TYPE_CHECKING:
     from djq.definition.spec import TableSpec

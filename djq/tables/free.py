@@ -13,10 +13,11 @@ from djq.definition.spec import TableName
 from djq.errors import UsageError
 from djq.sql.reflect import reflect
 from djq.tables import tree
+from djq.tables.classwise import on_class_too, seen_on_class_too
 from djq.tables.connection import Connection, conn
 from djq.tables.deletable import Deletable
 from djq.tables.encode import RowEncoder
-from djq.tables.query import Query, on_class_too, seen_on_class_too
+from djq.tables.query import Query
 from djq.tables.writing import Writable
 
 if TYPE_CHECKING:

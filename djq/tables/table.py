@@ -11,10 +11,10 @@ from djq.definition.spec import TableName, TableSpec, Tier
 from djq.errors import DefinitionError
 from djq.tables import alter as altering
 from djq.tables.alter import check_altered
+from djq.tables.classwise import on_class_too
 from djq.tables.deletable import Deletable
 from djq.tables.encode import RowEncoder
 from djq.tables.free import Navigable
-from djq.tables.query import Query, Row, on_class_too
 from djq.tables.writing import Writable
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from djq.definition.acceptance import Value
     from djq.definition.attributes import Attribute
     from djq.tables.connection import Connection
+    from djq.tables.fetching import Row
+    from djq.tables.query import Query
     from djq.tables.schema import Schema
 
 

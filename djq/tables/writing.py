@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from djq.algebra.nodes import Relation
 from djq.errors import RowError, UsageError
+from djq.tables.classwise import on_class_too
 from djq.tables.encode import RowEncoder
 from djq.tables.insert import Options, check_direct_insert, insert_one, insert_rows
 from djq.tables.intake import index_as_columns
-from djq.tables.query import Query, on_class_too
+from djq.tables.query import Query
 from djq.tables.transfer import as_query, insert_query
 from djq.tables.update import update_row
 from djq.tables.validate import ValidationResult, validate_rows
