@@ -291,7 +291,9 @@ class TableState:
 
     def look_on(self, event: Found) -> int:
         """Note the answer to the last search without taking its keys; return how many came."""
-        self.probe, self.is_scanning = None, False
+        # A search among a few keys does not answer for the table: the pass goes on.
+        self.is_scanning = self.is_scanning and self.probe is not None
+        self.probe = None
         self.hints.clear()
         return len(event.keys)
 

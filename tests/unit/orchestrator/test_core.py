@@ -359,6 +359,17 @@ class TestLed:
         talk.tell(Tick())
         assert talk.is_finished
 
+    def test_it_goes_on_when_keys_come_back_just_as_a_pass_begins(self) -> None:
+        talk = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),))
+        talk.tell(Led(is_led=True))
+        # When: the only key in flight comes back, and it is time for a pass.
+        talk.now = 2 * MIN_PASS_S
+        talk.tell(Freed("Spot", "theirs", "scheduler", ids(1), "message lost"))
+        talk.now = talk.core.wakes_at
+        talk.tell(Tick())
+        # Then: the search among these keys does not stand for the whole pass.
+        assert not talk.is_finished
+
     def test_it_takes_over_when_nobody_leads_any_more(self) -> None:
         talk = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),))
         talk.tell(Led(is_led=True))
