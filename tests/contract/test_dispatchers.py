@@ -10,6 +10,7 @@ import random
 import pytest
 import redis
 from kombu.utils.json import loads
+from redis.connection import AbstractConnection
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.app import QUEUE, producer_app
@@ -108,13 +109,20 @@ def test_a_message_shows_its_keys_as_a_dict_that_can_be_searched(celery_bench) -
     assert many["keys"][-1] == f"… {50 - SHOWN_KEYS} more"
 
 
-def test_a_thousand_chunks_take_few_round_trips(celery_bench) -> None:
+def test_a_thousand_chunks_take_few_round_trips(celery_bench, monkeypatch) -> None:
     celery_bench.dispatcher.send([chunk("first")])
-    before = celery_bench.client.info("stats")["total_reads_processed"]
+    # Not the server's reads: how many there are depends on how the packets come in.
+    sent = []
+    send = AbstractConnection.send_packed_command
+    monkeypatch.setattr(
+        AbstractConnection,
+        "send_packed_command",
+        lambda *args, **kwargs: (sent.append(1), send(*args, **kwargs)),
+    )
+
     celery_bench.dispatcher.send([chunk(f"c{i}") for i in range(1000)])
-    n_reads = celery_bench.client.info("stats")["total_reads_processed"] - before
-    # Redis reads at most 16 kB of a pipeline at a time; a message has about 1 kB.
-    assert n_reads < 200
+
+    assert 1 <= len(sent) <= 2
     assert len(celery_bench.dispatcher.waiting()) == 1001
 
 
