@@ -12,6 +12,8 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # Empty files: when they are newer than the lock, .venv holds what the lock says.
 RUN := .venv/.installed-run
 DEV := .venv/.installed-dev
+#: One process per core; whoever is through takes tests from another, so that a module stays together.
+PARALLEL := -n auto --dist worksteal
 PACKAGES := djq workers examples
 FAST := $(wildcard tests/unit tests/property tests/stateful tests/docs)
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -19,6 +21,8 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 
 # Without these pyright's launcher asks the registry for a newer version each time.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
+# Without compiled files each of the many processes of the suite starts seconds later.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test check format fast faults servers lock clean distclean
@@ -32,8 +36,13 @@ demo: $(RUN) ## Compute a real pipeline on this machine and draw the result
 up: $(RUN) ## Start the whole local stack: embedded queue, scheduler, workers, Flower
 	$(BIN)/djq up $(PIPELINE)
 
+# Two runs: most tests in parallel, then one by one those that nothing may run beside. A selection
+# may have no test in one of them (pytest's status 5), but not in both.
 test: $(DEV) servers ## Run the whole suite on SQLite, MariaDB and Redis (on MySQL too: see CONTRIBUTING.md)
-	$(BIN)/pytest $(ARGS)
+	@empty=0; for part in "beside $(PARALLEL)" alone; do \
+		(set -x; $(BIN)/pytest --part $$part $(ARGS)) || { \
+			status=$$?; [ $$status = 5 ] || exit $$status; empty=$$((empty + 1)); }; \
+	done; [ $$empty -lt 2 ]
 
 check: $(DEV) ## What every change must pass: format, lint, types, imports, fast tests
 	$(BIN)/ruff format --check
@@ -41,14 +50,14 @@ check: $(DEV) ## What every change must pass: format, lint, types, imports, fast
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	DJQ_TEST_FAST=1 DJQ_TEST_DATABASES=sqlite $(BIN)/pytest $(FAST) $(ARGS)
+	DJQ_TEST_FAST=1 DJQ_TEST_DATABASES=sqlite $(BIN)/pytest $(PARALLEL) $(FAST) $(ARGS)
 
 format: $(DEV) ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 fast: $(DEV) ## Run the tests that need no server
-	DJQ_TEST_FAST=1 DJQ_TEST_DATABASES=sqlite $(BIN)/pytest $(FAST) $(ARGS)
+	DJQ_TEST_FAST=1 DJQ_TEST_DATABASES=sqlite $(BIN)/pytest $(PARALLEL) $(FAST) $(ARGS)
 
 faults: $(DEV) servers ## Run the tests that kill, cut off and double things
 	$(BIN)/pytest tests/faults $(ARGS)

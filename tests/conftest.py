@@ -9,7 +9,8 @@
 - `start_process`: real workers, schedulers, …
 
 Servers start when the first test asks for them. One that is not installed skips the test, or fails
-it where `CI` is set.
+it where `CI` is set. With `-n auto` several processes share the tests; each has servers and folders
+of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from djq.tables.connection import Connection
 from djq.tables.schema import Schema
 from tests.support import servers
 from tests.support.leaks import leaks_since, snapshot
-from tests.support.processes import Process, close_session, environment, tail
+from tests.support.processes import ROOT, Process, close_session, environment, tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,11 +38,44 @@ DATABASES = ("sqlite", "mariadb", "mysql")
 MYSQL_URL = "DJQ_TEST_MYSQL_URL"
 CHOICE = "DJQ_TEST_DATABASES"
 PROCESSES = pytest.StashKey[list[Process]]()
+#: What measures time, or kills servers and waits for what follows: nothing else may run beside it.
+ALONE = tuple(ROOT / "tests" / name for name in ("perf", "faults"))
+#: Processes of `-n auto` at most: each has servers and workers of its own, up to 1 GB together.
+MOST_JOBS = 4
 
 # A slow machine is no counter-example. In CI hypothesis loads its own profile, a repeatable one.
 hypothesis.settings.register_profile("local", deadline=None)
 if not os.environ.get("CI"):
     hypothesis.settings.load_profile("local")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--part`."""
+    parser.addoption(
+        "--part",
+        choices=("beside", "alone"),
+        help="only tests that others may run beside, or only those of tests/perf and tests/faults",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the other part out."""
+    part = config.getoption("--part")
+    if part is None:
+        return
+    parts: dict[str, list[pytest.Item]] = {"beside": [], "alone": []}
+    for item in items:
+        is_alone = any(item.path.is_relative_to(folder) for folder in ALONE)
+        parts["alone" if is_alone else "beside"].append(item)
+    items[:] = parts.pop(part)
+    config.hook.pytest_deselected(items=[item for rest in parts.values() for item in rest])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes `-n auto` starts."""
+    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
+    return min(MOST_JOBS, len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
 def chosen_databases() -> tuple[str, ...]:
