@@ -10,8 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from djq.algebra.conditions import AndList as AndList
-    from djq.algebra.conditions import Not as Not
+    from djq.algebra.forms import AndList as AndList
+    from djq.algebra.forms import Not as Not
+    from djq.algebra.forms import Top as Top
     from djq.diagrams.diagram import Diagram as Di
     from djq.diagrams.diagram import Diagram as Diagram
     from djq.diagrams.diagram import Diagram as ERD  # noqa: N814 - DataJoint's older spelling
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from djq.tables.table import Manual as Manual
     from djq.tables.table import Part as Part
     from djq.tables.table import Table as Table
+    from djq.tables.universal import U as U
     from djq.tables.validate import ValidationResult as ValidationResult
     from djq.tables.virtual import VirtualModule as VirtualModule
     from djq.tables.virtual import VirtualModule as create_virtual_module  # noqa: N813 - DataJoint's
@@ -46,7 +48,7 @@ __version__ = "0.1.0"
 
 #: Public name → where it is defined.
 _HOMES = {
-    "AndList": "djq.algebra.conditions:AndList",
+    "AndList": "djq.algebra.forms:AndList",
     "Compute": "djq.populate.autopopulate:Computed",
     "Computed": "djq.populate.autopopulate:Computed",
     "Connection": "djq.tables.connection:Connection",
@@ -61,13 +63,15 @@ _HOMES = {
     "Ingest": "djq.populate.autopopulate:Imported",
     "Lookup": "djq.tables.table:Lookup",
     "Manual": "djq.tables.table:Manual",
-    "Not": "djq.algebra.conditions:Not",
+    "Not": "djq.algebra.forms:Not",
     "Part": "djq.tables.table:Part",
     "Query": "djq.tables.query:Query",
     "Run": "djq.orchestrator.run:Run",
     "Schema": "djq.tables.schema:Schema",
     "Settings": "djq.settings:Settings",
     "Table": "djq.tables.table:Table",
+    "Top": "djq.algebra.forms:Top",
+    "U": "djq.tables.universal:U",
     "ValidationResult": "djq.tables.validate:ValidationResult",
     "VirtualModule": "djq.tables.virtual:VirtualModule",
     "config": "djq.tables.configuration:config",
@@ -80,7 +84,7 @@ _HOMES = {
 }
 _MODULES = ("errors",)
 #: Names of DataJoint that later releases will have.
-_NOT_YET = ("Codec", "Instance", "Top", "U", "gc", "migrate")
+_NOT_YET = ("Codec", "Instance", "gc", "migrate")
 
 __all__ = [
     "ERD",
@@ -105,6 +109,8 @@ __all__ = [
     "Schema",
     "Settings",
     "Table",
+    "Top",
+    "U",
     "ValidationResult",
     "VirtualModule",
     "config",

@@ -20,24 +20,14 @@ from djq.algebra.expressions import (
     names_in,
     negate,
 )
-from djq.definition.acceptance import Value
+from djq.algebra.forms import AndList, Not, Top, Universal, records
 from djq.definition.attributes import Attribute, CoreType
 from djq.definition.heading import Heading
 from djq.errors import QueryError
 
 if TYPE_CHECKING:
     from djq.algebra.nodes import Node
-
-
-class AndList(list[Value]):
-    """Conditions that must all hold; empty: no restriction."""
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """The complement of a condition."""
-
-    condition: Value
+    from djq.definition.acceptance import Value
 
 
 @runtime_checkable
@@ -59,6 +49,8 @@ class ConditionReader:
     """Turns what users write behind `&` and `-` into an expression; `read_text` reads SQL text."""
 
     read_text: ReadText
+    #: Whether attributes shared with a query must be of one origin.
+    checks_lineage: bool = True
 
     def read(self, condition: Value, heading: Heading) -> Expression:
         """Return the condition as an expression over `heading`.
@@ -70,25 +62,36 @@ class ConditionReader:
         """
         if isinstance(condition, type) and hasattr(condition, "node"):
             condition = condition()
-        found: Expression
         match condition:
-            case None:
-                found = FALSE
-            case bool():
-                found = TRUE if condition else FALSE
-            case str():
-                found = self._read_text(condition, heading)
-            case Not():
-                found = negate(self.read(condition.condition, heading))
-            case AndList():
-                found = both(*(self.read(c, heading) for c in condition))
-            case Mapping():
-                found = read_mapping(cast("Mapping[str, Value]", condition), heading)
             case HasNode():
-                found = read_query(condition.node, heading)
+                return read_query(condition.node, heading, checks_lineage=self.checks_lineage)
+            case None | bool():
+                return TRUE if condition else FALSE
+            case str():
+                return self._read_text(condition, heading)
+            case Mapping():
+                return read_mapping(cast("Mapping[str, Value]", condition), heading)
+            case AndList() | Not() | Universal() | Top():
+                return self._read_form(condition, heading)
             case _:
-                found = self._read_other(condition, heading)
-        return found
+                return self._read_rows(condition, heading)
+
+    def _read_form(self, form: AndList | Not | Universal | Top, heading: Heading) -> Expression:
+        match form:
+            case AndList():
+                return both(*(self.read(c, heading) for c in form))
+            case Not(condition=Universal()):
+                message = "dj.U is without end: nothing is left when it is subtracted"
+            case Not():
+                return negate(self.read(form.condition, heading))
+            case Universal():
+                return TRUE  # whatever values a row has are among all values
+            case Top():
+                message = (
+                    f"{form} says how many rows, not which: restrict by it alone, as in "
+                    "Table & dj.Top(...), or within dj.AndList"
+                )
+        raise QueryError(message)
 
     def _read_text(self, text: str, heading: Heading) -> Expression:
         expression = self.read_text(text, heading)
@@ -102,15 +105,15 @@ class ConditionReader:
             raise QueryError(message)
         return expression
 
-    def _read_other(self, condition: Value, heading: Heading) -> Expression:
-        names: tuple[str, ...] | None = getattr(getattr(condition, "dtype", None), "names", None)
-        if names is not None and getattr(condition, "shape", None) == ():
-            return read_mapping({n: condition[n] for n in names}, heading)
+    def _read_rows(self, condition: Value, heading: Heading) -> Expression:
+        rows = records(condition)
+        if rows is not None:
+            return self._read_any(rows, heading)
         if isinstance(condition, Iterable):
             return self._read_any([*condition], heading)
         message = (
             f"cannot restrict by {condition!r}: use a mapping, a condition in text, a query, "
-            "a list of these (any of them), dj.AndList (all of them) or dj.Not"
+            "a list or data frame of these (any of them), dj.AndList (all of them) or dj.Not"
         )
         raise QueryError(message)
 
@@ -121,7 +124,8 @@ class ConditionReader:
             names = [n for n in keys[0] if n in heading]
             if names and all(len(k) == len(keys[0]) and set(names) <= set(k) for k in keys):
                 return _any_key(names, keys, heading)
-        return either(*(self.read(c, heading) for c in conditions))
+        each = (self.read(c, heading) for c in conditions)
+        return either(*each)
 
 
 def _any_key(names: list[str], keys: list[Mapping[str, Value]], heading: Heading) -> Expression:
@@ -185,16 +189,20 @@ def check_comparable(attribute: Attribute) -> None:
         raise QueryError(message)
 
 
-def read_query(other: Node, heading: Heading) -> Expression:
+def read_query(other: Node, heading: Heading, *, checks_lineage: bool) -> Expression:
     """Return the semijoin with `other` on all shared attributes, whose lineage must agree."""
     names = heading.namesakes(other.heading)
-    heading.check_lineage(other.heading, names, what="restrict")
+    if checks_lineage:
+        heading.check_lineage(other.heading, names, what="restrict")
     return Matches(other, names)
 
 
 def materialized(condition: Value) -> Value:
-    """Return a condition that can be read twice: a generator's conditions as a list."""
-    return [*condition] if isinstance(condition, Iterator) else condition
+    """Return a condition that can be read twice: a generator's or a frame's rows as a list."""
+    if isinstance(condition, Iterator):
+        return [*condition]
+    rows = None if isinstance(condition, str | type) else records(condition)
+    return condition if rows is None else rows
 
 
 def unheeded(condition: Value, heading: Heading) -> tuple[str, ...]:
@@ -220,7 +228,8 @@ def unheeded(condition: Value, heading: Heading) -> tuple[str, ...]:
             each = cast("Iterable[Value]", condition)
             return tuple(dict.fromkeys(n for c in each for n in unheeded(c, heading)))
         case _:
-            names = getattr(getattr(condition, "dtype", None), "names", None) or ()
+            rows = records(condition)
+            names = rows[0] if rows else ()
     # A name may go on with a path into a JSON value.
     roots = [n.partition(".")[0].partition("[")[0] for n in names]
     return () if any(n in heading for n in roots) else tuple(names)

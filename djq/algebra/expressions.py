@@ -91,6 +91,12 @@ def negate(condition: Expression) -> Expression:
         return FALSE if condition == TRUE else TRUE
     if isinstance(condition, Matches):
         return Call("not", (condition,))
+    if isinstance(condition, Call) and condition.function == "is not true":
+        return condition.arguments[0]
+    if isinstance(condition, Call) and condition.function == "not":
+        inner = condition.arguments[0]
+        if isinstance(inner, Matches):
+            return inner
     return Call("is not true", (condition,))
 
 
@@ -103,6 +109,13 @@ def names_in(expression: Expression) -> Iterator[str]:
     elif isinstance(expression, Call):
         for argument in expression.arguments:
             yield from names_in(argument)
+
+
+def has_matches(expression: Expression) -> bool:
+    """Tell whether an expression asks another query."""
+    if isinstance(expression, Call):
+        return any(has_matches(a) for a in expression.arguments)
+    return isinstance(expression, Matches)
 
 
 def aggregates_in(expression: Expression) -> Iterator[str]:

@@ -69,6 +69,28 @@ class Aggregation:
 
 
 @dataclass(frozen=True, slots=True)
+class Grouping:
+    """One row for all rows of `source` with equal values `by`, with expressions over them.
+
+    Without `by` it is one row over all rows, even if there are none.
+    """
+
+    source: Node
+    by: tuple[str, ...]
+    computed: tuple[tuple[str, Expression], ...]
+    heading: Heading
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """The rows of both sides, one for each key; what a side does not have is null."""
+
+    left: Node
+    right: Node
+    heading: Heading
+
+
+@dataclass(frozen=True, slots=True)
 class Top:
     """`source` in an order, or a window of it; `order` pairs an attribute with "is descending"."""
 
@@ -83,4 +105,4 @@ class Top:
         return self.source.heading
 
 
-Node: TypeAlias = Relation | Restriction | Projection | Join | Aggregation | Top
+Node: TypeAlias = Relation | Restriction | Projection | Join | Aggregation | Grouping | Union | Top

@@ -1,21 +1,18 @@
-"""`&`, `-`, `*`, `proj`, `aggr` and order: check headings and lineage, build nodes."""
+"""`&`, `-`, `*`, `+`, `proj`, `aggr`: check headings and lineage, build nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from djq.algebra.expressions import (
-    AGGREGATES,
-    Call,
     Expression,
-    Literal,
     Name,
     aggregates_in,
     names_in,
 )
-from djq.algebra.nodes import Aggregation, Join, Node, Projection, Restriction, Top
+from djq.algebra.nodes import Grouping, Join, Node, Projection, Restriction, Top, Union
 from djq.definition.heading import Heading
 from djq.errors import QueryError
 
@@ -31,10 +28,11 @@ def restrict(source: Node, condition: Expression) -> Node:
     return Restriction(source, condition)
 
 
-def join(left: Node, right: Node, *, is_left: bool = False) -> Node:
+def join(left: Node, right: Node, *, is_left: bool = False, checks_lineage: bool = True) -> Node:
     """Return the natural join on all shared attributes, whose lineage must agree."""
     names = left.heading.namesakes(right.heading)
-    left.heading.check_lineage(right.heading, names, what="join")
+    if checks_lineage:
+        left.heading.check_lineage(right.heading, names, what="join")
     if is_left and not set(right.heading.primary_key) <= set(left.heading.names):
         message = (
             "a left join must find at most one row on the right: its key "
@@ -43,6 +41,60 @@ def join(left: Node, right: Node, *, is_left: bool = False) -> Node:
         raise QueryError(message)
     heading = left.heading.join(right.heading, left=is_left)
     return Join(left, right, names, is_left, heading)
+
+
+def unite(left: Node, right: Node) -> Node:
+    """Return the rows of both sides, which have the same key and no other attribute in common.
+
+    Raises
+    ------
+    QueryError
+        The keys differ, or an attribute outside of the key is on both sides.
+    """
+    mine, theirs = left.heading, right.heading
+    if set(mine.primary_key) != set(theirs.primary_key):
+        message = (
+            f"cannot unite rows with the key ({', '.join(mine.primary_key)}) and rows with the key "
+            f"({', '.join(theirs.primary_key)}): rename attributes with .proj() until they agree"
+        )
+        raise QueryError(message)
+    shared = [n for n in mine.secondary if n in theirs.secondary]
+    if shared:
+        message = (
+            f'cannot unite: both sides have "{shared[0]}" outside of their key. Leave it out with '
+            f".proj() or rename it with .proj(..., new='{shared[0]}') on one side"
+        )
+        raise QueryError(message)
+    mine.check_lineage(theirs, mine.primary_key, what="unite")
+    others = [replace(a, nullable=True) for a in (*mine, *theirs) if not a.in_key]
+    heading = Heading((*(mine[n] for n in mine.primary_key), *others))
+    return Union(left, right, heading)
+
+
+def distinct(source: Node, names: Sequence[str]) -> Node:
+    """Return the different values of some attributes, all of which are the key."""
+    columns = tuple((n, Name(n)) for n in names)
+    heading = promoted(source.heading.project({n: n for n in names}), names)
+    shown = Projection(source, columns, heading)
+    if not names:
+        return Top(shown, (), 1)
+    if set(source.heading.primary_key) <= set(names):
+        return shown
+    return Grouping(source, tuple(names), (), heading)
+
+
+def promote(source: Node, names: Sequence[str]) -> Node:
+    """Return the same rows, with some more attributes in their key."""
+    for name in names:
+        source.heading[name]
+    heading = promoted(source.heading, {*source.heading.primary_key, *names})
+    return Projection(source, tuple((n, Name(n)) for n in heading.names), heading)
+
+
+def promoted(heading: Heading, key: Collection[str]) -> Heading:
+    """Return the heading with the key `key`, which stands in front."""
+    marked = [replace(a, in_key=a.name in key) for a in heading]
+    return Heading(tuple(sorted(marked, key=lambda a: not a.in_key)))
 
 
 def project(
@@ -54,21 +106,18 @@ def project(
     A value of `computed` is another attribute's name (rename), `(name)` (copy) or an expression.
     """
     heading = source.heading
-    columns = _shown_columns(heading, shown)
-    for new, value in computed.items():
-        text = _checked_text(new, value)
-        if text in heading:
-            columns.pop(text, None)
-            if new in columns:
-                _refuse_collision(new)
-            columns[new] = Name(text)
-    for new, value in computed.items():
-        text = _checked_text(new, value)
-        if text in heading:
-            continue
+    columns = shown_columns(heading, shown)
+    texts = {new: checked_text(new, value) for new, value in computed.items()}
+    for text in texts.values():  # all at once, so that names can be exchanged
+        columns.pop(text, None)
+    for new in sorted(texts, key=lambda n: texts[n] not in heading):
         if new in columns:
-            _refuse_collision(new)
-        columns[new] = expression = _read(text, heading, read)
+            refuse_collision(new)
+        text = texts[new]
+        if text in heading:
+            columns[new] = Name(text)
+            continue
+        columns[new] = expression = read_checked(text, heading, read)
         if name := next(aggregates_in(expression), None):
             message = f'{new}="{text}": {name} combines rows; use aggr, as in Groups.aggr(Rows, …)'
             raise QueryError(message)
@@ -77,7 +126,8 @@ def project(
         key=lambda c: not (isinstance(c[1], Name) and heading[c[1].attribute].in_key),
     )
     sources = {new: e.attribute if isinstance(e, Name) else None for new, e in ordered}
-    return Projection(source, tuple(ordered), _mark_copies(heading.project(sources), sources))
+    marked = sorted(_mark_copies(heading.project(sources), sources), key=lambda a: not a.in_key)
+    return Projection(source, tuple((a.name, columns[a.name]) for a in marked), Heading((*marked,)))
 
 
 def _mark_copies(shown: Heading, sources: Mapping[str, str | None]) -> Heading:
@@ -86,13 +136,15 @@ def _mark_copies(shown: Heading, sources: Mapping[str, str | None]) -> Heading:
     marked: list[bool] = []
     for attribute in shown:
         old = sources[attribute.name]
-        kept = attribute.in_key and (attribute.name == old or old not in {*seen, *sources})
+        is_there = old in seen or (old is not None and sources.get(old) == old)
+        kept = attribute.in_key and (attribute.name == old or not is_there)
         seen.add(old)
         marked.append(kept)
     return Heading(tuple(replace(a, in_key=k) for a, k in zip(shown, marked, strict=True)))
 
 
-def _shown_columns(heading: Heading, shown: Sequence[object]) -> dict[str, Expression]:
+def shown_columns(heading: Heading, shown: Sequence[object]) -> dict[str, Expression]:
+    """Return the columns that names, an ellipsis and `-name` choose, the key first."""
     columns: dict[str, Expression] = {n: Name(n) for n in heading.primary_key}
     removed: list[str] = []
     for item in shown:
@@ -113,131 +165,23 @@ def _shown_columns(heading: Heading, shown: Sequence[object]) -> dict[str, Expre
     return columns
 
 
-def _checked_text(new: str, value: Value) -> str:
+def checked_text(new: str, value: Value) -> str:
+    """Return the right side of `new="text"`; refuse what is no text."""
     if not isinstance(value, str):
         message = f"{new}={value!r}: the right side is an attribute or an expression, as text"
         raise QueryError(message)
     return value.strip()
 
 
-def _refuse_collision(new: str) -> None:
+def refuse_collision(new: str) -> NoReturn:
+    """Refuse a second attribute of a name."""
     message = f'the result would have "{new}" twice: choose another name, or rename the other one'
     raise QueryError(message)
 
 
-def _read(text: str, heading: Heading, read: ReadExpression) -> Expression:
+def read_checked(text: str, heading: Heading, read: ReadExpression) -> Expression:
+    """Read an expression; each name in it is an attribute of `heading`."""
     expression = read(text, heading)
     for name in names_in(expression):
         heading[name]
     return expression
-
-
-def aggregate(
-    group: Node,
-    detail: Node,
-    shown: Sequence[object],
-    computed: Mapping[str, Value],
-    read: ReadExpression,
-    *,
-    keeps_empty: bool = True,
-) -> Node:
-    """Return the rows of `group` with expressions over their matching rows of `detail`."""
-    names = group.heading.namesakes(detail.heading)
-    missing = [n for n in group.heading.primary_key if n not in detail.heading]
-    if missing:
-        message = (
-            f'cannot aggregate: the rows to aggregate have no "{missing[0]}", which is in the '
-            f"key of the groups ({', '.join(group.heading.primary_key)})"
-        )
-        raise QueryError(message)
-    on = tuple(n for n in names if n in group.heading.primary_key)
-    group.heading.check_lineage(detail.heading, on, what="aggregate")
-    columns: dict[str, str] = {}
-    for name, expression in _shown_columns(group.heading, shown).items():
-        columns[name] = expression.attribute if isinstance(expression, Name) else name
-    expressions: dict[str, Expression] = {}
-    for new, value in computed.items():
-        text = _checked_text(new, value)
-        if new in columns:
-            _refuse_collision(new)
-        if text in group.heading and text not in detail.heading:
-            columns[new] = text
-            continue
-        expression = _read(text, detail.heading, read)
-        _check_aggregated(new, text, expression)
-        expressions[new] = expression
-    sources: dict[str, str | None] = {**columns, **dict.fromkeys(expressions)}
-    return Aggregation(
-        group=group,
-        detail=detail,
-        on=on,
-        shown=tuple(columns.items()),
-        computed=tuple(expressions.items()),
-        keeps_empty=keeps_empty,
-        heading=group.heading.project(sources),
-    )
-
-
-def _check_aggregated(new: str, text: str, expression: Expression) -> None:
-    """Refuse an expression with a value per row where one per group is needed."""
-    if isinstance(expression, Name):
-        message = (
-            f'{new}="{text}" has a value per row: aggregate it, as in max({text}) or count({text})'
-        )
-        raise QueryError(message)
-    if not isinstance(expression, Call):
-        return
-    for argument in expression.arguments:
-        if expression.function not in AGGREGATES:
-            _check_aggregated(new, text, argument)
-        elif name := next(aggregates_in(argument), None):
-            message = f'{new}="{text}": {name} within {expression.function}; use aggr twice'
-            raise QueryError(message)
-
-
-def order(
-    source: Node,
-    by: Sequence[str] | str | None,
-    *,
-    limit: int | None = None,
-    offset: int = 0,
-) -> Node:
-    """Return `source` ordered by names with an optional `DESC`; `KEY` means the primary key."""
-    if limit is not None and limit < 0:
-        message = f"limit={limit}: a limit is 0 or more"
-        raise QueryError(message)
-    if offset < 0:
-        message = f"offset={offset}: an offset is 0 or more"
-        raise QueryError(message)
-    items = [by] if isinstance(by, str) else list(by or ())
-    terms: list[tuple[str, bool]] = []
-    for item in items:
-        for part in item.split(","):
-            name, _, direction = part.strip().partition(" ")
-            if direction.strip().upper() not in {"", "ASC", "DESC"}:
-                message = f'cannot order by "{part.strip()}": write "name", "name DESC" or "KEY"'
-                raise QueryError(message)
-            is_descending = direction.strip().upper() == "DESC"
-            names = source.heading.primary_key if name == "KEY" else (source.heading[name].name,)
-            terms.extend((n, is_descending) for n in names)
-    return Top(source, tuple(terms), limit, offset)
-
-
-def after(source: Node, key: Mapping[str, Value]) -> Node:
-    """Return the rows that come behind `key` in the order of the primary key (keyset paging).
-
-    The first attribute's bound stands alone in front, so that a database can seek in its index.
-    """
-    names = source.heading.primary_key
-    condition: Expression | None = None
-    for name in reversed(names):
-        attribute, value = Name(name), Literal(key[name])
-        greater: Expression = Call(">", (attribute, value))
-        if condition is not None:
-            tied = Call("and", (Call("=", (attribute, value)), condition))
-            greater = Call("or", (greater, tied))
-        condition = greater
-    if condition is None:
-        return source
-    first = Call(">=", (Name(names[0]), Literal(key[names[0]])))
-    return Restriction(source, Call("and", (first, condition)) if len(names) > 1 else condition)

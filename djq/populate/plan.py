@@ -6,9 +6,19 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from djq.algebra import operators
+from djq.algebra import ordering
 from djq.algebra.expressions import Call, Expression, Matches, Name
-from djq.algebra.nodes import Aggregation, Join, Node, Projection, Relation, Restriction, Top
+from djq.algebra.nodes import (
+    Aggregation,
+    Grouping,
+    Join,
+    Node,
+    Projection,
+    Relation,
+    Restriction,
+    Top,
+    Union,
+)
 from djq.definition import graph
 from djq.definition.heading import Heading
 from djq.definition.names import describe_name
@@ -102,9 +112,9 @@ def due_keys(
     wanted = due(table, restrictions, retries=retries)
     if among is not None:
         wanted = wanted & list(among)
-    node = wanted.node if after is None else operators.after(wanted.node, after)
+    node = wanted.node if after is None else ordering.after(wanted.node, after)
     names = table.job_heading.primary_key
-    node = operators.order(node, names, limit=limit)
+    node = ordering.order(node, names, limit=limit)
     return Query(node, wanted.connection).keys()
 
 
@@ -188,9 +198,9 @@ def _relations(node: Node) -> Iterator[TableName]:
         case Restriction():
             yield from _relations(node.source)
             yield from _in_condition(node.condition)
-        case Projection() | Top():
+        case Projection() | Top() | Grouping():
             yield from _relations(node.source)
-        case Join():
+        case Join() | Union():
             yield from _relations(node.left)
             yield from _relations(node.right)
         case Aggregation():

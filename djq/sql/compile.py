@@ -8,30 +8,52 @@ are used further become subqueries.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from djq.algebra.expressions import Call, Expression, Literal, Matches, Name, Parameter, names_in
-from djq.algebra.nodes import Aggregation, Join, Node, Projection, Relation, Restriction, Top
-from djq.errors import QueryError
+from djq.algebra.expressions import (
+    TRUE,
+    Call,
+    Expression,
+    Literal,
+    Matches,
+    Name,
+    Parameter,
+    names_in,
+    negate,
+)
+from djq.algebra.nodes import (
+    Aggregation,
+    Grouping,
+    Join,
+    Node,
+    Projection,
+    Relation,
+    Restriction,
+    Top,
+    Union,
+)
 from djq.sql.clauses import table_clause
 from djq.sql.comparing import COMPARISONS, literal, pattern_of, typed
 from djq.sql.functions import BUILDERS, Column
 from djq.sql.selection import ONE, Selection, is_bare, labelled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from djq.definition.heading import Heading
     from djq.sql.dialects import Dialect
 
 
-_N_ROWS: Column = sa.func.count().label("n")
+N_ROWS: Column = sa.func.count().label("n")
 
 
 class Compiler:
     """One compilation; it names each table's occurrence."""
+
+    #: The first table goes by its own name: a DELETE knows no other.
+    _has_bare_root = False
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
@@ -49,87 +71,46 @@ class Compiler:
         selection = self.compile(node)
         if selection.is_flat:
             selection.order = []
-            return selection.statement([_N_ROWS])
+            return selection.statement([N_ROWS])
         inner = selection.statement().subquery(self._name("counted"))
-        return sa.select(_N_ROWS).select_from(inner)
+        return sa.select(N_ROWS).select_from(inner)
 
     def exists(self, node: Node) -> sa.Select[Any]:
         """Return the statement that has a row if the query has any."""
         selection = self.compile(node)
+        if selection.group_by == [] or selection.limit == 0:
+            selection = self._wrap(selection, node)
+        selection.order = []
         return selection.statement([ONE]).limit(1)
-
-    def delete(self, node: Node) -> sa.Delete:
-        """Return the statement that deletes the rows of a restricted table, and nothing else."""
-        selection = self._reduced(node, by_join=not self.dialect.is_sqlite)
-        source = selection.source
-        if not selection.is_flat or not is_bare(source):
-            message = "only the rows of one table can be deleted, restricted by its own attributes"
-            raise QueryError(message)
-        return sa.delete(cast("sa.TableClause[Any]", source)).where(*selection.where)
-
-    def _reduced(self, node: Node, *, by_join: bool) -> Selection:
-        """Return a selection whose semijoins are answered from the inside, by index.
-
-        MariaDB and SQLite would look through the whole table for EXISTS. A DELETE gets the other
-        tables beside the one to delete from; what counts rows, and SQLite, `(a, b) IN (SELECT …)`.
-        """
-        if not isinstance(node, Projection | Restriction):
-            return self.compile(node)
-        selection = self._reduced(node.source, by_join=by_join)
-        if not selection.is_flat:
-            return self.compile(node)
-        if isinstance(node, Projection):
-            columns = {new: self.expression(e, selection.columns) for new, e in node.columns}
-            selection.columns = columns
-            return selection
-        for condition in _conjuncts(node.condition):
-            if isinstance(condition, Matches) and condition.names:
-                self._reduce(selection, condition, by_join=by_join)
-            else:
-                selection.where.append(self.expression(condition, selection.columns))
-        return selection
-
-    def _reduce(self, selection: Selection, matches: Matches, *, by_join: bool) -> None:
-        other = self._reduced(matches.query, by_join=by_join)
-        mine = [selection.columns[n] for n in matches.names]
-        if not (by_join and other.is_flat):
-            theirs = labelled({n: other.columns[n] for n in matches.names})
-            one = len(mine) == 1
-            left: Column = mine[0] if one else sa.tuple_(*mine)
-            selection.where.append(left.in_(other.statement(theirs)))
-            return
-        theirs = [other.columns[n] for n in matches.names]
-        on = [_equal(m, t) for m, t in zip(mine, theirs, strict=True)]
-        selection.where += [*other.where, *on]
-
-    def counts(self, nodes: Sequence[Node]) -> sa.Select[Any]:
-        """Return one statement that counts the rows of many queries."""
-        counted: list[Column] = []
-        for i, node in enumerate(nodes):
-            selection = self._reduced(node, by_join=False)
-            counted.append(selection.statement([_N_ROWS]).scalar_subquery().label(f"n{i}"))
-        return sa.select(*counted)
 
     def compile(self, node: Node) -> Selection:
         """Return the selection of a node."""
+        found: Selection
         match node:
             case Relation():
-                return self._relation(node)
+                found = self._relation(node)
             case Restriction():
-                return self._restriction(node)
+                found = self._restriction(node)
             case Projection():
-                return self._projection(node)
+                found = self._projection(node)
             case Join():
-                return self._join(node)
+                found = self._join(node)
             case Aggregation():
-                return self._aggregation(node)
+                found = self._aggregation(node)
+            case Grouping():
+                found = self._grouping(node)
+            case Union():
+                found = self._union(node)
             case Top():
-                return self._top(node)
+                found = self._top(node)
+        return found
 
     def _relation(self, node: Relation) -> Selection:
         table = table_clause(node.name, node.heading, self.dialect)
         name = self._name(node.name.table)
-        source = table if name == node.name.table else table.alias(name)
+        # SQLite finds no table whose name has a dot in parentheses of a join, unless by an alias.
+        is_bare_root = self._has_bare_root and not self._seen.total() > 1
+        source = table if name == table.name or is_bare_root else table.alias(name)
         return Selection(source, {n: source.c[n] for n in node.heading.names})
 
     def _name(self, base: str) -> str:
@@ -138,13 +119,15 @@ class Compiler:
 
     def _restriction(self, node: Restriction) -> Selection:
         selection = self.compile(node.source)
-        if selection.is_window:
+        if selection.is_window or selection.group_by == []:
             selection = self._wrap(selection, node.source)
-        if selection.aggregated.intersection(names_in(node.condition)):
-            # Not HAVING, in which MySQL knows shown columns only.
+        conditions = conjuncts(node.condition)
+        if not all(selection.takes(condition) for condition in conditions):
             selection = self._wrap(selection, node.source)
-        for condition in _conjuncts(node.condition):
-            if (
+        for condition in conditions:
+            if selection.aggregated.intersection(names_in(condition)):
+                selection.having.append(self.expression(condition, selection.columns))
+            elif (
                 isinstance(condition, Call)
                 and condition.function == "not"
                 and isinstance(condition.arguments[0], Matches)
@@ -164,16 +147,20 @@ class Compiler:
         other = self.compile(matches.query)
         if not other.is_flat or other.where or not is_bare(other.source):
             other = self._wrap(other, matches.query, shown=matches.names)
-        on = [_equal(selection.columns[n], other.columns[n]) for n in matches.names]
+        on = [equal(selection.columns[n], other.columns[n]) for n in matches.names]
         selection.source = selection.source.outerjoin(other.source, sa.and_(*on))
         selection.where.append(other.columns[matches.names[0]].is_(sa.null()))
 
     def _projection(self, node: Projection) -> Selection:
         selection = self.compile(node.source)
-        selection.columns = {new: self.expression(e, selection.columns) for new, e in node.columns}
-        selection.aggregated = frozenset(
+        aggregated = frozenset(
             new for new, e in node.columns if selection.aggregated.intersection(names_in(e))
         )
+        if selection.group_by == [] and not aggregated:
+            # Without an aggregate it would be a row per row.
+            selection = self._wrap(selection, node.source)
+        selection.columns = {new: self.expression(e, selection.columns) for new, e in node.columns}
+        selection.aggregated = aggregated
         return selection
 
     def _join(self, node: Join) -> Selection:
@@ -182,10 +169,11 @@ class Compiler:
             left = self._wrap(left, node.left)
         if not right.is_flat or (node.is_left and right.where):
             right = self._wrap(right, node.right)
-        on = sa.and_(sa.true(), *(_equal(left.columns[n], right.columns[n]) for n in node.on))
+        on = _all_equal(left, right, node.on)
         source = left.source.join(right.source, on, isouter=node.is_left)
         columns = {**right.columns, **left.columns}
-        return Selection(source, columns, where=[*left.where, *right.where])
+        where = [*left.where, *right.where]
+        return Selection(source, columns, where=where, order=[*left.order, *right.order])
 
     def _aggregation(self, node: Aggregation) -> Selection:
         group, detail = self.compile(node.group), self.compile(node.detail)
@@ -193,8 +181,7 @@ class Compiler:
             group = self._wrap(group, node.group)
         if not detail.is_flat or (node.keeps_empty and detail.where):
             detail = self._wrap(detail, node.detail)
-        pairs = [_equal(group.columns[n], detail.columns[n]) for n in node.on]
-        on = sa.and_(sa.true(), *pairs)
+        on = _all_equal(group, detail, node.on)
         source = group.source.join(detail.source, on, isouter=node.keeps_empty)
         counted = detail.columns[_never_null(node.detail.heading)]
         columns = {new: group.columns[old] for new, old in node.shown}
@@ -206,26 +193,70 @@ class Compiler:
             where=[*group.where, *detail.where],
             group_by=[group.columns[n] for n in node.group.heading.primary_key] or [sa.null()],
             aggregated=frozenset(new for new, _ in node.computed),
+            order=group.order,
         )
+
+    def _grouping(self, node: Grouping) -> Selection:
+        selection = self.compile(node.source)
+        if not selection.is_flat:
+            selection = self._wrap(selection, node.source)
+        by = {n: selection.columns[n] for n in node.by}
+        computed = {n: self.expression(e, selection.columns) for n, e in node.computed}
+        selection.columns = by | computed
+        selection.group_by, selection.aggregated = [*by.values()], frozenset(computed)
+        selection.order = []
+        return selection
+
+    def _union(self, node: Union) -> Selection:
+        """Rows of the left with what the right knows of them, then the right's others."""
+        left, right = node.left, node.right
+        key, names = node.heading.primary_key, node.heading.names
+        if right.heading.secondary:
+            joined = left.heading.join(right.heading, left=True)
+            left = Join(left, right, key, is_left=True, heading=joined)
+        if len(names) > len(key):
+            right = Restriction(right, negate(Matches(node.left, key)))
+        sides = [self._unordered(side) for side in (left, right)]
+        statements = [side.statement(labelled(_aligned(side.columns, names))) for side in sides]
+        unite = sa.union_all if len(names) > len(key) else sa.union
+        rows = unite(*statements).subquery(self._name("rows"))
+        return Selection(rows, {n: rows.c[n] for n in names})
+
+    def _unordered(self, node: Node) -> Selection:
+        """Return a selection that can stand in a union: a window within a subquery."""
+        selection = self.compile(node)
+        if selection.is_window:
+            selection = self._wrap(selection, node)
+        selection.order = []
+        return selection
 
     def _top(self, node: Top) -> Selection:
         selection = self.compile(node.source)
         if selection.is_window:
             selection = self._wrap(selection, node.source)
         terms = [(selection.columns[n], is_descending) for n, is_descending in node.order]
-        if terms or not selection.order:
-            orders = [(self.dialect.ordered(c), d) for c, d in terms]
-            selection.order = [c.desc() if d else c.asc() for c, d in orders]
+        if terms:
+            selection.order = [(self.dialect.ordered(c), d) for c, d in terms]
         selection.limit, selection.offset = node.limit, node.offset
         return selection
 
     def _wrap(
         self, selection: Selection, node: Node, shown: tuple[str, ...] | None = None
     ) -> Selection:
+        """Return a selection from a selection, in the same order."""
         names = shown or node.heading.names
-        columns = labelled({n: selection.columns[n] for n in names})
-        inner = selection.statement(columns).subquery(self._name("q"))
-        return Selection(inner, {n: inner.c[n] for n in names})
+        columns = {n: selection.columns[n] for n in names}
+        order: list[tuple[str, bool]] = []
+        for i, (column, is_down) in enumerate([] if shown else selection.order):
+            known = (n for n, c in columns.items() if c is column)
+            name = next(known, f"ORDER_{i}")  # upper case: no attribute's name
+            columns[name] = column
+            order.append((name, is_down))
+        if not selection.is_window:
+            selection.order = []
+        inner = selection.statement(labelled(columns)).subquery(self._name("q"))
+        kept: list[tuple[Column, bool]] = [(inner.c[n], is_down) for n, is_down in order]
+        return Selection(inner, {n: inner.c[n] for n in names}, order=kept)
 
     def expression(
         self, expression: Expression, columns: dict[str, Column], counted: Column | None = None
@@ -261,7 +292,7 @@ class Compiler:
         other = self.compile(matches.query)
         if not other.is_flat:
             other = self._wrap(other, matches.query)
-        on = [_equal(columns[n], other.columns[n]) for n in matches.names]
+        on = [equal(columns[n], other.columns[n]) for n in matches.names]
         inner: sa.Select[Any] = sa.select(ONE).select_from(other.source).where(*other.where, *on)
         # Only the outer query's own tables are correlated; the inner one lists its sources itself.
         return sa.exists(inner.correlate_except(*_tables(other.source)))
@@ -274,17 +305,33 @@ def _tables(source: sa.FromClause) -> list[sa.FromClause]:
     return [source]
 
 
+def _all_equal(left: Selection, right: Selection, names: Sequence[str]) -> Column:
+    """Return the condition of a join; without names any row goes with any other."""
+    if not names:
+        return sa.literal_column("TRUE", sa.Boolean())
+    return sa.and_(*(equal(left.columns[n], right.columns[n]) for n in names))
+
+
+def _aligned(columns: Mapping[str, Column], names: Sequence[str]) -> dict[str, Column]:
+    """Return columns in an order, null where there is none."""
+    return {n: columns.get(n, sa.null()) for n in names}
+
+
 def _never_null(heading: Heading) -> str:
     """Return an attribute that every row has: of the key, where there is one."""
     return min(heading, key=lambda a: (not a.in_key, a.nullable)).name
 
 
-def _conjuncts(condition: Expression) -> list[Expression]:
+def conjuncts(condition: Expression) -> list[Expression]:
+    """Return the conditions that all must hold."""
+    if condition == TRUE:
+        return []
     if isinstance(condition, Call) and condition.function == "and":
-        return [c for a in condition.arguments for c in _conjuncts(a)]
+        return [c for a in condition.arguments for c in conjuncts(a)]
     return [condition]
 
 
-def _equal(left: Column, right: Column) -> Column:
-    equal: Column = left == right
-    return equal
+def equal(left: Column, right: Column) -> Column:
+    """Return the equality of two columns."""
+    found: Column = left == right
+    return found

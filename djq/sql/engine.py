@@ -13,12 +13,12 @@ from pymysql.cursors import SSCursor
 from djq.errors import UsageError
 from djq.sql.bulk import insert_on_sqlite, insert_texts
 from djq.sql.catalog import Catalog
-from djq.sql.compile import Compiler
 from djq.sql.dialects import Backend, Dialect
 from djq.sql.errors import translated
 from djq.sql.prepared import Prepared, prepare
 from djq.sql.privileges import needing
 from djq.sql.raw import Rows
+from djq.sql.reducing import Reducer
 from djq.sql.sessions import Session, abandon, whole
 from djq.sql.statements import Duplicates, Statements
 from djq.sql.transactions import Transactions
@@ -92,7 +92,7 @@ class Database(Transactions):
 
     def counts(self, nodes: Sequence[Node]) -> list[int]:
         """Return how many rows each of several queries has, by one statement."""
-        statement = Compiler(self.dialect).counts(nodes)
+        statement = Reducer(self.dialect).counts(nodes)
         return [int(n) for n in self.read(statement)[0]] if nodes else []
 
     def exists(self, node: Node) -> bool:

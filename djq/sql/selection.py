@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from djq.algebra.expressions import has_matches, names_in
 from djq.sql.functions import Column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from djq.algebra.expressions import Expression
 
 ONE: Column = sa.literal_column("1", sa.Integer)
 
@@ -22,10 +25,14 @@ class Selection:
     source: sa.FromClause
     columns: dict[str, Column]
     where: list[Column] = field(default_factory=list[Column])
+    #: None: rows as they are; empty: one row for all of them.
     group_by: list[Column] | None = None
     #: Names of columns with a value per group, which WHERE does not know yet.
     aggregated: frozenset[str] = frozenset()
-    order: list[Column] = field(default_factory=list[Column])
+    #: Conditions on groups.
+    having: list[Column] = field(default_factory=list[Column])
+    #: Columns in order, each with "is descending".
+    order: list[tuple[Column, bool]] = field(default_factory=list[tuple[Column, bool]])
     limit: int | None = None
     offset: int = 0
 
@@ -39,13 +46,26 @@ class Selection:
         """Whether it shows only some of its rows by their order."""
         return self.limit is not None or self.offset > 0
 
+    def takes(self, condition: Expression) -> bool:
+        """Tell whether a condition can be asked here, by WHERE or, of groups, by HAVING.
+
+        In HAVING, MySQL knows what is aggregated or grouped by, but not all that is determined.
+        """
+        names = set(names_in(condition))
+        if not names & self.aggregated:
+            return True
+        by = {n for n, c in self.columns.items() if any(c is g for g in self.group_by or ())}
+        return names <= self.aggregated | by and not has_matches(condition)
+
     def statement(self, shown: Sequence[Column] | None = None) -> sa.Select[Any]:
         """Return the finished statement."""
         columns = labelled(self.columns) if shown is None else shown
         select = sa.select(*columns).select_from(self.source).where(*self.where)
-        if self.group_by is not None:
-            select = select.group_by(*self.group_by)
-        select = select.order_by(*self.order)
+        if self.group_by and not (self.aggregated or self.having or self.order):
+            select = select.distinct()
+        elif self.group_by:
+            select = select.group_by(*self.group_by).having(*self.having)
+        select = select.order_by(*(c.desc() if d else c.asc() for c, d in self.order))
         if self.limit is not None:
             select = select.limit(self.limit)
         elif self.offset:

@@ -9,7 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from djq.algebra.expressions import Call, Expression, Literal, Matches, Name, Parameter
-from djq.algebra.nodes import Aggregation, Join, Node, Projection, Relation, Restriction, Top
+from djq.algebra.nodes import (
+    Aggregation,
+    Grouping,
+    Join,
+    Node,
+    Projection,
+    Relation,
+    Restriction,
+    Top,
+    Union,
+)
 
 if TYPE_CHECKING:
     from djq.definition.acceptance import Value
@@ -19,23 +29,32 @@ Shape: TypeAlias = Any
 
 def shape_of(node: Node, values: list[Value]) -> Shape:
     """Return the shape of a query, and append its values to `values`."""
+    found: Shape
     match node:
         case Relation():
-            return node
+            found = node
         case Restriction():
-            return ("&", shape_of(node.source, values), _shape(node.condition, values))
+            found = ("&", shape_of(node.source, values), _shape(node.condition, values))
         case Projection():
             source = shape_of(node.source, values)
-            return ("proj", source, *((n, _shape(e, values)) for n, e in node.columns))
+            found = ("proj", source, *((n, _shape(e, values)) for n, e in node.columns))
         case Join():
             left = shape_of(node.left, values)
-            return ("*", left, shape_of(node.right, values), node.on, node.is_left)
+            found = ("*", left, shape_of(node.right, values), node.on, node.is_left)
         case Aggregation():
             sides = (shape_of(node.group, values), shape_of(node.detail, values))
             computed = tuple((n, _shape(e, values)) for n, e in node.computed)
-            return ("aggr", *sides, node.on, node.shown, computed, node.keeps_empty)
+            found = ("aggr", *sides, node.on, node.shown, computed, node.keeps_empty)
+        case Grouping():
+            source = shape_of(node.source, values)
+            computed = tuple((n, _shape(e, values)) for n, e in node.computed)
+            found = ("group", source, node.by, computed)
+        case Union():
+            left = shape_of(node.left, values)
+            found = ("+", left, shape_of(node.right, values))
         case Top():
-            return ("top", shape_of(node.source, values), node.order, node.limit, node.offset)
+            found = ("top", shape_of(node.source, values), node.order, node.limit, node.offset)
+    return found
 
 
 def _shape(expression: Expression, values: list[Value]) -> Shape:
@@ -64,23 +83,32 @@ class Parametrizer:
 
     def node(self, node: Node) -> Node:
         """Return the query with parameters."""
+        found: Node
         match node:
             case Relation():
-                return node
+                found = node
             case Restriction():
                 source = self.node(node.source)
-                return Restriction(source, self._expression(node.condition))
+                found = Restriction(source, self._expression(node.condition))
             case Projection():
                 source = self.node(node.source)
                 columns = tuple((n, self._expression(e)) for n, e in node.columns)
-                return Projection(source, columns, node.heading)
+                found = Projection(source, columns, node.heading)
             case Join():
                 left = self.node(node.left)
-                return Join(left, self.node(node.right), node.on, node.is_left, node.heading)
+                found = Join(left, self.node(node.right), node.on, node.is_left, node.heading)
             case Aggregation():
-                return self._aggregation(node)
+                found = self._aggregation(node)
+            case Grouping():
+                source = self.node(node.source)
+                computed = tuple((n, self._expression(e)) for n, e in node.computed)
+                found = Grouping(source, node.by, computed, node.heading)
+            case Union():
+                left = self.node(node.left)
+                found = Union(left, self.node(node.right), node.heading)
             case Top():
-                return Top(self.node(node.source), node.order, node.limit, node.offset)
+                found = Top(self.node(node.source), node.order, node.limit, node.offset)
+        return found
 
     def _aggregation(self, node: Aggregation) -> Aggregation:
         group, detail = self.node(node.group), self.node(node.detail)

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import mysql, sqlite
 from djq.sql.clauses import full_heading, table_clause
 from djq.sql.compile import Compiler
 from djq.sql.prepared import Prepared, prepare
+from djq.sql.reducing import Reducer
 from djq.sql.shapes import Parametrizer, shape_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Statements:
         prepared = self._kept.get(shape)
         if prepared is None:
             build: Callable[[Node], sa.ClauseElement]
-            build = getattr(Compiler(self.dialect), asking)
+            build = getattr(Reducer(self.dialect), asking)
             prepared = prepare(build(Parametrizer().node(node)), self.sa_dialect)
             if asking == "select" and not node.heading.names:
                 prepared = replace(prepared, is_blank=True)

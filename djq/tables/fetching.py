@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from djq.algebra import operators
+from djq.algebra import operators, ordering
 from djq.errors import QueryError
 from djq.sql.conditions import read_text
 from djq.tables.classwise import on_class_too, seen_on_class_too
@@ -75,7 +75,7 @@ class Fetchable:
     ) -> Node:
         if order_by is None and limit is None and offset == 0:
             return self.node
-        return operators.order(self.node, order_by, limit=limit, offset=offset)
+        return ordering.order(self.node, order_by, limit=limit, offset=offset)
 
     @on_class_too
     def to_dicts(
@@ -123,7 +123,7 @@ class Fetchable:
         return values[0] if len(attributes) == 1 else values
 
     def _top(self, node: Node, limit: int) -> Node:
-        return operators.order(node, None, limit=limit)
+        return ordering.order(node, None, limit=limit)
 
     def _narrowed(self, attributes: Sequence[str]) -> Node:
         """Return the node without attributes that were not asked for: objects are not loaded."""
@@ -154,7 +154,7 @@ class Fetchable:
         """
         node = self._narrowed(attributes)
         if order_by is not None or limit is not None or offset:
-            full = operators.order(self.node, order_by, limit=limit, offset=offset)
+            full = ordering.order(self.node, order_by, limit=limit, offset=offset)
             wanted = [a for a in attributes if a != "KEY"]
             node = operators.project(full, wanted, {}, read_text) if attributes else full
         rows = self._fetch_rows(node)
@@ -183,7 +183,7 @@ class Fetchable:
         shown = [n for n in names if not self.heading[n].is_encoded]
         settings = self.connection.settings
         node = operators.project(self.node, shown, {}, read_text)
-        rows = self._fetch_rows(operators.order(node, None, limit=settings.display_limit))
+        rows = self._fetch_rows(ordering.order(node, None, limit=settings.display_limit))
         width = settings.display_width
         return preview(names, rows, total=len(self), heading=self.heading, width=width)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Self
+import functools
+from typing import TYPE_CHECKING, Self, TypeAlias
 
-from djq.algebra import operators
-from djq.algebra.conditions import ConditionReader, Not, materialized, unheeded
-from djq.algebra.expressions import both
+from djq.algebra import aggregating, operators, ordering
+from djq.algebra.conditions import ConditionReader, materialized, unheeded
+from djq.algebra.forms import AndList, Not, Top, Universal
 from djq.errors import QueryError
 from djq.sql.conditions import read_text
 from djq.tables.classwise import on_class_too
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
     from djq.definition.acceptance import Value
     from djq.tables.connection import Connection
 
+#: What stands on the right side of an operator.
+Operand: TypeAlias = "Query | type[Query] | Universal"
+
 CONDITIONS = ConditionReader(read_text)
+CONDITIONS_UNCHECKED = ConditionReader(read_text, checks_lineage=False)
 
 #: What people try on joins and projections.
 TABLE_VERBS = frozenset({"alter", "delete", "delete_quick", "drop", "insert", "insert1", "update1"})
@@ -57,18 +62,25 @@ class Query(Fetchable):
         found._node = node  # noqa: SLF001 - its own
         return found
 
-    def _restricted(self, *conditions: Value) -> Self:
-        kept = [materialized(c) for c in conditions]
-        read = [CONDITIONS.read(c, self.heading) for c in kept]
-        found = self.over(operators.restrict(self.node, both(*read)))
-        found.unheeded = (*self.unheeded, *(n for c in kept for n in unheeded(c, self.heading)))
+    def _restricted(self, condition: Value, *, semantic_check: bool = True) -> Self:
+        if isinstance(condition, Top):
+            top = condition
+            node = ordering.order(self.node, top.order_by, limit=top.limit, offset=top.offset)
+            return self.over(node)
+        if isinstance(condition, AndList) and any(isinstance(c, Top) for c in condition):
+            return functools.reduce(lambda found, c: found & c, condition, self)
+        condition = materialized(condition)
+        reader = CONDITIONS if semantic_check else CONDITIONS_UNCHECKED
+        read = reader.read(condition, self.heading)
+        found = self.over(operators.restrict(self.node, read))
+        found.unheeded = (*self.unheeded, *unheeded(condition, self.heading))
         return found
 
     def __and__(self, condition: Value) -> Self:
         """Return the rows for which the condition holds.
 
-        A condition is a mapping, SQL text, another query (rows with a match), a list of conditions
-        (any of them), `dj.AndList` (all of them), `dj.Not` or a bool.
+        A condition is a mapping, SQL text, another query (rows with a match), a list, data frame
+        or array of these (any of them), `dj.AndList` (all of them), `dj.Not`, `dj.Top` or a bool.
         """
         return self._restricted(condition)
 
@@ -80,20 +92,65 @@ class Query(Fetchable):
         """Tell whether a row with these values is in the query."""
         return bool(self._restricted(row))
 
-    def __mul__(self, other: Query | type[Query]) -> Query:
+    def __neg__(self) -> Not:
+        """Return the complement, to restrict by: `A & -B` is `A - B`."""
+        return Not(self)
+
+    def __mul__(self, other: Operand) -> Query:
         """Return the natural join on all shared attributes."""
         return self.join(other)
 
-    @on_class_too
-    def join(self, other: Query | type[Query], *, left: bool = False) -> Query:
-        """Return the natural join; with `left` also the rows of this side that have no match."""
-        node = _as_query(other).node
-        return self._with(operators.join(self.node, node, is_left=left))
+    def __add__(self, other: Operand) -> Query:
+        """Return the rows of both, which have the same key; what a side lacks is null.
+
+        A row on both sides comes once, with the attributes of both.
+        """
+        return self._with(operators.unite(self.node, as_query(other).node))
+
+    def __matmul__(self, other: Operand) -> Query:
+        """Refuse DataJoint's older join by names alone."""
+        message = "@ joined by names alone: write A.join(B, semantic_check=False)"
+        raise QueryError(message)
+
+    def __xor__(self, other: Operand) -> Query:
+        """Refuse DataJoint's older restriction by names alone."""
+        message = "^ restricted by names alone: write A.restrict(B, semantic_check=False)"
+        raise QueryError(message)
 
     @on_class_too
-    def restrict(self, *conditions: Value) -> Query:
-        """Return the rows for which all conditions hold."""
-        return self._restricted(*conditions)
+    def join(self, other: Operand, semantic_check: bool = True, *, left: bool = False) -> Query:
+        """Return the natural join.
+
+        Parameters
+        ----------
+        semantic_check
+            Refuse to match attributes of different origin; False: match by names alone.
+        left
+            Keep rows of this side that have no match, with nulls; the other side's key must be
+            among this side's attributes.
+        """
+        if isinstance(other, Universal):
+            return self._with(operators.promote(self.node, other.names))
+        node = operators.join(
+            self.node, as_query(other).node, is_left=left, checks_lineage=semantic_check
+        )
+        return self._with(node)
+
+    @on_class_too
+    def extend(self, other: Operand, semantic_check: bool = True) -> Query:
+        """Return the same rows with the attributes of `other` added, null where it has no match."""
+        return self.join(other, semantic_check, left=True)
+
+    @on_class_too
+    def restrict(self, *conditions: Value, semantic_check: bool = True) -> Query:
+        """Return the rows for which all conditions hold.
+
+        With `semantic_check=False` queries are matched by names, of whatever origin.
+        """
+        found: Query = self
+        for condition in conditions:
+            found = found._restricted(condition, semantic_check=semantic_check)
+        return found
 
     @on_class_too
     def proj(self, /, *attributes: Value, **computed: str) -> Query:
@@ -108,19 +165,23 @@ class Query(Fetchable):
     @on_class_too
     def aggr(
         self,
-        other: Query | type[Query],
+        other: Operand,
         /,
         *attributes: Value,
         exclude_nonmatching: bool = False,
+        keep_all_rows: bool | None = None,
         **computed: str,
     ) -> Query:
         """Return this query's rows with values computed over the matching rows of `other`.
 
-        `count(*)` counts matching rows: 0 where there are none.
+        `count(*)` counts matching rows: 0 where there are none. `exclude_nonmatching` leaves rows
+        without a match out; `keep_all_rows` is DataJoint's older word for the contrary.
         """
-        node = operators.aggregate(
+        if keep_all_rows is not None:
+            exclude_nonmatching = not keep_all_rows
+        node = aggregating.aggregate(
             self.node,
-            _as_query(other).node,
+            as_query(other).node,
             attributes,
             computed,
             read_text,
@@ -129,7 +190,8 @@ class Query(Fetchable):
         return self._with(node)
 
 
-def _as_query(other: object) -> Query:
+def as_query(other: Value) -> Query:
+    """Return a query, or the instance of a table's class."""
     found = other() if isinstance(other, type) else other
     if isinstance(found, Query):
         return found

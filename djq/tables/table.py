@@ -20,11 +20,12 @@ from djq.tables.writing import Writable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from djq.algebra.forms import Not
     from djq.definition.acceptance import Value
     from djq.definition.attributes import Attribute
     from djq.tables.connection import Connection
     from djq.tables.fetching import Row
-    from djq.tables.query import Query
+    from djq.tables.query import Operand, Query
     from djq.tables.schema import Schema
 
 
@@ -44,9 +45,25 @@ class TableMeta(type):
         """Restrict by the complement."""
         return cast("T", cast("Query", cls()) - condition)
 
-    def __mul__(cls, other: Query | type[Query]) -> Query:
+    def __neg__(cls) -> Not:
+        """Return the complement, to restrict by."""
+        return -_instance(cls)
+
+    def __mul__(cls, other: Operand) -> Query:
         """Join."""
         return _instance(cls) * other
+
+    def __add__(cls, other: Operand) -> Query:
+        """Unite."""
+        return _instance(cls) + other
+
+    def __matmul__(cls, other: Operand) -> Query:
+        """Refuse DataJoint's older join by names alone."""
+        return _instance(cls) @ other
+
+    def __xor__(cls, other: Operand) -> Query:
+        """Refuse DataJoint's older restriction by names alone."""
+        return _instance(cls) ^ other
 
     def __len__(cls) -> int:
         """Count the rows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import djq as dj
-from djq.algebra import operators
+from djq.algebra import ordering
 from djq.errors import (
     BrokenReferenceError,
     LostConnectionError,
@@ -440,7 +440,7 @@ def test_a_child_inserted_meanwhile_goes_too(person, connection, monkeypatch):
 
 
 def _top(query, limit):
-    return query.over(operators.order(query.node, "KEY DESC", limit=limit))
+    return query.over(ordering.order(query.node, "KEY DESC", limit=limit))
 
 
 def test_top_rows_are_chosen_before_anything_goes(lab):

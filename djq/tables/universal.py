@@ -1,0 +1,58 @@
+"""`U`: all values that attributes could have; to find distinct values, and totals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from djq.algebra import aggregating, operators
+from djq.algebra.forms import Universal
+from djq.errors import QueryError
+from djq.sql.conditions import read_text
+from djq.tables.query import Query, as_query
+
+if TYPE_CHECKING:
+    from djq.tables.query import Operand
+
+
+class U(Universal):
+    """All values that the named attributes could have.
+
+    `dj.U("a", "b") & T` are their distinct values in `T`; `dj.U("a").aggr(T, n="count(*)")`
+    computes over the rows of each; `dj.U().aggr(T, n="count(*)")` over all rows, in one.
+    """
+
+    __slots__ = ()
+
+    def __and__(self, other: Operand) -> Query:
+        """Return the distinct values of these attributes, which are the key of the result."""
+        query = as_query(other)
+        return Query(operators.distinct(query.node, self.names), query.connection)
+
+    def aggr(self, other: Operand, /, **computed: str) -> Query:
+        """Return one row for all rows of `other` with equal values of these attributes.
+
+        Without attributes it is one row, also over no rows at all.
+        """
+        query = as_query(other)
+        node = aggregating.aggregate_by(query.node, self.names, computed, read_text)
+        return Query(node, query.connection)
+
+    def __mul__(self, other: Operand) -> Query:
+        """Return the rows of `other` with these attributes in their key, too."""
+        return as_query(other).join(self)
+
+    def join(self, other: Operand) -> Query:
+        """Return the rows of `other` with these attributes in their key, too."""
+        return self * other
+
+    def __sub__(self, other: object) -> NoReturn:
+        """Refuse: what is left is without end."""
+        message = (
+            "dj.U is without end: nothing can be subtracted from it. Write (dj.U(...) & A) - B"
+        )
+        raise QueryError(message)
+
+    def __add__(self, other: object) -> NoReturn:
+        """Refuse: the union is without end."""
+        message = "dj.U is without end: write (dj.U(...) & A) + (dj.U(...) & B)"
+        raise QueryError(message)
