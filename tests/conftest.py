@@ -3,7 +3,8 @@
 - `connection`, `schema`: where a test declares its tables; once per database.
 - `settings`, `schema_name`: what a test needs to declare tables and run workers; once per database.
 - `database_url`: SQLite, a private MariaDB, and MySQL where `DJQ_TEST_MYSQL_URL` names one.
-  `DJQ_TEST_DATABASES` (`sqlite,mariadb,mysql`) narrows the choice.
+  `DJQ_TEST_DATABASES` (`sqlite,mariadb,mysql`) narrows the choice; `DJQ_TEST_DRIVER=mysqldb` runs
+  them through mysqlclient.
 - `local_settings`: SQLite alone, for tests that need no server.
 - `redis_url`, `redis_server`: an empty private Redis.
 - `start_process`: real workers, schedulers, …
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 DATABASES = ("sqlite", "mariadb", "mysql")
 MYSQL_URL = "DJQ_TEST_MYSQL_URL"
 CHOICE = "DJQ_TEST_DATABASES"
+DRIVER = "DJQ_TEST_DRIVER"
 PROCESSES = pytest.StashKey[list[Process]]()
 #: What measures time, or kills servers and waits for what follows: nothing else may run beside it.
 ALONE = tuple(ROOT / "tests" / name for name in ("perf", "faults"))
@@ -85,6 +87,12 @@ def chosen_databases() -> tuple[str, ...]:
         message = f"{CHOICE} is {os.environ.get(CHOICE)!r}; choose from {','.join(DATABASES)}"
         raise pytest.UsageError(message)
     return names
+
+
+def by_driver(url: str, driver: str | None = None) -> str:
+    """Return a server's URL for the driver of this run, or for another one."""
+    driver = driver or os.environ.get(DRIVER)
+    return f"mysql+{driver}://{url.partition('://')[2]}" if driver else url
 
 
 def missing(message: str) -> None:
@@ -166,11 +174,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'pipeline.sqlite'}"
     if kind == "mariadb":
         server: servers.MariaDBServer = request.getfixturevalue("mariadb_server")
-        return server.url
+        return by_driver(server.url)
     if MYSQL_URL not in os.environ:
         # Not `missing`: CI runs the suite without MySQL first, then again with it.
         pytest.skip(f"{MYSQL_URL} is not set")
-    return os.environ[MYSQL_URL]
+    return by_driver(os.environ[MYSQL_URL])
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from djq.sql.sessions import Session, create_engine, is_sqlite, open_session, shown
+from djq.sql.addresses import create_engine, is_sqlite, shown
+from djq.sql.sessions import Session, open_session
 
 if TYPE_CHECKING:
     from djq.errors import DatabaseError

@@ -6,7 +6,6 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import pymysql.err
 import sqlalchemy.exc as sa_exc
 
 from djq.errors import (
@@ -23,6 +22,9 @@ from djq.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+#: The packages of the drivers.
+DRIVERS = frozenset({"sqlite3", "pymysql", "MySQLdb"})
 
 #: Server error numbers → our class (MySQL 8.4 error reference; MariaDB shares them).
 MYSQL_ERRORS: dict[int, type[DatabaseError]] = {
@@ -84,6 +86,9 @@ MYSQL_ERRORS: dict[int, type[DatabaseError]] = {
     2055: LostConnectionError,
     4031: LostConnectionError,
 }
+#: No encrypted connection; or its end, which mysqlclient calls the same.
+TLS_FAILED = 2026
+
 #: After these the server has rolled back the whole transaction, not only the statement: deadlock,
 #: changed since the snapshot (MariaDB), rolled back by a cluster.
 ENDS_TRANSACTION = frozenset({1020, 1213, 1614, 3101})
@@ -105,16 +110,32 @@ SQLITE_ERRORS: dict[str, type[DatabaseError]] = {
 }
 
 
-def classify(error: BaseException) -> type[DatabaseError]:
-    """Return our class for a driver's error."""
+def classify(error: BaseException, *, is_open: bool = False) -> type[DatabaseError]:
+    """Return our class for a driver's error; `is_open` says that the connection was made before."""
     if isinstance(error, sqlite3.Error):
         return _classify_sqlite(error)
     number = _number(error)
+    if number == TLS_FAILED and is_open:
+        return LostConnectionError
     if number in MYSQL_ERRORS:
         return MYSQL_ERRORS[number]
-    if number == 0 and isinstance(error, pymysql.err.InterfaceError):
+    if number == 0 and _is_a(error, "InterfaceError"):
         return LostConnectionError
-    return IntegrityError if isinstance(error, pymysql.err.IntegrityError) else DatabaseError
+    return IntegrityError if _is_a(error, "IntegrityError") else DatabaseError
+
+
+def _is_a(error: BaseException, name: str) -> bool:
+    """Tell whether a driver's error is of a class that all drivers have (PEP 249).
+
+    By its name, so that mysqlclient need not be installed.
+    """
+    return any(kind.__name__ == name for kind in type(error).__mro__)
+
+
+def _is_drivers(error: BaseException) -> bool:
+    """Tell whether an error comes from a driver."""
+    package = type(error).__module__.partition(".")[0]
+    return package in DRIVERS and _is_a(error, "Error")
 
 
 def ends_transaction(error: DatabaseError) -> bool:
@@ -139,17 +160,19 @@ def _classify_sqlite(error: sqlite3.Error) -> type[DatabaseError]:
 
 
 @contextmanager
-def translated(doing: str) -> Generator[None]:
+def translated(doing: str, *, is_open: bool = True) -> Generator[None]:
     """Turn a driver's error into ours, with the cause attached; `doing` says what failed."""
     try:
         yield
     except sa_exc.DBAPIError as error:
         cause = error.orig if error.orig is not None else error
         message = f"{doing}: {_text(cause)}"
-        raise classify(cause)(message) from error
-    except (sqlite3.Error, pymysql.err.Error) as error:
+        raise classify(cause, is_open=is_open)(message) from error
+    except Exception as error:
+        if not _is_drivers(error):
+            raise
         message = f"{doing}: {_text(error)}"
-        raise classify(error)(message) from error
+        raise classify(error, is_open=is_open)(message) from error
 
 
 def _text(error: BaseException) -> str:

@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import ssl
+import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
+from pymysql.cursors import SSCursor
 
 from djq.errors import AccessError, DatabaseError, UnreachableError
-from djq.sql import tls
+from djq.sql import forks
+from djq.sql.addresses import MYSQLCLIENT, is_sqlite, shown
 from djq.sql.errors import translated
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    import sqlalchemy as sa
 
-#: Strict about values, and portable: double quotes are text, as MySQL reads them. Aggregation is
-#: checked by djq, which knows which attributes a key determines; servers differ in what they see.
-#: A 0 is a 0, also where the server counts.
-SQL_MODE = (
-    "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
-    "NO_AUTO_VALUE_ON_ZERO"
-)
 
 #: A connection that was silent this long may have been ended by the server or a firewall [s].
 IDLE_S = 30.0
 
 
-@dataclass
+@dataclass(eq=False)
 class Session:
-    """One connection of the driver, and what has it checked out."""
+    """One connection of the driver, and what has it checked out; this one to a file of SQLite."""
 
     raw: Any
     owner: Any
@@ -58,46 +53,73 @@ class Session:
     def answers(self) -> bool:
         """Ask the server whether the connection works."""
         try:
-            if hasattr(self.raw, "ping"):
-                self.raw.ping(reconnect=False)
+            self._ping()
         except Exception:  # noqa: BLE001 - whatever it is, another connection is needed
             return False
         return True
 
+    def _ping(self) -> None:
+        """Ask for nothing: a file is always there."""
 
-def create_engine(url: sa.URL, timeout_s: float, use_tls: bool | None) -> sa.Engine:
-    """Return what opens connections to a database."""
-    if is_sqlite(url):
-        options = {"isolation_level": None, "timeout": timeout_s, "check_same_thread": False}
-        return sa.create_engine(url, poolclass=NullPool, connect_args=options)
-    url, trust = tls.split(url)
-    driver = url.drivername
-    url = url.set(drivername=driver if "+" in driver else "mysql+pymysql")
-    seconds = max(int(timeout_s), 1)
-    settings = (
-        f"SET sql_mode='{SQL_MODE}', time_zone='+00:00', group_concat_max_len=1048576, "
-        f"innodb_lock_wait_timeout={seconds}, lock_wait_timeout={seconds}"
-    )
-    engine = sa.create_engine(
-        url.update_query_dict({"charset": "utf8mb4"}),
-        poolclass=NullPool,
-        paramstyle="format",
-        connect_args={"connect_timeout": seconds, "init_command": settings},
-    )
-    tls.encrypt(engine, trust, wanted=use_tls)
-    return engine
+    def stream(self) -> Any:  # noqa: ANN401 - the driver's cursor
+        """Return a cursor whose rows stay on the server until they are asked for."""
+        return self.raw.cursor()
+
+    def abandon(self, cursor: Any) -> None:  # noqa: ANN401 - the driver's cursor
+        """Close it while a cursor of `stream` has rows to come, without reading these."""
+        del cursor
+        self.close()
+
+    def literal(self, value: Any) -> str:  # noqa: ANN401 - what the driver accepts
+        """Return a value as SQL; what is no text in it is escaped as by `surrogateescape`."""
+        raise NotImplementedError
+
+    def send(self, text: str) -> None:
+        """Execute a statement that was built of `literal`s."""
+        self.raw.cursor().execute(text)
 
 
-def shown(url: sa.URL) -> str:
-    """Return an address as people write it: without password and the driver's options."""
-    driver = url.set(drivername=url.get_backend_name())
-    plain = driver.difference_update_query(["charset", *tls.OPTIONS])
-    return plain.render_as_string(hide_password=True)
+class PyMySqlSession(Session):
+    """One connection of PyMySQL."""
+
+    def _ping(self) -> None:
+        self.raw.ping(reconnect=False)
+
+    def stream(self) -> Any:  # noqa: ANN401 - the driver's cursor
+        """Return a cursor whose rows stay on the server until they are asked for."""
+        return self.raw.cursor(SSCursor)
+
+    def abandon(self, cursor: Any) -> None:  # noqa: ANN401 - the driver's cursor
+        """Close it; left to itself PyMySQL would read the rest of the rows first."""
+        result: Any = getattr(cursor, "_result", None)
+        if result is not None:
+            result.unbuffered_active = False
+        self.close()
+
+    def literal(self, value: Any) -> str:  # noqa: ANN401 - what the driver accepts
+        """Return a value as SQL."""
+        found: str = self.raw.escape(value)
+        return found
 
 
-def is_sqlite(url: sa.URL) -> bool:
-    """Tell whether a URL names an embedded database."""
-    return url.get_backend_name() == "sqlite"
+class MySqlClientSession(Session):
+    """One connection of mysqlclient."""
+
+    def _ping(self) -> None:
+        self.raw.ping()
+
+    def stream(self) -> Any:  # noqa: ANN401 - the driver's cursor
+        """Return a cursor whose rows stay on the server until they are asked for."""
+        return self.raw.cursor(sys.modules["MySQLdb.cursors"].SSCursor)
+
+    def literal(self, value: Any) -> str:  # noqa: ANN401 - what the driver accepts
+        """Return a value as SQL."""
+        found: bytes = self.raw.literal(value)
+        return found.decode("utf-8", "surrogateescape")
+
+    def send(self, text: str) -> None:
+        """Execute a statement that was built of `literal`s."""
+        self.raw.cursor().execute(text.encode("utf-8", "surrogateescape"))
 
 
 def open_session(engine: sa.Engine, *, commits: bool) -> Session:
@@ -106,7 +128,7 @@ def open_session(engine: sa.Engine, *, commits: bool) -> Session:
     try:
         if is_sqlite(engine.url) and engine.url.database:
             Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
-        with translated("cannot connect"):
+        with translated("cannot connect", is_open=False):
             owner = engine.raw_connection()
             raw: Any = owner.driver_connection
             if is_sqlite(engine.url):
@@ -115,7 +137,17 @@ def open_session(engine: sa.Engine, *, commits: bool) -> Session:
                 raw.autocommit(commits)
     except (DatabaseError, OSError, RuntimeError) as error:
         raise _unopened(address, error, is_file=is_sqlite(engine.url)) from error
-    return Session(raw, owner)
+    return _session(engine, raw, owner)
+
+
+def _session(engine: sa.Engine, raw: Any, owner: Any) -> Session:  # noqa: ANN401 - the driver's
+    if is_sqlite(engine.url):
+        return Session(raw, owner)
+    if engine.dialect.driver != MYSQLCLIENT:
+        return PyMySqlSession(raw, owner)
+    session = MySqlClientSession(raw, owner)
+    forks.guard(session)
+    return session
 
 
 def _unopened(address: str, error: Exception, *, is_file: bool) -> DatabaseError:
@@ -180,10 +212,3 @@ def whole(cursor: Any) -> Generator[None]:  # noqa: ANN401 - the driver's cursor
             cursor.execute("ROLLBACK TO SAVEPOINT djq")
         raise
     cursor.execute("RELEASE SAVEPOINT djq")
-
-
-def abandon(cursor: Any) -> None:  # noqa: ANN401 - the driver's cursor
-    """Let a streaming cursor end early: PyMySQL would read the rest of its rows first."""
-    result: Any = getattr(cursor, "_result", None)
-    if result is not None:
-        result.unbuffered_active = False

@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import pymysql.err
 import sqlalchemy as sa
 from sqlalchemy import event
 
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 #: What the URL may say: `?ssl_ca=/path/ca.pem&ssl_cert=…&ssl_key=…&ssl_check_hostname=false`.
-OPTIONS = ("ssl_ca", "ssl_cert", "ssl_key", "ssl_check_hostname")
+FILES = ("ssl_ca", "ssl_cert", "ssl_key")
+OPTIONS = (*FILES, "ssl_check_hostname")
 #: The server offers no encryption (PyMySQL, https://dev.mysql.com/doc/mysql-errors/8.4/en/).
 NOT_OFFERED = 2026
 _IS_ENCRYPTED = "SHOW SESSION STATUS LIKE 'Ssl_cipher'"
@@ -58,44 +58,49 @@ def encrypt(engine: sa.Engine, options: Mapping[str, str], *, wanted: bool | Non
     `wanted` is True: encrypted, or not at all; None: if the server offers it, as MySQL's own
     clients do; False: never. With `ssl_ca`, None means True.
     """
-    if wanted is False and "ssl_ca" not in options:
-        event.listen(engine, "do_connect", _plain)
-        return
-    trusted = context(options)
     is_required = wanted is True or "ssl_ca" in options
+    is_never = wanted is False and not is_required
+    plain, encrypted = _arguments(engine.dialect.driver, {} if is_never else options)
 
     def connect(
         dialect: sa.Dialect, record: object, arguments: list[Any], settings: dict[str, Any]
     ) -> object:
         del record
         open_: Connect = dialect.connect
+        if is_never:
+            return open_(*arguments, **settings, **plain)
         try:
-            raw = open_(*arguments, **settings, ssl=trusted)
-        except pymysql.err.OperationalError as error:
-            if is_required or error.args[0] != NOT_OFFERED:
+            raw = open_(*arguments, **settings, **encrypted)
+        except Exception as error:
+            if is_required or not error.args or error.args[0] != NOT_OFFERED:
                 raise
-            return open_(*arguments, **settings, ssl_disabled=True)
+            return open_(*arguments, **settings, **plain)
         if is_required:
-            _refuse_plain(raw)
+            _refuse_plain(raw, dialect)
         return raw
 
     event.listen(engine, "do_connect", connect)
 
 
-def _plain(
-    dialect: sa.Dialect, record: object, arguments: list[Any], settings: dict[str, Any]
-) -> object:
-    del record
-    open_: Connect = dialect.connect
-    return open_(*arguments, **settings, ssl_disabled=True)
+def _arguments(driver: str, options: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the driver is told to connect in plain, and encrypted."""
+    trusted = context(options)  # the files are read here for both drivers: are they any good?
+    if driver != "mysqldb":
+        return {"ssl_disabled": True}, {"ssl": trusted}
+    if "ssl_ca" not in options:
+        mode = "REQUIRED"
+    else:
+        mode = "VERIFY_IDENTITY" if trusted.check_hostname else "VERIFY_CA"
+    files = {n.removeprefix("ssl_"): v for n, v in options.items() if n in FILES}
+    return {"ssl_mode": "DISABLED"}, {"ssl_mode": mode, "ssl": files}
 
 
-def _refuse_plain(raw: Any) -> None:  # noqa: ANN401 - the driver's connection
-    """Refuse a connection that PyMySQL before 1.2 left unencrypted without a word."""
+def _refuse_plain(raw: Any, dialect: sa.Dialect) -> None:  # noqa: ANN401 - the driver's connection
+    """Refuse a connection that a driver left unencrypted without a word: PyMySQL before 1.2."""
     cursor = raw.cursor()
     cursor.execute(_IS_ENCRYPTED)
     row: tuple[str, str] | None = cursor.fetchone()
     if not row or not row[1]:
         raw.close()
         message = "the server does not offer an encrypted connection"
-        raise pymysql.err.OperationalError(NOT_OFFERED, message)
+        raise dialect.loaded_dbapi.OperationalError(NOT_OFFERED, message)
