@@ -26,6 +26,7 @@ FIELDS = {
     "database.create_tables": "create_tables",
     "display.limit": "display_limit",
     "display.width": "display_width",
+    "display.show_tuple_count": "display_show_tuple_count",
     "stores.default": "default_store",
 }
 #: What djq always does: DataJoint's name → that value, and why there is no other.
@@ -50,7 +51,6 @@ WITHOUT = {
     "jobs.default_priority": "priorities are given to submit(priority=…)",
     "jobs.version_method": "the version of a make is read from its code",
     "loglevel": 'use logging.getLogger("djq").setLevel(…)',
-    "display.show_tuple_count": "a printed query always says how many rows there are",
     "display.diagram_direction": "say it where the diagram is made",
     "display.diagram_theme": "say it where the diagram is made",
     "download_path": "files are read where they are",

@@ -44,7 +44,7 @@ _HARMLESS = frozenset(
     {
         *("database_tls", "safemode", "create_tables", "display_limit", "display_width"),
         *("namespace", "heartbeat_s", "lease_s", "chunk_s", "database_timeout_s", "flower_port"),
-        *("default_store", "state_dir", "pipeline"),
+        *("default_store", "state_dir", "pipeline", "display_show_tuple_count"),
     }
 )
 LOCAL_HOSTS = frozenset({"", "localhost", "127.0.0.1", "::1"})
@@ -150,6 +150,8 @@ class Settings(BaseSettings):
     #: Rows, and characters per value, of a query that is printed.
     display_limit: Annotated[int, Field(ge=1)] = 12
     display_width: Annotated[int, Field(ge=4)] = 40
+    #: Whether it says how many rows there are in all, which may take a second question.
+    display_show_tuple_count: bool = True
     flower_port: Annotated[int, Field(ge=1, le=65535)] = 5555
 
     @model_validator(mode="after")

@@ -13,8 +13,11 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from djq.definition.acceptance import ACCEPT, Value, round_float32, shortest_float32
 from djq.definition.native import INTEGERS, NATIVE_TYPES, time_text, time_us
+from djq.sql.shortest import shortest_float32s
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from djq.definition.attributes import NativeType
 
 
@@ -56,6 +59,10 @@ class Float32(TypeDecorator[float]):
         """Return the shortest float64 of the same float32."""
         del dialect
         return None if value is None else shortest_float32(float(value))
+
+    def process_result_column(self, values: Sequence[Any]) -> Sequence[float | None]:
+        """Return the shortest float64 of each float32, all at once."""
+        return shortest_float32s(values)
 
     def column_expression(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
         """Read the column as DOUBLE."""

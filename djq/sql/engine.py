@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
+from pymysql.cursors import SSCursor
 
 from djq.errors import UsageError
 from djq.sql.bulk import insert_on_sqlite, insert_texts
@@ -18,7 +19,7 @@ from djq.sql.prepared import Prepared, prepare
 from djq.sql.privileges import needing
 from djq.sql.raw import Rows
 from djq.sql.reducing import Reducer
-from djq.sql.sessions import Session, whole
+from djq.sql.sessions import Session, abandon, whole
 from djq.sql.statements import Duplicates, Statements
 from djq.sql.transactions import Transactions
 
@@ -84,6 +85,13 @@ class Database(Transactions):
         with needing(self, "SELECT", node):
             return self._fetch(*self.statements.ask("select", node))
 
+    def fetch_columns(self, node: Node) -> list[Sequence[Any]]:
+        """Return all rows of a query as columns, in heading order."""
+        with needing(self, "SELECT", node):
+            prepared, values = self.statements.ask("select", node)
+            rows = self._fetch_raw(prepared, values)
+        return prepared.convert_columns(rows, len(node.heading))
+
     def count(self, node: Node) -> int:
         """Return how many rows a query has."""
         with needing(self, "SELECT", node):
@@ -110,14 +118,15 @@ class Database(Transactions):
             return
         prepared, values = self.statements.ask("select", node)
         session = self._connect(commits=True)
-        cursor = session.stream()
+        cursor: Any = session.raw.cursor() if self.is_sqlite else session.raw.cursor(SSCursor)
         try:
             with needing(self, "SELECT", node), translated("cannot read"):
                 cursor.execute(prepared.text, prepared.bind(values))
                 while rows := cursor.fetchmany(STREAM_ROWS):
                     yield from prepared.convert(rows)
         finally:
-            session.abandon(cursor)
+            abandon(cursor)
+            session.close()
 
     def sql(self, node: Node) -> str:
         """Return a query's SQL, its values as placeholders."""
@@ -128,6 +137,9 @@ class Database(Transactions):
         return self._fetch(prepare(statement, self._engine.dialect), ())
 
     def _fetch(self, prepared: Prepared, values: Sequence[Value]) -> list[tuple[Any, ...]]:
+        return prepared.convert(self._fetch_raw(prepared, values))
+
+    def _fetch_raw(self, prepared: Prepared, values: Sequence[Value]) -> Sequence[tuple[Any, ...]]:
         parameters = prepared.bind(values)
 
         def execute(session: Session) -> Sequence[tuple[Any, ...]]:
@@ -136,7 +148,7 @@ class Database(Transactions):
             rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
             return rows
 
-        return prepared.convert(self._run(execute, "cannot read"))
+        return self._run(execute, "cannot read")
 
     # --- changes -------------------------------------------------------------------------------
 
@@ -182,10 +194,10 @@ class Database(Transactions):
                 with whole(cursor) if needs_undoing else nullcontext():
                     insert_on_sqlite(cursor, prepared.text, bound)
                 return
-            texts = insert_texts(prepared.text, bound, session.literal)
+            texts = insert_texts(prepared.text, bound, session.raw.escape)
             with whole(cursor) if needs_undoing and len(texts) > 1 else nullcontext():
                 for text in texts:
-                    session.send(text)
+                    cursor.execute(text)
 
         with needing(self, _wanted(duplicates), spec.name):
             self._change(execute, is_many=True)

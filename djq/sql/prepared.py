@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from djq.definition.acceptance import Value
 
 Convert: TypeAlias = Callable[[Any], Any]
+#: The same of a whole column at once.
+ConvertColumn: TypeAlias = Callable[[Sequence[Any]], Sequence[Any]]
+
+#: So many rows are converted one by one: turning them into columns and back takes longer.
+FEW = 8
 
 #: Names of the parameters that stand for a query's values, in the order of its shape.
 _NUMBERED = re.compile(r"p(\d+)\Z")
@@ -41,7 +46,7 @@ class Prepared:
 
     text: str
     places: tuple[Place, ...]
-    columns: tuple[tuple[int, Convert], ...]
+    columns: tuple[tuple[int, Convert, ConvertColumn], ...]
     #: The rows have no attributes: a SELECT shows something all the same.
     is_blank: bool = False
 
@@ -64,13 +69,28 @@ class Prepared:
             return [()] * len(rows)
         if not self.columns:
             return list(rows)
+        if len(rows) > FEW:
+            return list(zip(*self._converted(list(zip(*rows, strict=True))), strict=True))
         found: list[tuple[Any, ...]] = []
         for row in rows:
             values = list(row)
-            for i, convert in self.columns:
+            for i, convert, _ in self.columns:
                 values[i] = convert(values[i])
             found.append(tuple(values))
         return found
+
+    def convert_columns(
+        self, rows: Sequence[tuple[Any, ...]], n_columns: int
+    ) -> list[Sequence[Any]]:
+        """Return rows of the driver as columns of Python values."""
+        if not rows or not n_columns:
+            return [()] * n_columns
+        return self._converted(list(zip(*rows, strict=True)))
+
+    def _converted(self, columns: list[Sequence[Any]]) -> list[Sequence[Any]]:
+        for i, _, convert in self.columns:
+            columns[i] = convert(columns[i])
+        return columns
 
 
 def prepare(
@@ -91,7 +111,7 @@ def prepare(
     return Prepared(
         str(compiled),
         tuple(places),
-        tuple((i, c) for i, c in enumerate(converters) if c is not None),
+        tuple((i, *c) for i, c in enumerate(converters) if c is not None),
     )
 
 
@@ -113,6 +133,11 @@ def _place(
     return Place(None, defaults[name], convert)
 
 
-def _result(type_: sa.types.TypeEngine[Any], dialect: SaDialect) -> Convert | None:
+def _result(
+    type_: sa.types.TypeEngine[Any], dialect: SaDialect
+) -> tuple[Convert, ConvertColumn] | None:
     convert: Convert | None = type_.dialect_impl(dialect).result_processor(dialect, None)
-    return convert
+    if convert is None:
+        return None
+    whole: ConvertColumn | None = getattr(type_, "process_result_column", None)
+    return convert, whole or (lambda values: list(map(convert, values)))

@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from djq.definition.acceptance import Value
+
 P = ParamSpec("P")
 R = TypeVar("R")
+Seen = TypeVar("Seen")
 
 
-class on_class_too(Generic[P, R]):  # noqa: N801 - used as a decorator
-    """A method that may be called on the class as on an instance: `Image.fetch()`."""
+class on_class_too(Generic[Seen]):  # noqa: N801 - used as a decorator
+    """A method that may be called on the class as on an instance: `Image.fetch()`.
 
-    def __init__(self, function: Callable[Concatenate[Any, P], R]) -> None:
+    `@on_class_too[Signature]` tells type checkers a signature that the function alone cannot say,
+    such as several of them. Nothing is asked, and no instance made, before it is called.
+    """
+
+    @overload
+    def __init__(
+        self: on_class_too[Callable[P, R]], function: Callable[Concatenate[Any, P], R]
+    ) -> None: ...
+    @overload
+    def __init__(self, function: Callable[..., Any]) -> None: ...
+    def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.__doc__ = function.__doc__
         self.__name__ = function.__name__
 
-    def __get__(self, instance: object, owner: type) -> Callable[P, R]:
+        @functools.wraps(function)
+        def call_on_class(owner: Callable[[], Value], *args: Value, **kwargs: Value) -> Value:
+            return function(owner(), *args, **kwargs)
+
+        self._on_class = call_on_class
+
+    def __get__(self, instance: object, owner: type) -> Seen:
         """Bind to the instance, or to a new one of the class."""
-        bound = instance if instance is not None else owner()
-        return functools.partial(self.function, bound)
+        function, bound = (self._on_class, owner) if instance is None else (self.function, instance)
+        return cast("Seen", MethodType(function, bound))
 
 
 class seen_on_class_too(Generic[R]):  # noqa: N801 - used as a decorator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from djq.codecs import blob
@@ -14,26 +15,52 @@ from djq.definition.attributes import Attribute, CodecType, NativeType
 from djq.errors import CodecError
 from djq.storage.content import Reference
 from djq.tables.encode import ENCODED
+from djq.tables.shapes import squeezed
 
 if TYPE_CHECKING:
     from djq.definition.heading import Heading
     from djq.tables.connection import Connection
+    from djq.tables.shapes import Column, Row
 
 Decode = Callable[[Value], Value]
 
 
-def decoder(heading: Heading, connection: Connection) -> Callable[[Sequence[Any]], dict[str, Any]]:
-    """Return the function that turns a row, in heading order, into a dict."""
-    names = heading.names
-    decoders = [
-        (i, decode)
-        for i, attribute in enumerate(heading)
-        if (decode := _decode_of(attribute, connection)) is not None
-    ]
-    if not decoders:
-        return lambda row: dict(zip(names, row, strict=True))
+def decode_rows(
+    rows: Sequence[Sequence[Any]],
+    heading: Heading,
+    connection: Connection,
+    *,
+    squeeze: bool = False,
+) -> list[Row]:
+    """Return rows, in heading order, as dicts."""
+    decode = decoder(heading, connection, squeeze=squeeze)
+    if decode is None:
+        names = heading.names
+        # Not strict: a loop of 100,000 rows would notice.
+        return [dict(zip(names, row)) for row in rows]  # noqa: B905
+    return [decode(row) for row in rows]
 
-    def decode_row(row: Sequence[Any]) -> dict[str, Any]:
+
+def decode_columns(
+    columns: Sequence[Column], heading: Heading, connection: Connection, *, squeeze: bool = False
+) -> list[Column]:
+    """Return whole columns, in heading order, as the user's values."""
+    found = list(columns)
+    for i, decode in _decoders(heading, connection, squeeze=squeeze):
+        found[i] = [None if v is None else decode(v) for v in found[i]]
+    return found
+
+
+def decoder(
+    heading: Heading, connection: Connection, *, squeeze: bool = False
+) -> Callable[[Sequence[Any]], Row] | None:
+    """Return the function that turns a row into a dict; None where a `zip` does that."""
+    decoders = _decoders(heading, connection, squeeze=squeeze)
+    if not decoders:
+        return None
+    names = heading.names
+
+    def decode_row(row: Sequence[Any]) -> Row:
         values = list(row)
         for i, decode in decoders:
             if values[i] is not None:
@@ -43,20 +70,42 @@ def decoder(heading: Heading, connection: Connection) -> Callable[[Sequence[Any]
     return decode_row
 
 
-def _decode_of(attribute: Attribute, connection: Connection) -> Decode | None:
+def _decoders(
+    heading: Heading, connection: Connection, *, squeeze: bool
+) -> list[tuple[int, Decode]]:
+    return [(i, _decode_of(a, connection, squeeze=squeeze)) for i, a in _undecoded(heading)]
+
+
+@lru_cache(maxsize=4096)
+def _undecoded(heading: Heading) -> tuple[tuple[int, Attribute], ...]:
+    """Return the attributes whose values are not yet the user's, with their places."""
+    return tuple((i, a) for i, a in enumerate(heading) if _is_undecoded(a))
+
+
+def _is_undecoded(attribute: Attribute) -> bool:
+    type_ = attribute.type
+    if isinstance(type_, NativeType):
+        return type_.is_blob
+    return type_ is None or isinstance(type_, CodecType)
+
+
+def _decode_of(attribute: Attribute, connection: Connection, *, squeeze: bool) -> Decode:
     if attribute.type is None:
         return _plain_number
-    if isinstance(attribute.type, NativeType) and attribute.type.is_blob:
-        return _any_value
-    if not isinstance(attribute.type, CodecType):
-        return None
-    codec = get(attribute.type.codec)
-    if attribute.type.store is None:
-        return codec.decode
+    decode: Decode = _any_value
+    if isinstance(attribute.type, CodecType):
+        decode = get(attribute.type.codec).decode
+        if attribute.type.store is not None:
+            decode = _loaded(decode, connection)
+    return (lambda value: squeezed(decode(value))) if squeeze else decode
+
+
+def _loaded(decode: Decode, connection: Connection) -> Decode:
+    """Return what decodes the object that a reference in a row names."""
 
     def load(value: Value) -> Value:
         reference = Reference.from_json(value)
-        return codec.decode(connection.store(reference.store).get(reference))
+        return decode(connection.store(reference.store).get(reference))
 
     return load
 

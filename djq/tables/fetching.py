@@ -1,115 +1,58 @@
-"""`Fetchable`: a query's rows, counted, fetched in many shapes, and shown."""
+"""`Fetchable`: a query's rows, fetched in many shapes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from djq.algebra import operators, ordering
 from djq.errors import QueryError
-from djq.sql.conditions import read_text
-from djq.tables.classwise import on_class_too, seen_on_class_too
-from djq.tables.decode import decoder
-from djq.tables.preview import preview
+from djq.tables import arrow, frames
+from djq.tables.classwise import on_class_too
+from djq.tables.kinds import kind_of
+from djq.tables.options import KEY, expanded, narrowed, refuse_unknown, window
+from djq.tables.shapes import Row, as_array, as_dicts, as_records
+from djq.tables.shown import Shown
+from djq.tables.signatures import Fetch, Fetch1, ToArrays
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
+    import polars as pl
+    import pyarrow as pa  # pyright: ignore[reportMissingTypeStubs]
 
     from djq.algebra.nodes import Node
     from djq.definition.acceptance import Value
-    from djq.definition.heading import Heading
-    from djq.tables.connection import Connection
+    from djq.tables.options import OrderBy
+    from djq.tables.shapes import Column
 
-Row = dict[str, Any]
+__all__ = ["Fetchable", "Row"]
+
+#: What `fetch` takes beside names.
+_OPTIONS = ("as_dict", "format", "order_by", "limit", "offset", "squeeze")
+_FORMATS = (None, "array", "frame")
 
 
-class Fetchable:
+class Fetchable(Shown):
     """A set of rows, described and not yet fetched."""
 
-    def __init__(self, node: Node, connection: Connection) -> None:
-        self._node = node
-        self._connection = connection
+    # --- one row -------------------------------------------------------------------------------
 
-    @property
-    def node(self) -> Node:
-        """The query's tree."""
-        return self._node
-
-    @seen_on_class_too
-    def connection(self) -> Connection:
-        """Return where the rows are."""
-        found: Connection = self._connection
-        return found
-
-    @seen_on_class_too
-    def heading(self) -> Heading:
-        """Return the attributes of the rows."""
-        return self.node.heading
-
-    @seen_on_class_too
-    def primary_key(self) -> list[str]:
-        """Return the names that identify a row."""
-        return list(self.heading.primary_key)
-
-    def __len__(self) -> int:
-        """Return how many rows there are."""
-        return self.connection.database.count(self.node)
-
-    def __bool__(self) -> bool:
-        """Tell whether there is any row."""
-        return self.connection.database.exists(self.node)
-
-    def __iter__(self) -> Iterator[Row]:
-        """Iterate over the rows as dicts, without holding them all."""
-        decode = decoder(self.heading, self.connection)
-        for row in self.connection.database.stream(self.node):
-            yield decode(row)
-
-    def _fetch_rows(self, node: Node) -> list[Row]:
-        decode = decoder(node.heading, self.connection)
-        return [decode(row) for row in self.connection.database.fetch(node)]
-
-    def _ordered(
-        self, order_by: Sequence[str] | str | None, limit: int | None, offset: int
-    ) -> Node:
-        if order_by is None and limit is None and offset == 0:
-            return self.node
-        return ordering.order(self.node, order_by, limit=limit, offset=offset)
-
-    @on_class_too
-    def to_dicts(
-        self,
-        order_by: Sequence[str] | str | None = None,
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> list[Row]:
-        """Return the rows as a list of dicts."""
-        return self._fetch_rows(self._ordered(order_by, limit, offset))
-
-    @on_class_too
-    def keys(
-        self,
-        order_by: Sequence[str] | str | None = None,
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> list[Row]:
-        """Return the primary keys as a list of dicts."""
-        node = self._ordered(order_by, limit, offset)
-        return self._fetch_rows(operators.project(node, (), {}, read_text))
-
-    @on_class_too
-    def fetch1(self, *attributes: str) -> Value:
+    @on_class_too[Fetch1]
+    def fetch1(self, *attributes: str, squeeze: bool = False) -> Value:
         """Return the one row there is: a dict, or the values of the named attributes.
 
         One name gives its value, several give a tuple; `"KEY"` is the primary key as a dict.
+        `squeeze` takes axes of length 1 from arrays.
 
         Raises
         ------
         QueryError
             There is no row, or more than one.
         """
-        rows = self._fetch_rows(self._top(self._narrowed(attributes), 2))
+        node = self.node
+        if attributes:
+            node = narrowed(node, expanded(attributes, node.heading))
+        rows = self._rows(window(node, None, 2, 0), squeeze=squeeze)
         if len(rows) != 1:
             count = "no row" if not rows else f"{len(self)} rows"
             message = (
@@ -122,84 +65,198 @@ class Fetchable:
         values = tuple(self._pick(row, a) for a in attributes)
         return values[0] if len(attributes) == 1 else values
 
-    def _top(self, node: Node, limit: int) -> Node:
-        return ordering.order(node, None, limit=limit)
-
-    def _narrowed(self, attributes: Sequence[str]) -> Node:
-        """Return the node without attributes that were not asked for: objects are not loaded."""
-        if not attributes:
-            return self.node
-        wanted = [a for a in attributes if a != "KEY"]
-        for name in wanted:
-            self.heading[name]
-        return operators.project(self.node, wanted, {}, read_text)
-
     def _pick(self, row: Row, name: str) -> Value:
-        return {n: row[n] for n in self.heading.primary_key} if name == "KEY" else row[name]
+        return {n: row[n] for n in self.heading.primary_key} if name == KEY else row[name]
+
+    # --- dicts ---------------------------------------------------------------------------------
 
     @on_class_too
+    def to_dicts(
+        self,
+        order_by: OrderBy = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        squeeze: bool = False,
+    ) -> list[Row]:
+        """Return the rows as a list of dicts.
+
+        Parameters
+        ----------
+        order_by
+            `"a DESC"`, `["a", "b"]`, `"KEY"` (the primary key) or `"KEY DESC"`.
+        limit, offset
+            At most so many rows, after leaving out so many.
+        squeeze
+            Take axes of length 1 from arrays.
+        """
+        return self._rows(window(self.node, order_by, limit, offset), squeeze=squeeze)
+
+    @on_class_too
+    def keys(
+        self, order_by: OrderBy = None, limit: int | None = None, offset: int | None = None
+    ) -> list[Row]:
+        """Return the primary keys as a list of dicts; see `to_dicts`."""
+        node = window(self.node, order_by, limit, offset)
+        return self._rows(narrowed(node, node.heading.primary_key))
+
+    @on_class_too
+    def head(self, limit: int = 25) -> list[Row]:
+        """Return the first rows in the order of the primary key."""
+        return self._rows(window(self.node, KEY, limit, 0))
+
+    @on_class_too
+    def tail(self, limit: int = 25) -> list[Row]:
+        """Return the last rows in the order of the primary key, the last one at the end."""
+        return self._rows(window(self.node, f"{KEY} DESC", limit, 0))[::-1]
+
+    # --- arrays --------------------------------------------------------------------------------
+
+    @on_class_too[ToArrays]
+    def to_arrays(
+        self,
+        *attributes: str,
+        include_key: bool = False,
+        order_by: OrderBy = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        squeeze: bool = False,
+    ) -> Value:
+        """Return the rows as a structured array, or the values of attributes as arrays.
+
+        One name gives an array, several give a tuple of them; with `include_key` the keys come
+        first, as a list of dicts. Numbers are int64 and float64, with NaN for null; bools are
+        bool; the rest, and whole numbers of which some are null, are objects. For `order_by` and
+        the others see `to_dicts`.
+        """
+        names = (KEY, *attributes) if include_key and attributes else attributes
+        node = window(self.node, order_by, limit, offset)
+        found = self._arrays(node, names, squeeze=squeeze)
+        return tuple(found) if len(names) > 1 else found
+
+    def _arrays(self, node: Node, names: Sequence[str], *, squeeze: bool) -> Value:
+        if not names:
+            return as_records(self._columns(node, squeeze=squeeze), node.heading)
+        by_name = self._named_columns(node, names, squeeze=squeeze)
+        key = node.heading.primary_key
+        found = [
+            as_dicts(key, [by_name[k] for k in key])
+            if name == KEY
+            else as_array(by_name[name], kind_of(node.heading[name]))
+            for name in names
+        ]
+        return found[0] if len(found) == 1 else found
+
+    def _named_columns(
+        self, node: Node, names: Sequence[str], *, squeeze: bool
+    ) -> dict[str, Column]:
+        """Return the columns that are asked for; no others are read."""
+        shown = expanded(names, node.heading)
+        columns = self._columns(narrowed(node, shown), squeeze=squeeze)
+        return dict(zip(shown, columns, strict=True))
+
+    @on_class_too[Fetch]
     def fetch(
         self,
         *attributes: str,
-        as_dict: bool = False,
-        order_by: Sequence[str] | str | None = None,
+        as_dict: bool | None = None,
+        format: str | None = None,  # noqa: A002 - DataJoint's
+        order_by: OrderBy = None,
         limit: int | None = None,
-        offset: int = 0,
+        offset: int | None = None,
+        squeeze: bool = False,
+        **unknown: Value,
     ) -> Value:
         """Return the rows in the shapes of DataJoint 0.14.
 
-        Without names: a structured array, or a list of dicts with `as_dict`. With one name: an
-        array of its values; with several: a list of arrays. `"KEY"` gives the primary keys as a
-        list of dicts.
+        Without names: a structured array. With one name: an array of its values; with several: a
+        list of arrays. `"KEY"` gives the primary keys as a list of dicts.
+
+        Parameters
+        ----------
+        as_dict
+            Return a list of dicts instead.
+        format
+            `"frame"` returns a DataFrame of pandas instead, with the key as its index.
+        order_by, limit, offset, squeeze
+            See `to_dicts`.
         """
-        node = self._narrowed(attributes)
-        if order_by is not None or limit is not None or offset:
-            full = ordering.order(self.node, order_by, limit=limit, offset=offset)
-            wanted = [a for a in attributes if a != "KEY"]
-            node = operators.project(full, wanted, {}, read_text) if attributes else full
-        rows = self._fetch_rows(node)
+        refuse_unknown(unknown, _OPTIONS, "fetch")
+        if format not in _FORMATS or (as_dict and format == "frame"):
+            known = '"array", "frame"' if format not in _FORMATS else "one of the two"
+            message = f"fetch(as_dict={as_dict}, format={format!r}): give {known} or neither"
+            raise QueryError(message)
+        node = window(self.node, order_by, limit, offset)
+        if format == "frame":
+            return self._frame(node, attributes, squeeze=squeeze)
         if as_dict:
-            names = [n for a in attributes for n in (self.primary_key if a == "KEY" else [a])]
-            return [{n: row[n] for n in names} for row in rows] if attributes else rows
-        if not attributes:
-            return _structured(rows, self.heading)
-        columns = [
-            [self._pick(row, a) for row in rows] if a == "KEY" else _array([row[a] for row in rows])
-            for a in attributes
-        ]
-        return columns[0] if len(columns) == 1 else columns
+            shown = expanded(attributes, node.heading) if attributes else node.heading.names
+            return self._rows(narrowed(node, shown), squeeze=squeeze)
+        return self._arrays(node, attributes, squeeze=squeeze)
+
+    # --- frames --------------------------------------------------------------------------------
 
     @on_class_too
-    def make_sql(self) -> str:
-        """Return the query's SQL, with its values as placeholders."""
-        return self.connection.database.sql(self.node)
+    def to_pandas(
+        self,
+        order_by: OrderBy = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        squeeze: bool = False,
+    ) -> pd.DataFrame:
+        """Return the rows as a DataFrame of pandas, with the primary key as its index.
 
-    def _describe(self) -> str:
-        return "the query"
+        Types are the heading's; whole numbers and bools that may be null are of pandas' nullable
+        types. See `to_dicts` for the parameters.
 
-    def __repr__(self) -> str:
-        """Return the first rows as a table."""
-        names = self.heading.names
-        shown = [n for n in names if not self.heading[n].is_encoded]
-        settings = self.connection.settings
-        node = operators.project(self.node, shown, {}, read_text)
-        rows = self._fetch_rows(ordering.order(node, None, limit=settings.display_limit))
-        width = settings.display_width
-        return preview(names, rows, total=len(self), heading=self.heading, width=width)
+        Raises
+        ------
+        ConfigError
+            pandas is not installed.
+        """
+        return self._frame(window(self.node, order_by, limit, offset), (), squeeze=squeeze)
 
+    def _frame(self, node: Node, names: Sequence[str], *, squeeze: bool) -> Any:  # noqa: ANN401
+        """Return the DataFrame of some attributes and the key, or of all."""
+        shown = expanded((KEY, *names), node.heading) if names else node.heading.names
+        node = narrowed(node, shown)
+        columns = self._columns(node, squeeze=squeeze)
+        return frames.to_pandas(columns, node.heading, node.heading.primary_key)
 
-def _array(values: list[Any]) -> np.ndarray[Any, Any]:
-    """Return the values as an array: of numbers where they are, of objects otherwise."""
-    if values and all(type(v) in {int, float, bool} for v in values):
-        return np.array(values)
-    found = np.empty(len(values), dtype=object)
-    found[:] = values
-    return found
+    @on_class_too
+    def to_polars(
+        self,
+        order_by: OrderBy = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        squeeze: bool = False,
+    ) -> pl.DataFrame:
+        """Return the rows as a DataFrame of polars, with the heading's types; see `to_dicts`.
 
+        Raises
+        ------
+        ConfigError
+            polars is not installed.
+        """
+        node = window(self.node, order_by, limit, offset)
+        found: pl.DataFrame = frames.to_polars(self._columns(node, squeeze=squeeze), node.heading)
+        return found
 
-def _structured(rows: list[Row], heading: Heading) -> np.ndarray[Any, Any]:
-    columns = {n: _array([row[n] for row in rows]) for n in heading.names}
-    found = np.empty(len(rows), dtype=[(n, c.dtype) for n, c in columns.items()])
-    for name, column in columns.items():
-        found[name] = column
-    return found
+    @on_class_too
+    def to_arrow(  # pyright: ignore[reportUnknownParameterType]
+        self,
+        order_by: OrderBy = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        squeeze: bool = False,
+    ) -> pa.Table:  # pyright: ignore[reportUnknownMemberType]
+        """Return the rows as an Arrow table, with the heading's types; see `to_dicts`.
+
+        Raises
+        ------
+        QueryError
+            Encoded values are neither arrays of numbers of one form nor plain values of one type.
+        ConfigError
+            pyarrow is not installed.
+        """
+        node = window(self.node, order_by, limit, offset)
+        return arrow.to_arrow(self._columns(node, squeeze=squeeze), node.heading)

@@ -289,7 +289,7 @@ THEIRS = {
         "use_tls": True,
         "reconnect": True,
     },
-    "display": {"limit": 20, "width": 30, "show_tuple_count": True},
+    "display": {"limit": 20, "width": 30, "show_tuple_count": False},
     "safemode": False,
     "loglevel": "INFO",
     "stores": {"default": "raw", "raw": {"protocol": "file", "location": "/data/raw"}},
@@ -311,10 +311,11 @@ def test_a_file_of_datajoint_is_read(theirs, caplog):
     assert settings.resolved_database_url == "mysql://alice:hunter2@db.lab:3307/"
     assert settings.database_tls is True
     assert (settings.display_limit, settings.display_width, settings.safemode) == (20, 30, False)
+    assert not settings.display_show_tuple_count
     assert settings.stores == {"raw": StoreSettings(url="/data/raw")}
     assert settings.default_store == "raw"
     assert len(caplog.records) == 1
-    assert "ignored=database.reconnect,display.show_tuple_count,loglevel" in caplog.text
+    assert "ignored=database.reconnect,loglevel" in caplog.text
     assert "hunter2" not in caplog.text
 
 
