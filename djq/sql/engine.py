@@ -8,7 +8,6 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
-from pymysql.cursors import SSCursor
 
 from djq.errors import UsageError
 from djq.sql.bulk import insert_on_sqlite, insert_texts
@@ -19,7 +18,7 @@ from djq.sql.prepared import Prepared, prepare
 from djq.sql.privileges import needing
 from djq.sql.raw import Rows
 from djq.sql.reducing import Reducer
-from djq.sql.sessions import Session, abandon, whole
+from djq.sql.sessions import Session, whole
 from djq.sql.statements import Duplicates, Statements
 from djq.sql.transactions import Transactions
 
@@ -118,15 +117,14 @@ class Database(Transactions):
             return
         prepared, values = self.statements.ask("select", node)
         session = self._connect(commits=True)
-        cursor: Any = session.raw.cursor() if self.is_sqlite else session.raw.cursor(SSCursor)
+        cursor = session.stream()
         try:
             with needing(self, "SELECT", node), translated("cannot read"):
                 cursor.execute(prepared.text, prepared.bind(values))
                 while rows := cursor.fetchmany(STREAM_ROWS):
                     yield from prepared.convert(rows)
         finally:
-            abandon(cursor)
-            session.close()
+            session.abandon(cursor)
 
     def sql(self, node: Node) -> str:
         """Return a query's SQL, its values as placeholders."""
@@ -194,10 +192,10 @@ class Database(Transactions):
                 with whole(cursor) if needs_undoing else nullcontext():
                     insert_on_sqlite(cursor, prepared.text, bound)
                 return
-            texts = insert_texts(prepared.text, bound, session.raw.escape)
+            texts = insert_texts(prepared.text, bound, session.literal)
             with whole(cursor) if needs_undoing and len(texts) > 1 else nullcontext():
                 for text in texts:
-                    cursor.execute(text)
+                    session.send(text)
 
         with needing(self, _wanted(duplicates), spec.name):
             self._change(execute, is_many=True)
