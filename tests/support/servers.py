@@ -244,6 +244,7 @@ class MariaDBServer(Server):
             "--innodb-log-file-size=32M",
             "--innodb-flush-log-at-trx-commit=2",
             "--innodb-doublewrite=0",
+            "--debug-no-sync",
             *self._options,
         ]
 
