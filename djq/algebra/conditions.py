@@ -63,14 +63,14 @@ class ConditionReader:
         if isinstance(condition, type) and hasattr(condition, "node"):
             condition = condition()
         match condition:
-            case HasNode():
-                return read_query(condition.node, heading, checks_lineage=self.checks_lineage)
             case None | bool():
                 return TRUE if condition else FALSE
             case str():
                 return self._read_text(condition, heading)
             case Mapping():
                 return read_mapping(cast("Mapping[str, Value]", condition), heading)
+            case HasNode():  # behind what is met most often: looking for a protocol takes long
+                return read_query(condition.node, heading, checks_lineage=self.checks_lineage)
             case AndList() | Not() | Universal() | Top():
                 return self._read_form(condition, heading)
             case _:
@@ -214,6 +214,8 @@ def unheeded(condition: Value, heading: Heading) -> tuple[str, ...]:
         condition = condition()
     names: Iterable[str] = ()
     match condition:
+        case str():  # its names were checked
+            return ()
         case Not():
             return unheeded(condition.condition, heading)
         case Mapping():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from djq.definition.attributes import Attribute
@@ -93,21 +93,11 @@ class Heading:
         The primary key is that of whichever side determines the other: if A's attributes include
         B's key, A's key identifies a row of the result; otherwise the union does.
         """
-        if set(other.primary_key) <= set(self.names):
-            key = set(self.primary_key)
-        elif set(self.primary_key) <= set(other.names) and not left:
-            key = set(other.primary_key)
-        else:
-            key = {*self.primary_key, *other.primary_key}
-        others = [a for a in other if a.name not in self]
-        merged = [replace(a, in_key=a.name in key) for a in (*self.attributes, *others)]
-        if left:
-            merged = [a if a.name in self else replace(a, nullable=True) for a in merged]
-        return Heading(tuple(sorted(merged, key=lambda a: not a.in_key)))
+        return _joined(self, other, left)
 
     def namesakes(self, other: Heading) -> tuple[str, ...]:
         """Return the names that both headings have, in this heading's order."""
-        return tuple(n for n in self.names if n in other)
+        return _namesakes(self, other)
 
     def check_lineage(self, other: Heading, names: Iterable[str], *, what: str) -> None:
         """Refuse to match `names` that mean different things on both sides.
@@ -126,3 +116,26 @@ class Heading:
                     f"Rename or leave out one of them with .proj(new='{name}')"
                 )
                 raise QueryError(message)
+
+
+# A pipeline joins the same few headings again and again.
+
+
+@lru_cache(maxsize=4096)
+def _joined(one: Heading, other: Heading, left: bool) -> Heading:
+    if set(other.primary_key) <= set(one.names):
+        key = set(one.primary_key)
+    elif set(one.primary_key) <= set(other.names) and not left:
+        key = set(other.primary_key)
+    else:
+        key = {*one.primary_key, *other.primary_key}
+    others = [a for a in other if a.name not in one]
+    merged = [replace(a, in_key=a.name in key) for a in (*one.attributes, *others)]
+    if left:
+        merged = [a if a.name in one else replace(a, nullable=True) for a in merged]
+    return Heading(tuple(sorted(merged, key=lambda a: not a.in_key)))
+
+
+@lru_cache(maxsize=4096)
+def _namesakes(one: Heading, other: Heading) -> tuple[str, ...]:
+    return tuple(n for n in one.names if n in other)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 from typing import TYPE_CHECKING, Self, TypeAlias
 
@@ -58,8 +57,8 @@ class Query(Fetchable):
 
     def over(self, node: Node) -> Self:
         """Return this very query over other rows: a restricted table keeps its class's methods."""
-        found = copy.copy(self)
-        found._node = node  # noqa: SLF001 - its own
+        found = object.__new__(type(self))  # as copy.copy does, in a tenth of its time
+        found.__dict__.update(self.__dict__, _node=node)
         return found
 
     def _restricted(self, condition: Value, *, semantic_check: bool = True) -> Self:
