@@ -42,11 +42,12 @@ from djq.sql.selection import ONE, Selection, is_bare, labelled
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from djq.definition.heading import Heading
     from djq.sql.dialects import Dialect
 
 
 N_ROWS: Column = sa.func.count().label("n")
+#: A column that every row has; upper case: no attribute's name.
+_ROW = "ROW_"
 
 
 class Compiler:
@@ -167,7 +168,7 @@ class Compiler:
         left, right = self.compile(node.left), self.compile(node.right)
         if not left.is_flat:
             left = self._wrap(left, node.left)
-        if not right.is_flat or (node.is_left and right.where):
+        if not right.is_flat or (node.is_left and not right.is_optional):
             right = self._wrap(right, node.right)
         on = _all_equal(left, right, node.on)
         source = left.source.join(right.source, on, isouter=node.is_left)
@@ -179,11 +180,15 @@ class Compiler:
         group, detail = self.compile(node.group), self.compile(node.detail)
         if not group.is_flat:
             group = self._wrap(group, node.group)
-        if not detail.is_flat or (node.keeps_empty and detail.where):
+        if node.keeps_empty and not node.on:
+            detail.columns[_ROW] = ONE
+            detail = self._wrap(detail, node.detail, (*node.detail.heading.names, _ROW))
+        elif not detail.is_flat or (node.keeps_empty and not detail.is_optional):
             detail = self._wrap(detail, node.detail)
+        # What a lonely row of a left join does not have.
+        counted = detail.columns[next(iter(node.on), _ROW)] if node.keeps_empty else None
         on = _all_equal(group, detail, node.on)
         source = group.source.join(detail.source, on, isouter=node.keeps_empty)
-        counted = detail.columns[_never_null(node.detail.heading)]
         columns = {new: group.columns[old] for new, old in node.shown}
         for new, expression in node.computed:
             columns[new] = self.expression(expression, detail.columns, counted=counted)
@@ -315,11 +320,6 @@ def _all_equal(left: Selection, right: Selection, names: Sequence[str]) -> Colum
 def _aligned(columns: Mapping[str, Column], names: Sequence[str]) -> dict[str, Column]:
     """Return columns in an order, null where there is none."""
     return {n: columns.get(n, sa.null()) for n in names}
-
-
-def _never_null(heading: Heading) -> str:
-    """Return an attribute that every row has: of the key, where there is one."""
-    return min(heading, key=lambda a: (not a.in_key, a.nullable)).name
 
 
 def conjuncts(condition: Expression) -> list[Expression]:

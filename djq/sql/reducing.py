@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 class Reducer(Compiler):
     """A compilation of what deletes rows, or counts those that a delete would take."""
 
-    _has_bare_root = True
-
     def delete(self, node: Node) -> sa.Delete:
         """Return the statement that deletes the rows of a restricted table, and nothing else."""
+        self._has_bare_root = True
         selection = self._reduced(node, by_join=not self.dialect.is_sqlite)
         source = selection.source
         if not selection.is_flat or not is_bare(source):

@@ -46,6 +46,14 @@ class Selection:
         """Whether it shows only some of its rows by their order."""
         return self.limit is not None or self.offset > 0
 
+    @property
+    def is_optional(self) -> bool:
+        """Whether it can be on the right of a left join as it is: all is null in a lonely row."""
+        columns = self.columns.values()
+        return not self.where and all(
+            isinstance(c, sa.ColumnClause) and not c.is_literal for c in columns
+        )
+
     def takes(self, condition: Expression) -> bool:
         """Tell whether a condition can be asked here, by WHERE or, of groups, by HAVING.
 
