@@ -288,6 +288,47 @@ QUERIES = {
         lambda s, v: s.aggr(v, x="visit"),
         'x="visit" has a value per row|max(visit)',
     ),
+    "union of other keys": (
+        lambda s, v: s + v,
+        "cannot unite rows with the key (subject) and rows with the key (subject, visit)|.proj()",
+    ),
+    "union of equal secondary attributes": (
+        lambda s, v: s + s,
+        "cannot unite: both sides have \"name\" outside of their key|.proj(..., new='name')",
+    ),
+    "all values subtracted": (lambda s, v: s - dj.U("name"), "dj.U is without end"),
+    "something subtracted from all values": (
+        lambda s, v: dj.U("name") - s,
+        "nothing can be subtracted from it|(dj.U(...) & A) - B",
+    ),
+    "something added to all values": (lambda s, v: dj.U("name") + s, "dj.U is without end"),
+    "distinct values of what is no attribute": (
+        lambda s, v: dj.U("nam") & s,
+        'unknown attribute "nam". Did you mean "name"?',
+    ),
+    "all values of a number": (lambda s, v: dj.U(5), "dj.U(5): give the names of attributes"),
+    "distinct values of something else": (
+        lambda s, v: dj.U("name") & "lab.Subject",
+        "'lab.Subject' is not a table or query",
+    ),
+    "value per row in a total": (lambda s, v: dj.U().aggr(s, n="name"), "has a value per row"),
+    "left join that could find many": (
+        lambda s, v: s.join(v.proj(), left=True),
+        "a left join must find at most one row on the right|visit",
+    ),
+    "extension that could find many": (lambda s, v: s.extend(v.proj()), "its key (subject, visit)"),
+    "older join": (lambda s, v: s @ v, "A.join(B, semantic_check=False)"),
+    "older restriction": (lambda s, v: s ^ v, "A.restrict(B, semantic_check=False)"),
+    "top of a negative number": (lambda s, v: dj.Top(-1), "Top(limit=-1): write a whole number"),
+    "top in a list": (
+        lambda s, v: s & [dj.Top(1)],
+        "says how many rows, not which: restrict by it alone",
+    ),
+    "top by what is no attribute": (
+        lambda s, v: s & dj.Top(1, "wieght"),
+        'unknown attribute "wieght". Did you mean "weight"?',
+    ),
+    "top subtracted": (lambda s, v: s - dj.Top(1), "says how many rows, not which"),
     "aggregate of an aggregate": (
         lambda s, v: s.aggr(v, x="max(count(visit))"),
         "count within max",

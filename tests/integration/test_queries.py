@@ -1,0 +1,226 @@
+"""Operators on every database: what comes out, and what it is known by."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import djq as dj
+
+SUBJECTS = [(1, "Ada", 20), (2, "Bob", None), (3, "Cleo", 20)]
+SESSIONS = [(1, 1, "A", 30), (1, 2, "B", 40), (3, 1, "A", None)]
+
+
+@pytest.fixture
+def lab(schema):
+    """Return subjects, and sessions of some of them."""
+
+    @schema
+    class Subject(dj.Manual):
+        definition = """
+        subject : int16
+        ---
+        name : varchar(16)
+        weight = null : int32
+        """
+
+    @schema
+    class Session(dj.Manual):
+        definition = """
+        -> Subject
+        session : int16
+        ---
+        rig : enum('B', 'A')
+        minutes = null : int32
+        """
+
+    Subject.insert(SUBJECTS)
+    Session.insert(SESSIONS)
+    return Subject, Session
+
+
+def rows(query, *names):
+    """Return the rows as tuples, in order of their values; checks that all counts agree."""
+    names = names or query.heading.names
+    found = [tuple(row[n] for n in names) for row in query.to_dicts()]
+    assert len(query) == len(found)
+    assert bool(query) == bool(found)
+    assert len({tuple(row[n] for n in query.primary_key) for row in query}) == len(found)
+    return sorted(found, key=repr)
+
+
+def test_distinct_values_are_the_key_of_a_query(lab):
+    _, session = lab
+    rigs = dj.U("rig") & session
+    assert rows(rigs) == [("A",), ("B",)]
+    assert rigs.primary_key == ["rig"]
+    assert rows(dj.U("weight") & lab[0]) == [(20,), (None,)]
+    assert rows(dj.U("subject", "session") & (session & {"rig": "A"})) == [(1, 1), (3, 1)]
+    assert rows(dj.U() & session) == [()]
+    assert rows(dj.U() & (session & "minutes > 99")) == []
+
+
+def test_values_are_computed_over_each_distinct_value(lab):
+    _, session = lab
+    by_rig = dj.U("rig").aggr(session, n="count(*)", total="sum(minutes)")
+    assert by_rig.primary_key == ["rig"]
+    assert rows(by_rig) == [("A", 2, 30), ("B", 1, 40)]
+    assert rows(by_rig & "n > 1") == [("A", 2, 30)]
+    assert rows(by_rig & "n > 1 or rig = 'B'") == [("A", 2, 30), ("B", 1, 40)]
+    joined = session.join(by_rig, semantic_check=False)
+    assert rows(joined, "subject", "n") == [(1, 1), (1, 2), (3, 2)]
+
+
+def test_values_are_computed_over_everything_in_one_row_without_a_key(lab):
+    _, session = lab
+    total = dj.U().aggr(session, n="count(*)", most="max(minutes)")
+    assert total.primary_key == []
+    assert rows(total) == [(3, 40)]
+    none = dj.U().aggr(session & "minutes > 99", n="count(*)", most="max(minutes)")
+    assert rows(none) == [(0, None)]
+    assert rows(none & "n > 0") == []
+    assert rows(none & "1 = 0") == []
+
+
+def test_attributes_are_promoted_into_the_key(lab):
+    subject, _ = lab
+    by_name = dj.U("name") * subject
+    assert by_name.primary_key == ["subject", "name"]
+    assert rows(by_name) == rows(subject, "subject", "name", "weight")
+
+
+def test_all_values_of_an_attribute_restrict_nothing(lab):
+    subject, _ = lab
+    assert rows(subject & dj.U("name")) == rows(subject)
+
+
+def test_a_union_has_each_row_of_both_sides_once(lab):
+    subject, session = lab
+    light = (subject & "weight < 30").proj()
+    assert rows(light + subject.proj()) == [(1,), (2,), (3,)]
+    assert rows(light + (subject & session).proj()) == [(1,), (3,)]
+    assert rows((light + subject.proj()) & dj.Top(2, "KEY DESC")) == [(2,), (3,)]
+    assert (light + subject.proj()).to_dicts(order_by="KEY", limit=1) == [{"subject": 1}]
+
+
+def test_a_union_has_the_attributes_of_both_sides(lab):
+    subject, _ = lab
+    both = (subject & "subject < 3").proj("name") + (subject & "subject > 1").proj("weight")
+    assert both.primary_key == ["subject"]
+    assert rows(both) == [(1, "Ada", None), (2, "Bob", None), (3, None, 20)]
+    assert rows(both & {"weight": None}) == [(1, "Ada", None), (2, "Bob", None)]
+
+
+@pytest.mark.parametrize(
+    ("top", "expected"),
+    [
+        (dj.Top(), [1]),
+        (dj.Top(2, "weight DESC, name DESC"), [3, 1]),
+        (dj.Top(None, "name DESC"), [3, 2, 1]),
+        (dj.Top(2, "KEY", 1), [2, 3]),
+        (dj.Top(0), []),
+        (dj.Top(5, ["name"], offset=2), [3]),
+    ],
+)
+def test_a_top_is_the_first_rows_in_an_order(lab, top, expected):
+    subject, _ = lab
+    query = subject & top
+    assert [row["subject"] for row in query.to_dicts()] == expected
+    assert len(query) == len(expected)
+    assert bool(query) == bool(expected)
+
+
+def test_an_order_and_its_limit_stay_through_operators(lab):
+    subject, session = lab
+    top = subject & dj.Top(2, "name DESC")
+    assert [r["name"] for r in top.proj("name")] == ["Cleo", "Bob"]
+    assert [key["subject"] for key in top.keys(limit=9)] == [3, 2]
+    assert rows(top & "weight = 20", "subject") == [(3,)]
+    assert rows(top * session, "subject", "session") == [(3, 1)]
+    assert [r["subject"] for r in top.proj(n="name").to_dicts(limit=1)] == [3]
+    assert [r["subject"] for r in (top & dj.Top(2, None, offset=1))] == [2]
+    assert [r["subject"] for r in (top & dj.Top(1, "KEY"))] == [2]
+    assert rows(session & top, "subject") == [(3,)]
+    assert rows(subject - top.proj(), "subject") == [(1,)]
+    assert rows(subject.aggr(session & dj.Top(1, "KEY"), n="count(*)"), "n") == [(0,), (0,), (1,)]
+
+
+def test_conditions_and_tops_follow_each_other_in_a_list(lab):
+    subject, _ = lab
+    first = subject & dj.AndList(["weight = 20", dj.Top(1, "KEY DESC")])
+    assert rows(first, "subject") == [(3,)]
+    then = subject & dj.AndList([dj.Top(1, "KEY"), "weight is null"])
+    assert rows(then) == []
+
+
+def test_an_extension_keeps_rows_without_a_match(lab):
+    subject, session = lab
+    last = subject.aggr(session, last="max(session)", exclude_nonmatching=True)
+    extended = subject.proj().extend(last)
+    assert extended.primary_key == ["subject"]
+    assert rows(extended) == [(1, 2), (2, None), (3, 1)]
+
+
+def test_attributes_of_different_origin_are_matched_on_demand(lab):
+    subject, session = lab
+    other = subject.proj(session="weight")
+    with pytest.raises(dj.DjqError, match='cannot join on "session"'):
+        session * other
+    assert rows(session.join(other, semantic_check=False)) == []
+    same = subject.proj(session="subject")
+    assert rows(session.restrict(same.proj(), semantic_check=False), "subject") == [
+        (1,),
+        (1,),
+        (3,),
+    ]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: pd.DataFrame({"subject": [1, 2]}),
+        lambda: pd.DataFrame({"x": [1, 2]}, index=pd.Index([1, 2], name="subject")),
+        lambda: pl.DataFrame({"subject": [1, 2]}),
+        lambda: pl.DataFrame({"subject": [1, 2]}).to_arrow(),
+        lambda: np.array([(1, 0), (2, 0)], dtype=[("subject", "i4"), ("x", "i4")]),
+        lambda: ({"subject": n} for n in (1, 2)),
+        lambda: [{"subject": 1}, {"subject": 2}],
+        lambda: ["subject = 1", {"name": "Bob"}],
+    ],
+)
+def test_rows_of_any_frame_restrict(lab, make):
+    subject, _ = lab
+    assert rows(subject & make(), "subject") == [(1,), (2,)]
+    assert rows(subject - make(), "subject") == [(3,)]
+
+
+def test_missing_values_of_a_frame_are_null(lab):
+    subject, _ = lab
+    assert rows(subject & pd.DataFrame({"weight": [np.nan]}), "subject") == [(2,)]
+    assert rows(subject & pd.DataFrame({"subject": []})) == []
+
+
+def test_complements_of_complements(lab):
+    subject, session = lab
+    assert rows(subject & -session, "subject") == [(2,)]
+    assert rows(subject - -session, "subject") == [(1,), (3,)]
+    assert rows(subject - dj.Not("weight > 1"), "subject") == [(1,), (3,)]
+    assert rows(subject & dj.Not(dj.Not({"weight": 20})), "subject") == [(1,), (3,)]
+
+
+def test_classes_and_instances_are_the_same(lab):
+    subject, session = lab
+    for a in (subject, subject()):
+        for b in (session, session()):
+            assert rows(a & b) == rows(subject & session)
+            assert rows(a * b) == rows(subject * session)
+            assert rows(a - b) == rows(subject - session)
+            assert rows(dj.U("subject") & b) == [(1,), (3,)]
+
+
+def test_older_words_for_aggregation(lab):
+    subject, session = lab
+    query = subject.aggr(session, n="count(*)", keep_all_rows=False)
+    assert rows(query) == [(1, 2), (3, 1)]
