@@ -106,7 +106,7 @@ class PsychCurve(dj.Computed):
     @property
     def key_source(self) -> dj.Query:
         # Coarser than the key: which blocks there are is known when the trials are read.
-        # By block, when queries know dj.U: dj.U(*self.primary_key) & TrialSet.Trial
+        # By block it would be dj.U(*self.primary_key) & TrialSet.Trial.
         is_biased = Session & {"protocol": "biased"}
         return TrialSet & [dj.AndList([is_biased, "n_trials >= 100"]), "n_correct >= 80"]
 
@@ -145,8 +145,8 @@ class DailySummary(dj.Computed):
 
     @property
     def key_source(self) -> dj.Query:
-        # Due when no session of the animal waits for its trials any more. By day, when queries know
-        # dj.U and DATE(): dj.U("subject_uuid", "day") & TrialSet.proj(day="DATE(session_start)")
+        # Due when no session of the animal waits for its trials any more. By day it would be
+        # dj.U("subject_uuid", "day") & TrialSet.proj(day="DATE(session_start)").
         waiting = TrialSet().key_source - TrialSet
         return (colony.Subject & TrialSet) - waiting
 

@@ -330,12 +330,11 @@ class Activity(dj.Computed):
 
     @property
     def key_source(self) -> dj.Query:
-        # Events need a correction in blocks; a plain ratio does not. As a union, when queries add:
-        # (pairs & "extraction_method = 'dff'").proj() + (pairs & blockwise & "… = 'events'").proj()
+        # Events need a correction in blocks; a plain ratio does not.
         pairs = Fluorescence.proj() * ActivityExtractionMethod.proj()
-        blockwise = MotionCorrection.NonRigidMotionCorrection
-        needs_blocks = dj.AndList([blockwise, "extraction_method = 'events'"])
-        return pairs & ["extraction_method = 'dff'", needs_blocks]
+        ratios = pairs & {"extraction_method": "dff"}
+        in_blocks = pairs & MotionCorrection.NonRigidMotionCorrection
+        return ratios.proj() + (in_blocks & {"extraction_method": "events"}).proj()
 
     def make(self, key: dict[str, Any]) -> None:
         fps = (scan.ScanInfo & key).fetch1("fps")
