@@ -12,10 +12,13 @@ from tests.perf.test_statement_counts import counted, verbs
 __all__ = ["counted"]
 
 N_TABLES = 30
-#: Declaring so many tables takes no longer on a machine with nothing else to do [s] …
+#: Declaring so many tables takes no longer [s].
 BOUND_S = 1.0
-#: … and on a busy one this many times what the bare statements take.
-MOST_RATIO = 4.0
+#: Others use the machine, too, and only ever add time: one quick declaration is enough …
+TRIES = 5
+#: … and where even the bare statements never take less than half of the bound, this many times
+#: what they take.
+BUSY_RATIO = 2.0
 
 
 @pytest.fixture
@@ -86,31 +89,36 @@ def test_a_table_is_declared_by_a_few_statements(lab, connection, counted):
     assert verbs(sent).count("INSERT") == 1, "its lineage"
 
 
-def test_declaring_a_pipeline_takes_a_second(schema, connection):
-    database = connection.database
-    database.connect()
+def test_declaring_a_pipeline_takes_a_second(schema_name, connection):
+    connection.database.connect()
     names = [f"Table{chr(65 + i // 26)}{chr(97 + i % 26)}" for i in range(N_TABLES)]
     texts = [f"id{i} : int16\n---\n-> [nullable] {names[i - 1]}" for i in range(1, N_TABLES)]
+    definitions = dict(zip(names, ["id0 : int16", *texts], strict=True))
 
-    def declare(name, text):
-        schema(type(name, (dj.Manual,), {"definition": text, "__module__": __name__}))
+    def declare(schema):
+        for name, text in definitions.items():
+            schema(type(name, (dj.Manual,), {"definition": text, "__module__": __name__}))
 
-    started = time.perf_counter()
-    declare(names[0], "id0 : int16")
-    for name, text in zip(names[1:], texts, strict=True):
-        declare(name, text)
-    seconds = time.perf_counter() - started
+    seconds, bare = [], []
+    for i in range(TRIES):
+        schema = dj.Schema(f"{schema_name}_{i}", connection=connection)
+        started = time.perf_counter()
+        declare(schema)
+        seconds.append(time.perf_counter() - started)
+        if seconds[-1] <= BOUND_S:
+            return
+        bare.append(_bare(schema))
 
-    assert seconds <= max(BOUND_S, MOST_RATIO * _bare(schema, N_TABLES))
+    assert min(seconds) <= max(BOUND_S, BUSY_RATIO * min(bare)), (seconds, bare)
 
 
-def _bare(schema, n_tables):
+def _bare(schema):
     """Return how long the same number of plain tables takes the driver [s]."""
     database = schema.connection.database
     place = f"{schema.name}_bare" if database.dialect.is_sqlite else f"{schema.name}`.`bare"
     cursor = database._reader().raw.cursor()
     started = time.perf_counter()
-    for i in range(n_tables):
-        parent = f"REFERENCES `{place}{i - 1}` (id)" if i else ""
-        cursor.execute(f"CREATE TABLE `{place}{i}` (id INT PRIMARY KEY, other INT {parent})")
+    for i in range(N_TABLES):
+        parent = f", FOREIGN KEY (other) REFERENCES `{place}{i - 1}` (id)" if i else ""
+        cursor.execute(f"CREATE TABLE `{place}{i}` (id INT PRIMARY KEY, other INT{parent})")
     return time.perf_counter() - started
