@@ -46,6 +46,21 @@ class on_class_too(Generic[Seen]):  # noqa: N801 - used as a decorator
         return cast("Seen", MethodType(function, bound))
 
 
+class drawn_on_class_too(on_class_too[Seen]):  # noqa: N801 - used as a decorator
+    """What a notebook asks of a value, and of a class, too; None where no table is declared."""
+
+    def __get__(self, instance: object, owner: type) -> Seen:
+        """Bind to the instance, or to a new one of the class."""
+        if instance is None and getattr(owner, "spec", None) is None:
+            return cast("Seen", MethodType(_nothing, owner))
+        return super().__get__(instance, owner)
+
+
+def _nothing(owner: type) -> None:
+    """Leave it to the notebook, which shows a class by its name."""
+    del owner
+
+
 class seen_on_class_too(Generic[R]):  # noqa: N801 - used as a decorator
     """A property that may be read on the class as on an instance: `Image.heading`."""
 

@@ -110,18 +110,15 @@ def to_polars(columns: Sequence[Column], heading: Heading) -> Value:
     """Return a DataFrame of polars."""
     polars = library("polars", "to_polars")
     return polars.DataFrame(
-        [
-            _polars_column(polars, a.name, values, _polars_type(polars, a))
-            for a, values in zip(heading, columns, strict=True)
-        ]
+        [_polars_column(polars, values, a) for a, values in zip(heading, columns, strict=True)]
     )
 
 
-def _polars_column(polars: Any, name: str, values: Column, dtype: Value) -> Value:  # noqa: ANN401
+def _polars_column(polars: Any, values: Column, attribute: Attribute) -> Value:  # noqa: ANN401
+    name, kind, dtype = attribute.name, kind_of(attribute), _polars_type(polars, attribute)
     if dtype == polars.Object:
-        # A list of lists would become a column of lists.
-        return polars.Series(name, as_objects(values), dtype=polars.Object)
-    if dtype == polars.String:
+        return polars.Series(name, list(values), dtype=polars.Object)
+    if kind == "uuid":
         values = [v if v is None else str(v) for v in values]
     return polars.Series(name, values, dtype=dtype, strict=False)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from djq.definition.attributes import CodecType, NativeType
 from djq.errors import RowError
+from djq.tables.arrowrows import from_arrow
 from djq.tables.gather import Chunk, chunks_of, unknown
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _columnar(rows: Value, spec: TableSpec) -> Callable[[int], Iterator[Columns]
     if _is_of("polars", "DataFrame", rows) or _is_of("polars", "LazyFrame", rows):
         return lambda size: _from_polars(rows.lazy().collect(), size)
     batches = _batches(rows)
-    return None if batches is None else lambda size: _from_arrow(batches, size)
+    return None if batches is None else lambda size: from_arrow(batches, size, spec)
 
 
 def _batches(rows: Value) -> Iterable[Value] | None:
@@ -181,30 +182,13 @@ def _series_values(series: Value) -> Sequence[Any]:
     return values
 
 
-# --- polars and Arrow --------------------------------------------------------------------------
+# --- polars ------------------------------------------------------------------------------------
 
 
 def _from_polars(frame: Value, size: int) -> Iterator[Columns]:
     for start in range(0, max(len(frame), 1), size):
         part = frame.slice(start, size)
         yield {name: part[name].to_list() for name in part.columns}
-
-
-def _from_arrow(batches: Iterable[Value], size: int) -> Iterator[Columns]:
-    for batch in batches:
-        for start in range(0, max(batch.num_rows, 1), size):
-            part = batch.slice(start, size)
-            names = part.schema.names
-            yield {n: _arrow_values(c) for n, c in zip(names, part.columns, strict=True)}
-
-
-def _arrow_values(column: Value) -> Sequence[Any]:
-    if str(column.type).startswith("timestamp[ns"):
-        # Without pandas Python has no nanoseconds.
-        microseconds = sys.modules["pyarrow"].timestamp("us", tz=column.type.tz)
-        column = column.cast(microseconds, safe=False)
-    values: list[Any] = column.to_pylist()
-    return values
 
 
 # --- CSV ---------------------------------------------------------------------------------------

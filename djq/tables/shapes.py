@@ -75,6 +75,6 @@ def squeezed(value: Value) -> Value:
         return found.item() if found.ndim == 0 else found
     if kind is dict:
         return {k: squeezed(v) for k, v in value.items()}
-    if kind in {list, tuple}:
-        value = kind(map(squeezed, value))
-    return value
+    if kind is list:
+        return [squeezed(v) for v in value]
+    return tuple(squeezed(v) for v in value) if kind is tuple else value

@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from djq.errors import QueryError
-from djq.tables.classwise import on_class_too
+from djq.tables.classwise import drawn_on_class_too, on_class_too
 from djq.tables.kinds import is_loaded
 from djq.tables.options import bound, narrowed, window
 from djq.tables.preview import Preview, cell
@@ -41,6 +41,7 @@ class Shown(RowSource):
         """Return the first rows as a table."""
         return self.preview()
 
+    @drawn_on_class_too
     def _repr_html_(self) -> str:
         return self._preview(None, None).html()
 
