@@ -1,7 +1,7 @@
 """What wrong inputs are answered: read it as documentation.
 
 Each entry is an input and the words of its message that say what was wrong, where, and what to do.
-None of them changes anything in the database.
+None of them changes anything in the database. Wrong rows are in test_errors_rows.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import pytest
 
 import djq as dj
-from djq.errors import ConfigError, DefinitionError, QueryError, RowError, UsageError
+from djq.errors import ConfigError, DefinitionError, QueryError
 from djq.settings import load
 from djq.tables.connection import Connection
 
@@ -78,11 +78,6 @@ def schema(local_settings):
     Subject.insert([(1, "Ada", 20.0, None, None, None), (2, "Bob", None, None, None, None)])
     yield schema
     connection.close()
-
-
-@pytest.fixture
-def subject(schema):
-    return schema.tables["Subject"]
 
 
 def assert_says(error, words):
@@ -173,61 +168,6 @@ def test_a_wrong_class(schema, case):
 
     assert_says(error, words)
     assert not wrong_tables(schema)
-
-
-# --- rows ---------------------------------------------------------------------------------------
-
-ROWS = {
-    "misspelled name": (
-        {"subject": 3, "nmae": "C"},
-        'lab.Subject, row 1: unknown attribute "nmae"|Did you mean "name"?|ignore_extra_fields',
-    ),
-    "missing value": ({"subject": 3}, 'row 1, attribute "name": no value was given|no default'),
-    "null": ({"subject": 3, "name": None}, 'attribute "name": it is null|not nullable'),
-    "text for a number": ({"subject": "three", "name": "C"}, "'three' is not a whole number"),
-    "fraction for a whole number": ({"subject": 1.5, "name": "C"}, "1.5 is not a whole number"),
-    "number out of range": ({"subject": 2**31, "name": "C"}, "2147483648 is outside of int32"),
-    "number for text": ({"subject": 3, "name": 5}, "5 is a number, not text"),
-    "long text": ({"subject": 3, "name": "x" * 11}, "the text has 11 characters, 10 fit"),
-    "infinity": ({"subject": 3, "name": "C", "weight": float("inf")}, "inf cannot be kept"),
-    "NaN in a key": ({"subject": float("nan"), "name": "C"}, "it is NaN"),
-    "bad date": ({"subject": 3, "name": "C", "born": "1.2.2020"}, "is not a date (YYYY-MM-DD)"),
-    "value no blob holds": (
-        {"subject": 3, "name": "C", "photo": object()},
-        'attribute "photo"|object',
-    ),
-    "value no json holds": ({"subject": 3, "name": "C", "notes": {1, 2}}, "the value is not JSON"),
-    "short sequence": ((3, "C"), "row 1: 2 values for 6 attributes (subject, name"),
-    "text for a row": ("abc", "cannot insert 'abc'; a row is a mapping"),
-    "number for a row": (5, "cannot insert 5; a row is a mapping"),
-}
-
-
-@pytest.mark.parametrize("case", ROWS)
-def test_a_wrong_row(subject, case):
-    row, words = ROWS[case]
-
-    with pytest.raises(RowError) as error:
-        subject.insert1(row)
-
-    assert_says(error, words)
-    assert len(subject) == 2
-
-
-INSERTS = {
-    "one row where rows belong": ({"subject": 3, "name": "C"}, "insert1"),
-    "a number where rows belong": (5, "rows"),
-}
-
-
-@pytest.mark.parametrize("case", INSERTS)
-def test_a_wrong_argument_of_insert(subject, case):
-    rows, words = INSERTS[case]
-
-    with pytest.raises(UsageError) as error:
-        subject.insert(rows)
-
-    assert_says(error, words)
 
 
 # --- queries ------------------------------------------------------------------------------------

@@ -28,20 +28,6 @@ from tests.support.waiting import wait_until
 
 
 @pytest.fixture
-def counter(schema):
-    @schema
-    class Counter(dj.Manual):
-        definition = """
-        counter : int32
-        ---
-        value : int32
-        """
-
-    Counter.insert((i, 0) for i in range(3))
-    return Counter
-
-
-@pytest.fixture
 def server(connection):
     """A driver's connection to the server, to kill those of djq; skips SQLite."""
     if connection.database.dialect.is_sqlite:
@@ -370,22 +356,14 @@ def test_a_deadlock_is_contention_for_one_and_nothing_for_the_other(schema, conn
     assert len(Parent) == 2
 
 
-def test_a_lock_that_is_held_too_long_is_contention(schema, counter, connection):
-    impatient = dj.Connection(
-        load(
-            database_url=connection.settings.resolved_database_url,
-            state_dir=connection.settings.state_dir,
-            database_timeout_s=1,
-        )
-    )
+def test_a_lock_that_is_held_too_long_is_contention(connection, counter, another):
     row = {"counter": 70, "value": 1}
 
     with connection.transaction:
         counter.insert1(row)
         with pytest.raises(ContentionError):
-            impatient.database.insert(counter.spec, [row])
+            another.database.insert(counter.spec, [row])
 
-    impatient.close()
     assert len(counter) == 4
 
 

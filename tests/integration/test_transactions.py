@@ -8,45 +8,15 @@ import threading
 
 import pytest
 
-import djq as dj
 from djq.errors import (
     ContentionError,
     DuplicateError,
     LostConnectionError,
     UsageError,
 )
-from djq.settings import load
 from djq.sql import tries
 from tests.support.servers import connect
 from tests.support.waiting import wait_until
-
-
-@pytest.fixture
-def counter(schema):
-    @schema
-    class Counter(dj.Manual):
-        definition = """
-        counter : int32
-        ---
-        value : int32
-        """
-
-    Counter.insert((i, 0) for i in range(3))
-    return Counter
-
-
-@pytest.fixture
-def another(connection):
-    """Return a connection of somebody else to the same database, who waits for locks 1 s."""
-    opened = dj.Connection(
-        load(
-            database_url=connection.settings.resolved_database_url,
-            state_dir=connection.settings.state_dir,
-            database_timeout_s=1,
-        )
-    )
-    yield opened
-    opened.close()
 
 
 def keys(table):
