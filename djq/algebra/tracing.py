@@ -73,14 +73,19 @@ def table_of(query: Node) -> Relation:
 def rows_of(query: Node) -> tuple[Relation, Expression]:
     """Return the table of a query and the condition that its rows are among the query's."""
     table = table_of(query)
+    node, condition = unrestricted(query)
+    if isinstance(node, Relation):
+        return table, condition
+    return table, Matches(query, table.heading.primary_key)
+
+
+def unrestricted(node: Node) -> tuple[Node, Expression]:
+    """Return what a query restricts, and by what altogether."""
     conditions: list[Expression] = []
-    node = query
     while isinstance(node, Restriction):
         conditions.append(node.condition)
         node = node.source
-    if isinstance(node, Relation):
-        return table, both(*reversed(conditions))
-    return table, Matches(query, table.heading.primary_key)
+    return node, both(*reversed(conditions))
 
 
 def contributed(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from djq.algebra.carrying import is_stable, key_in
 from djq.algebra.cascade import Going, cascade, master_of
-from djq.algebra.expressions import Expression, Matches, Name, both
+from djq.algebra.expressions import Expression, Matches, Name
 from djq.algebra.nodes import Node, Projection, Relation, Restriction, Top
+from djq.algebra.tracing import unrestricted
 from djq.definition.names import quoted
 from djq.errors import BrokenReferenceError, QueryError, TransientDatabaseError, UsageError
 from djq.tables.asking import check_terminal, confirm, show, show_counts
@@ -190,13 +191,9 @@ def _check_restrictions(table: Deletable) -> None:
 
 def _read(node: Node, display_name: str) -> tuple[Relation, Expression]:
     """Return the table and the condition of its rows."""
-    conditions: list[Expression] = []
-    inner = node
-    while isinstance(inner, Restriction):
-        conditions.append(inner.condition)
-        inner = inner.source
+    inner, condition = unrestricted(node)
     if isinstance(inner, Relation):
-        return inner, both(*reversed(conditions))
+        return inner, condition
     if isinstance(inner, Top):
         relation, _ = _read(inner.source, display_name)
         return relation, Matches(_keys_of(node), node.heading.primary_key)
