@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -13,23 +12,31 @@ from djq.definition.spec import TableName
 from djq.errors import AccessError, DatabaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
 
     from djq.sql.engine import Database
 
 
-@contextmanager
-def needing(database: Database, privileges: str, what: object) -> Generator[None]:
+class needing:  # noqa: N801 - used as `with needing(…):`
     """Say, when the database refuses the block's statement, who would need which privilege.
 
     `what` is a query, a table's name or a statement of data definition; None: not known.
     """
-    try:
-        yield
-    except AccessError as error:
-        if isinstance(error.__cause__, AccessError):  # the login, or explained already
-            raise
-        raise AccessError(_explain(database, error, privileges, what)) from error
+
+    __slots__ = ("database", "privileges", "what")
+
+    def __init__(self, database: Database, privileges: str, what: object) -> None:
+        self.database, self.privileges, self.what = database, privileges, what
+
+    def __enter__(self) -> None:
+        """Let the block try."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Raise what says more."""
+        # An AccessError for a cause: the login, or explained already.
+        if isinstance(error, AccessError) and not isinstance(error.__cause__, AccessError):
+            explained = _explain(self.database, error, self.privileges, self.what)
+            raise AccessError(explained) from error
 
 
 def _explain(database: Database, error: AccessError, privileges: str, what: object) -> str:
