@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,19 +16,13 @@ R = TypeVar("R")
 Seen = TypeVar("Seen")
 
 
-class on_class_too(Generic[Seen]):  # noqa: N801 - used as a decorator
+class typed_on_class_too(Generic[Seen]):  # noqa: N801 - used as a decorator
     """A method that may be called on the class as on an instance: `Image.fetch()`.
 
-    `@on_class_too[Signature]` tells type checkers a signature that the function alone cannot say,
-    such as several of them. Nothing is asked, and no instance made, before it is called.
+    `@typed_on_class_too[Signature]` tells type checkers a signature that the function alone cannot
+    say, such as several of them. No instance is made before it is called.
     """
 
-    @overload
-    def __init__(
-        self: on_class_too[Callable[P, R]], function: Callable[Concatenate[Any, P], R]
-    ) -> None: ...
-    @overload
-    def __init__(self, function: Callable[..., Any]) -> None: ...
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.__doc__ = function.__doc__
@@ -46,13 +40,20 @@ class on_class_too(Generic[Seen]):  # noqa: N801 - used as a decorator
         return cast("Seen", MethodType(function, bound))
 
 
-class drawn_on_class_too(on_class_too[Seen]):  # noqa: N801 - used as a decorator
+class on_class_too(typed_on_class_too["Callable[P, R]"], Generic[P, R]):  # noqa: N801
+    """The same for a method whose signature is the function's own."""
+
+    def __init__(self, function: Callable[Concatenate[Any, P], R]) -> None:
+        super().__init__(function)
+
+
+class drawn_on_class_too(on_class_too[P, R]):  # noqa: N801 - used as a decorator
     """What a notebook asks of a value, and of a class, too; None where no table is declared."""
 
-    def __get__(self, instance: object, owner: type) -> Seen:
+    def __get__(self, instance: object, owner: type) -> Callable[P, R]:
         """Bind to the instance, or to a new one of the class."""
         if instance is None and getattr(owner, "spec", None) is None:
-            return cast("Seen", MethodType(_nothing, owner))
+            return cast("Callable[P, R]", MethodType(_nothing, owner))
         return super().__get__(instance, owner)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from djq.errors import QueryError
 from djq.tables import arrow, frames
-from djq.tables.classwise import on_class_too
+from djq.tables.classwise import on_class_too, typed_on_class_too
 from djq.tables.kinds import kind_of
 from djq.tables.options import KEY, expanded, narrowed, refuse_unknown, window
 from djq.tables.shapes import Row, as_array, as_dicts, as_records
@@ -37,7 +37,7 @@ class Fetchable(Shown):
 
     # --- one row -------------------------------------------------------------------------------
 
-    @on_class_too[Fetch1]
+    @typed_on_class_too[Fetch1]
     def fetch1(self, *attributes: str, squeeze: bool = False) -> Value:
         """Return the one row there is: a dict, or the values of the named attributes.
 
@@ -111,7 +111,7 @@ class Fetchable(Shown):
 
     # --- arrays --------------------------------------------------------------------------------
 
-    @on_class_too[ToArrays]
+    @typed_on_class_too[ToArrays]
     def to_arrays(
         self,
         *attributes: str,
@@ -154,7 +154,7 @@ class Fetchable(Shown):
         columns = self._columns(narrowed(node, shown), squeeze=squeeze)
         return dict(zip(shown, columns, strict=True))
 
-    @on_class_too[Fetch]
+    @typed_on_class_too[Fetch]
     def fetch(
         self,
         *attributes: str,

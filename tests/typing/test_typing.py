@@ -1,0 +1,57 @@
+"""What mypy and pyright, both strict, see of a user's pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+RIGHT, WRONG = HERE / "pipeline.py", HERE / "wrong.py"
+
+
+def mypy(cache):
+    """Return file names and lines of mypy's errors, and all it says."""
+    options = ["--strict", "--show-absolute-path", "--cache-dir", str(cache)]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, str(RIGHT), str(WRONG)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
+    )
+    found = re.findall(r"^(.*?):(\d+): error", done.stdout, flags=re.MULTILINE)
+    return {(Path(f).name, int(n)) for f, n in found}, done.stdout + done.stderr
+
+
+def pyright(_):
+    """Return file names and lines of pyright's errors, and all it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pyright", "--outputjson", str(RIGHT), str(WRONG)],
+        cwd=ROOT,
+        env={**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
+    )
+    told = json.loads(done.stdout)["generalDiagnostics"]
+    errors = [d for d in told if d["severity"] == "error"]
+    return {(Path(d["file"]).name, d["range"]["start"]["line"] + 1) for d in errors}, done.stdout
+
+
+@pytest.mark.parametrize("check", [mypy, pyright])
+def test_checkers_accept_a_pipeline_and_refuse_each_wrong_call(check, tmp_path):
+    lines = WRONG.read_text().splitlines()
+    refused = {(WRONG.name, i) for i, line in enumerate(lines, 1) if line.endswith("# refused")}
+
+    errors, said = check(tmp_path)
+
+    assert errors == refused, said
