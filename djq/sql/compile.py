@@ -197,6 +197,7 @@ class Compiler:
             columns,
             where=[*group.where, *detail.where],
             group_by=[group.columns[n] for n in node.group.heading.primary_key] or [sa.null()],
+            has_aggregates=True,
             aggregated=frozenset(new for new, _ in node.computed),
             order=group.order,
         )
@@ -209,6 +210,7 @@ class Compiler:
         computed = {n: self.expression(e, selection.columns) for n, e in node.computed}
         selection.columns = by | computed
         selection.group_by, selection.aggregated = [*by.values()], frozenset(computed)
+        selection.has_aggregates = bool(computed)
         selection.order = []
         return selection
 
@@ -313,7 +315,7 @@ def _tables(source: sa.FromClause) -> list[sa.FromClause]:
 def _all_equal(left: Selection, right: Selection, names: Sequence[str]) -> Column:
     """Return the condition of a join; without names any row goes with any other."""
     if not names:
-        return sa.literal_column("TRUE", sa.Boolean())
+        return sa.literal_column("TRUE")
     return sa.and_(*(equal(left.columns[n], right.columns[n]) for n in names))
 
 

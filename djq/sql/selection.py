@@ -27,6 +27,8 @@ class Selection:
     where: list[Column] = field(default_factory=list[Column])
     #: None: rows as they are; empty: one row for all of them.
     group_by: list[Column] | None = None
+    #: Groups were made to compute over them, even if nothing of it is shown any more.
+    has_aggregates: bool = False
     #: Names of columns with a value per group, which WHERE does not know yet.
     aggregated: frozenset[str] = frozenset()
     #: Conditions on groups.
@@ -69,7 +71,7 @@ class Selection:
         """Return the finished statement."""
         columns = labelled(self.columns) if shown is None else shown
         select = sa.select(*columns).select_from(self.source).where(*self.where)
-        if self.group_by and not (self.aggregated or self.having or self.order):
+        if self.group_by and self._is_distinct(columns):
             select = select.distinct()
         elif self.group_by:
             select = select.group_by(*self.group_by).having(*self.having)
@@ -79,6 +81,13 @@ class Selection:
         elif self.offset:
             select = select.limit(2**63 - 1)  # an OFFSET needs a LIMIT
         return select.offset(self.offset) if self.offset else select
+
+    def _is_distinct(self, shown: Sequence[Column]) -> bool:
+        """Tell whether DISTINCT says the same as GROUP BY of what is shown."""
+        if self.has_aggregates or self.having or self.order:
+            return False
+        bare = [c.element if isinstance(c, sa.Label) else c for c in shown]
+        return all(any(g is c for c in bare) for g in self.group_by or ())
 
 
 def labelled(columns: Mapping[str, Column]) -> list[Column]:
