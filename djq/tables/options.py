@@ -72,7 +72,7 @@ def expanded(names: Sequence[Value], heading: Heading) -> tuple[str, ...]:
     """
     found: dict[str, None] = {}
     for name in names:
-        if not isinstance(name, str):
+        if not isinstance(name, str) or "," in name:
             message = f'{name!r} is no name of an attribute: write them one by one, as in "a", "b"'
             raise QueryError(message)
         meant = heading.primary_key if name == KEY else (heading[name].name,)
