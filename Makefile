@@ -12,6 +12,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # Empty files: when they are newer than the lock, .venv holds what the lock says.
 RUN := .venv/.installed-run
 DEV := .venv/.installed-dev
+MYSQLCLIENT := .venv/.installed-mysqlclient
 #: One process per core; whoever is through takes tests from another, so that a module stays together.
 PARALLEL := -n auto --dist worksteal
 PACKAGES := djq workers examples
@@ -25,7 +26,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format fast faults servers lock clean distclean
+.PHONY: help demo up test check format fast faults servers mysqlclient lock clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +39,7 @@ up: $(RUN) ## Start the whole local stack: embedded queue, scheduler, workers, F
 
 # Two runs: most tests in parallel, then one by one those that nothing may run beside. A selection
 # may have no test in one of them (pytest's status 5), but not in both.
-test: $(DEV) servers ## Run the whole suite on SQLite, MariaDB and Redis (on MySQL too: see CONTRIBUTING.md)
+test: $(DEV) servers mysqlclient ## Run the whole suite on SQLite, MariaDB and Redis (on MySQL too: see CONTRIBUTING.md)
 	@empty=0; for part in "beside $(PARALLEL)" alone; do \
 		(set -x; $(BIN)/pytest --part $$part $(ARGS)) || { \
 			status=$$?; [ $$status = 5 ] || exit $$status; empty=$$((empty + 1)); }; \
@@ -65,9 +66,18 @@ faults: $(DEV) servers ## Run the tests that kill, cut off and double things
 servers: ## Install MariaDB and Redis from the system's packages, where they are missing
 	@tests/support/install_servers.sh
 
+# It has no wheels for Linux. Where it cannot be built its tests are skipped, or fail where CI is set.
+mysqlclient: $(DEV) ## Build mysqlclient, for mysql+mysqldb:// (make test does it)
+	@[ $(MYSQLCLIENT) -nt requirements-mysqlclient.lock ] || { tests/support/install_headers.sh $(BIN)/python; \
+	$(PIP) install --no-deps --no-build-isolation --require-hashes -r requirements-mysqlclient.lock \
+	>.venv/mysqlclient.log 2>&1 && touch $(MYSQLCLIENT) || echo "mysqlclient cannot be built (it needs" \
+	"libmariadb-dev, pkg-config and a C compiler; see .venv/mysqlclient.log): its tests are skipped" >&2; }
+
 lock: ## Pin the dependencies again (newest versions: make lock UPGRADE=--upgrade)
-	$(LOCK) --all-extras --output-file requirements-dev.lock
+	$(LOCK) --extra dev --output-file requirements-dev.lock
 	$(LOCK) --extra demo --constraints requirements-dev.lock --output-file requirements.lock
+	echo 'mysqlclient>=2.2' | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate $(UPGRADE) --output-file requirements-mysqlclient.lock -
 
 clean: ## Remove caches and the demo's output; .djq (your data) and .venv stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage build dist demo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 
@@ -359,6 +360,14 @@ def test_a_lock_that_is_never_free_is_an_error_after_some_tries(
     assert all(0 <= w <= b for w, b in zip(waits, bounds, strict=True))
 
 
+def cut_off(connection):
+    """End the connection of the open transaction, as a network does."""
+    raw = connection.database._writer().raw
+    number = raw._sock.fileno() if hasattr(raw, "_sock") else raw.fileno()  # PyMySQL, mysqlclient
+    with socket.socket(fileno=os.dup(number)) as line:
+        line.shutdown(socket.SHUT_RDWR)
+
+
 def test_work_whose_connection_is_lost_before_its_commit_is_done_again(connection, counter):
     if connection.database.is_sqlite:
         pytest.skip("SQLite has no server")
@@ -368,7 +377,7 @@ def test_work_whose_connection_is_lost_before_its_commit_is_done_again(connectio
         calls.append(1)
         counter.insert1((10, 1))
         if len(calls) == 1:
-            connection.database._writer().raw._sock.shutdown(socket.SHUT_RDWR)
+            cut_off(connection)
         counter.insert1((11, 1))
 
     connection.database.atomically(work)
@@ -386,7 +395,7 @@ def test_work_whose_commit_was_lost_is_not_done_again(connection, counter):
     def work():
         calls.append(1)
         counter.insert1((10, 1))
-        connection.database._writer().raw._sock.shutdown(socket.SHUT_RDWR)
+        cut_off(connection)
 
     with pytest.raises(LostConnectionError, match="whether it was committed is not known"):
         connection.database.atomically(work)

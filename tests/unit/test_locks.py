@@ -17,6 +17,8 @@ from packaging.version import Version
 from tests.support.processes import ROOT
 
 LOCKS = {"requirements.lock": ("demo",), "requirements-dev.lock": ("dev",)}
+#: What is built where it can be: the extra alone.
+MYSQLCLIENT = "requirements-mysqlclient.lock"
 ENTRY = re.compile(
     r"^(?P<name>[a-z0-9.-]+)==(?P<version>[^\s;]+)( ; (?P<marker>.+?))? \\\n"
     r"(?P<hashes>(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+)",
@@ -49,7 +51,7 @@ def wanted(project: dict, extras: tuple[str, ...]) -> list[Requirement]:
     return [r for r in requirements if r.name != "djq"] + more
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, MYSQLCLIENT])
 def test_a_lock_holds_names_versions_and_hashes_only(lock):
     text = (ROOT / lock).read_text()
     assert ENTRY.sub("", text).strip() == ""
@@ -64,6 +66,13 @@ def test_a_lock_pins_every_dependency_within_its_bounds(lock, project):
         assert versions, f"{requirement.name} is not in {lock}; run `make lock`"
         for version, _ in versions:
             assert requirement.specifier.contains(version), f"{requirement} but {version} in {lock}"
+
+
+def test_mysqlclient_is_pinned_within_its_bounds(project):
+    (extra,) = project["project"]["optional-dependencies"]["mysqlclient"]
+    ((version, _),) = pins(MYSQLCLIENT)["mysqlclient"]
+    assert Requirement(extra).specifier.contains(version)
+    assert list(pins(MYSQLCLIENT)) == ["mysqlclient"]
 
 
 def test_both_locks_pin_the_same_versions():
@@ -108,7 +117,7 @@ def third_party(folder: str) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("djq", ("local", "monitor", "s3")),
+        ("djq", ("local", "monitor", "s3", "frames")),
         ("workers", ()),
         ("examples", ("demo",)),
         ("tests", ("dev",)),
