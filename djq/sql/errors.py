@@ -109,7 +109,7 @@ def classify(error: BaseException, *, is_open: bool = False) -> type[DatabaseErr
     """Return our class for a driver's error; `is_open` says that the connection was made before."""
     if isinstance(error, sqlite3.Error):
         return _classify_sqlite(error)
-    number = _number(error)
+    number = number_of(error)
     if number == TLS_FAILED and is_open:
         return LostConnectionError
     if number in MYSQL_ERRORS:
@@ -135,10 +135,11 @@ def _is_drivers(error: BaseException) -> bool:
 
 def ends_transaction(error: DatabaseError) -> bool:
     """Tell whether the server rolled back the whole transaction, not the statement alone."""
-    return _number(error.__cause__) in ENDS_TRANSACTION
+    return number_of(error.__cause__) in ENDS_TRANSACTION
 
 
-def _number(error: BaseException | None) -> int:
+def number_of(error: BaseException | None) -> int:
+    """Return the server's number of a driver's error; 0 where it has none."""
     if error is None or isinstance(error, sqlite3.Error):
         return 0
     return error.args[0] if error.args and isinstance(error.args[0], int) else 0

@@ -15,7 +15,7 @@ from pymysql.cursors import SSCursor
 from djq.errors import AccessError, DatabaseError, UnreachableError
 from djq.sql import forks
 from djq.sql.addresses import MYSQLCLIENT, is_sqlite, shown
-from djq.sql.errors import translated
+from djq.sql.errors import TLS_FAILED, number_of, translated
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -175,6 +175,13 @@ def _unopened(address: str, error: Exception, *, is_file: bool) -> DatabaseError
         message = (
             f"the database at {address} could not be trusted: {error}. Check that ssl_ca in "
             "DJQ_DATABASE_URL is the authority of the server's certificate, and its host name"
+        )
+        return UnreachableError(message)
+    if number_of(error.__cause__) == TLS_FAILED:
+        message = (
+            f"no encrypted connection to the database at {address}: {error}. Check that the server "
+            "offers encryption, and that ssl_ca in DJQ_DATABASE_URL, where it is given, is the "
+            "authority of the server's certificate and of its host name"
         )
         return UnreachableError(message)
     message = (

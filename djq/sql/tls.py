@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from djq.errors import ConfigError
+from djq.sql.errors import TLS_FAILED, number_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 #: What the URL may say: `?ssl_ca=/path/ca.pem&ssl_cert=…&ssl_key=…&ssl_check_hostname=false`.
 FILES = ("ssl_ca", "ssl_cert", "ssl_key")
 OPTIONS = (*FILES, "ssl_check_hostname")
-#: The server offers no encryption (PyMySQL, https://dev.mysql.com/doc/mysql-errors/8.4/en/).
-NOT_OFFERED = 2026
 _IS_ENCRYPTED = "SHOW SESSION STATUS LIKE 'Ssl_cipher'"
 
 Connect: TypeAlias = Callable[..., Any]
@@ -72,7 +71,7 @@ def encrypt(engine: sa.Engine, options: Mapping[str, str], *, wanted: bool | Non
         try:
             raw = open_(*arguments, **settings, **encrypted)
         except Exception as error:
-            if is_required or not error.args or error.args[0] != NOT_OFFERED:
+            if is_required or number_of(error) != TLS_FAILED:
                 raise
             return open_(*arguments, **settings, **plain)
         if is_required:
@@ -103,4 +102,4 @@ def _refuse_plain(raw: Any, dialect: sa.Dialect) -> None:  # noqa: ANN401 - the 
     if not row or not row[1]:
         raw.close()
         message = "the server does not offer an encrypted connection"
-        raise dialect.loaded_dbapi.OperationalError(NOT_OFFERED, message)
+        raise dialect.loaded_dbapi.OperationalError(TLS_FAILED, message)
