@@ -123,3 +123,57 @@ def test_a_busy_file_ends_the_statement_only():
         raise error
 
     assert not ends_transaction(raised.value)
+
+
+class Error(Exception):
+    """As mysqlclient's, which need not be installed."""
+
+    __module__ = "MySQLdb"
+
+
+class OperationalError(Error):
+    __module__ = "MySQLdb"
+
+
+class IntegrityError(Error):
+    __module__ = "MySQLdb"
+
+
+class InterfaceError(Error):
+    __module__ = "MySQLdb"
+
+
+@pytest.mark.parametrize("number", MYSQL_ERRORS)
+def test_mysqlclient_numbers_its_errors_alike(number):
+    assert classify(OperationalError(number, "words")) is MYSQL_ERRORS[number]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (InterfaceError(0, ""), errors.LostConnectionError),
+        (IntegrityError(9999, "words"), errors.IntegrityError),
+        (OperationalError("not enough arguments"), errors.DatabaseError),
+    ],
+)
+def test_mysqlclients_others_are_as_precise_as_their_class(error, expected):
+    with pytest.raises(expected) as raised, translated("cannot read"):
+        raise error
+
+    assert type(raised.value) is expected
+
+
+@pytest.mark.parametrize("kind", [pymysql.err.OperationalError, OperationalError])
+def test_encryption_that_ends_is_a_lost_connection_once_there_was_one(kind):
+    with pytest.raises(errors.LostConnectionError), translated("cannot read"):
+        raise kind(2026, "unexpected eof")
+    with (
+        pytest.raises(errors.UnreachableError),
+        translated("cannot connect", is_open=False),
+    ):
+        raise kind(2026, "not offered")
+
+
+def test_what_is_no_drivers_error_is_left_alone():
+    with pytest.raises(KeyError), translated("cannot read"):
+        raise KeyError
