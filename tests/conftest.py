@@ -16,6 +16,7 @@ of its own.
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import sys
@@ -71,6 +72,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         parts["alone" if is_alone else "beside"].append(item)
     items[:] = parts.pop(part)
     config.hook.pytest_deselected(items=[item for rest in parts.values() for item in rest])
+
+
+def pytest_collection_finish() -> None:
+    """Leave what lives as long as the session out of collections: tests that leak ask for many."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
