@@ -74,8 +74,10 @@ class Selection:
         if self.group_by and self._is_distinct(columns):
             select = select.distinct()
         elif self.group_by:
-            select = select.group_by(*self.group_by).having(*self.having)
-        select = select.order_by(*(c.desc() if d else c.asc() for c, d in self.order))
+            groups = [c for c in self.group_by if varies(c)] or [sa.null()]
+            select = select.group_by(*groups).having(*self.having)
+        order = [(c, d) for c, d in self.order if varies(c)]
+        select = select.order_by(*(c.desc() if d else c.asc() for c, d in order))
         if self.limit is not None:
             select = select.limit(self.limit)
         elif self.offset:
@@ -88,6 +90,13 @@ class Selection:
             return False
         bare = [c.element if isinstance(c, sa.Label) else c for c in shown]
         return all(any(g is c for c in bare) for g in self.group_by or ())
+
+
+def varies(column: Column) -> bool:
+    """Tell a column from a constant: by a number, MySQL would order by the column of this place."""
+    if isinstance(column, sa.ColumnClause):
+        return not column.is_literal
+    return not isinstance(column, sa.BindParameter)
 
 
 def labelled(columns: Mapping[str, Column]) -> list[Column]:

@@ -1,0 +1,177 @@
+"""Queries seek in indexes: the plans that the databases make, and the rows that they read."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import djq as dj
+from djq.algebra import ordering
+from djq.tables.query import Query
+
+N_SUBJECTS, N_SESSIONS = 60, 50
+N_ROWS = N_SUBJECTS * N_SESSIONS
+#: Where the work begins: everything before is made, so that pages of what is due lie behind it.
+N_MADE = N_ROWS - 200
+#: What SQLite says of a table; the rest is about lists and subqueries.
+TABLE_STEP = re.compile(r"(SEARCH|SCAN) (?!\d+ CONSTANT ROW|\(subquery)|.*(TEMP B-TREE|AUTOMATIC)")
+SEEKS = {"system", "const", "eq_ref", "ref", "range"}
+
+
+@pytest.fixture
+def lab(schema):
+    @schema
+    class Subject(dj.Manual):
+        definition = """
+        subject : int32
+        ---
+        born : date
+        """
+
+    @schema
+    class Session(dj.Manual):
+        definition = """
+        -> Subject
+        session : int32
+        ---
+        gain : float64
+        """
+
+    @schema
+    class Recording(dj.Manual):
+        definition = """
+        -> Session
+        ---
+        rate : float64
+        """
+
+    keys = [(s, n) for s in range(N_SUBJECTS) for n in range(N_SESSIONS)]
+    Subject.insert([(s, "2024-01-02") for s in range(N_SUBJECTS)])
+    Session.insert([(*key, 1.0) for key in keys])
+    Recording.insert([(*key, 1.0) for key in keys[:N_MADE]])
+    if not schema.connection.database.dialect.is_sqlite:
+        for cls in (Subject, Session, Recording):
+            schema.connection.query(f"ANALYZE TABLE {cls.full_table_name}").fetchall()
+    return Subject, Session, Recording
+
+
+def statement(query):
+    """Return a query's SQL and the driver's values."""
+    prepared, values = query.connection.database.statements.ask("select", query.node)
+    return prepared.text, prepared.bind(values)
+
+
+def steps(query):
+    """Return what the database does, table by table: how it looks there, and by which index."""
+    text, values = statement(query)
+    if query.connection.database.dialect.is_sqlite:
+        rows = query.connection.query(f"EXPLAIN QUERY PLAN {text}", values).fetchall()
+        return [row[3] for row in rows if TABLE_STEP.match(row[3])]
+    plan = query.connection.query(
+        f"EXPLAIN FORMAT=TRADITIONAL {text}", values, as_dict=True
+    ).fetchall()
+    return [(row["type"], row["key"]) for row in plan if row["table"]]
+
+
+def assert_seeks(query, *, by_key=True):
+    """Check that each table is looked up in an index; `by_key`: in that of its primary key."""
+    for step in steps(query):
+        if isinstance(step, str):
+            assert step.startswith("SEARCH"), step
+        else:
+            assert step[0] in SEEKS, step
+            assert not by_key or step[1] == "PRIMARY", step
+
+
+def rows_read(query):
+    """Return how many rows the server looked at to answer the query."""
+    connection = query.connection
+    with connection.transaction:  # one session for all
+        before = handler_reads(connection)
+        query.to_dicts()
+        return handler_reads(connection) - before
+
+
+def handler_reads(connection):
+    status = connection.query("SHOW SESSION STATUS LIKE 'Handler_read%'").fetchall()
+    return sum(int(value) for _, value in status)
+
+
+def test_keys_are_looked_up_in_the_primary_key(lab):
+    _, session, recording = lab
+
+    assert_seeks(session & {"subject": 1, "session": 2})
+    assert_seeks(session & {"subject": 1})
+    assert_seeks(session & "subject = 1 and session between 2 and 5")
+    assert_seeks(session & [{"subject": 1}, {"subject": 5}])
+    assert_seeks(session & {"subject": 1} & "gain > 0.5" & {"session": 3})
+    assert_seeks((session * recording) & {"subject": 1, "session": 2})
+
+
+def test_lists_of_composite_keys_are_looked_up_in_the_primary_key(lab):
+    _, session, _ = lab
+    keys = [{"subject": i % N_SUBJECTS, "session": i % N_SESSIONS} for i in range(7)]
+
+    assert len(session & keys) == len(keys)
+    assert_seeks(session & keys)
+    assert_seeks(session & [{"subject": 1, "session": n} for n in range(3)])
+
+
+def test_the_inner_side_of_a_match_is_looked_up(lab):
+    subject, session, recording = lab
+    some = session & "subject between 10 and 12"
+
+    for query in (
+        some & recording,
+        some - recording,
+        some & (recording & "rate > 0.5"),
+        some & (subject & "born > '2020-01-01'"),
+        some - (subject & "born > '2025-01-01'"),
+        (subject & {"subject": 5}) & session,
+        (subject & {"subject": 5}) - session,
+    ):
+        found = steps(query)
+        assert not any(is_scan(step) for step in found), found
+
+
+def test_matching_all_rows_reads_each_a_few_times(lab):
+    subject, session, recording = lab
+    if session.connection.database.dialect.is_sqlite:
+        for query in (session & recording, session - recording):
+            assert not any(is_scan(step) for step in steps(query)[1:])
+        return
+
+    for query in (session & recording, session - recording, subject & session, subject - session):
+        assert rows_read(query) < 5 * N_ROWS
+
+
+def is_scan(step):
+    """Tell whether a step goes through a whole table, or makes an index only to throw it away."""
+    if isinstance(step, str):
+        return step.startswith("SCAN") or "AUTOMATIC" in step
+    return step[0] in {"ALL", "index"}
+
+
+def test_a_page_of_what_is_due_reads_little_more_than_the_page(lab):
+    _, session, recording = lab
+    due = (session - recording).proj()
+    last = {"subject": N_SUBJECTS - 3, "session": N_SESSIONS - 1}
+    page = Query(ordering.order(ordering.after(due.node, last), "KEY", limit=20), due.connection)
+
+    assert len(page.keys()) == 20
+    if due.connection.database.dialect.is_sqlite:
+        found = steps(page)
+        assert not any(is_scan(step) for step in found), found
+        assert not any("TEMP B-TREE" in step for step in found), found
+    else:
+        assert rows_read(page) < 200
+
+
+def test_a_key_of_a_query_of_many_tables_reads_some_rows(lab):
+    subject, session, recording = lab
+    query = (subject * session * recording) & {"subject": 5, "session": 7}
+
+    assert_seeks(query)
+    if not query.connection.database.dialect.is_sqlite:
+        assert rows_read(query) < 20
