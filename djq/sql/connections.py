@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from djq.sql.addresses import create_engine, is_sqlite, shown
 from djq.sql.sessions import Session, open_session
+from djq.sql.wire import quicken
 
 if TYPE_CHECKING:
     from djq.errors import DatabaseError
@@ -67,6 +68,7 @@ class Connections:
         self.timeout_s = timeout_s
         self._threads = _Threads()
         self._engine = create_engine(self.url, timeout_s, tls)
+        quicken(self._engine)
 
     @property
     def address(self) -> str:

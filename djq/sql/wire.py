@@ -1,0 +1,210 @@
+"""PyMySQL's connection with a quicker loop over the rows of an answer.
+
+PyMySQL makes several objects and calls per row and per value. Here a row is cut in one loop, and
+values are converted column by column, by loops that run in C. What is rare is left to PyMySQL:
+streams, errors, the conversion of rarer types.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import lru_cache
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any
+
+from pymysql import converters
+from pymysql.connections import Connection, MySQLResult
+from pymysql.constants import CR
+from pymysql.err import InternalError, OperationalError
+from pymysql.protocol import MysqlPacket
+from sqlalchemy import event
+
+from djq.sql.addresses import PYMYSQL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Engine
+
+    _Driver = Connection[Any]
+else:
+    _Driver = Connection
+
+#: Length of a packet that goes on in the next one.
+_CONTINUED = 0xFFFFFF
+#: First bytes of packets that are no rows: the end, an error.
+_END, _ERROR = 0xFE, 0xFF
+#: The end's packet is shorter than this; a longer one is a row whose first value is huge.
+_END_LENGTH = 9
+#: First bytes of a value: null, or how many bytes hold its length.
+_NULL = 0xFB
+_LENGTHS = {0xFC: 2, 0xFD: 3, 0xFE: 8}
+
+
+def _date(text: str) -> dt.date | str | None:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:  # such as 0000-00-00
+        return converters.convert_date(text)
+
+
+def _datetime(text: str) -> dt.datetime | str | None:
+    try:
+        return dt.datetime.fromisoformat(text)
+    except ValueError:
+        return converters.convert_datetime(text)
+
+
+#: PyMySQL's conversions of single values → the same, but faster.
+_QUICKER: dict[Any, Callable[[str], Any]] = {
+    converters.convert_date: _date,
+    converters.convert_datetime: _datetime,
+}
+#: These read digits from bytes.
+_FROM_BYTES = (int, float)
+#: What a server's utf8mb4 and its plain numbers are to Python.
+_UTF8 = frozenset({"utf8", "utf-8", "ascii"})
+
+
+def quicken(engine: Engine) -> None:
+    """Let an engine of PyMySQL open such connections; listeners before this one are heard."""
+    if engine.dialect.driver == PYMYSQL:
+        event.listen(engine, "do_connect", _connect)
+
+
+def _connect(_: Any, __: Any, args: list[Any], options: dict[str, Any]) -> Connection[Any]:  # noqa: ANN401
+    return QuickConnection(*args, **options)
+
+
+class QuickConnection(_Driver):
+    """A connection that reads whole answers in one loop."""
+
+    # Of PyMySQL, whose types leave them out.
+    encoding: str
+    server_status: int
+    _rfile: Any
+    _result: Any
+    _next_seq_id: int
+    _force_close: Callable[[], None]
+
+    def _read_query_result(self, unbuffered: bool = False) -> int:
+        self._result = None
+        result: Any = QuickResult(self)
+        if unbuffered:
+            result.init_unbuffered_query()
+        else:
+            result.read()
+        self._result = result
+        if result.server_status is not None:
+            self.server_status = result.server_status
+        found: int = result.affected_rows
+        return found
+
+    def read_rows(self, n_columns: int) -> tuple[list[list[Any]], MysqlPacket]:
+        """Return the rows of an answer as bytes, and the packet behind them."""
+        try:
+            rows, last = self._read_until_end(range(n_columns))
+        except (OSError, IndexError) as error:  # a header that was cut short has no such bytes
+            self._force_close()
+            message = f"Lost connection to MySQL server during query ({error})"
+            raise OperationalError(CR.CR_SERVER_LOST, message) from error
+        except BaseException:
+            self._force_close()
+            raise
+        return rows, MysqlPacket(last, self.encoding)
+
+    def _read_until_end(self, places: range) -> tuple[list[list[Any]], bytes]:
+        rows: list[list[Any]] = []
+        read, sequence = self._rfile.read, self._next_seq_id
+        while True:
+            data, length = b"", _CONTINUED
+            while length == _CONTINUED:
+                header = read(4)
+                length = header[0] | header[1] << 8 | header[2] << 16
+                if header[3] != sequence:
+                    _refuse_sequence(header[3], sequence)
+                sequence = (sequence + 1) & 0xFF
+                data = data + read(length) if data else read(length)
+            first = data[0]
+            if first == _ERROR or (first == _END and len(data) < _END_LENGTH):
+                self._next_seq_id = sequence
+                return rows, data
+            rows.append(_cut(data, places))
+
+
+class QuickResult(MySQLResult):
+    """An answer whose rows are read in one loop."""
+
+    # Of PyMySQL, whose types leave them out.
+    converters: list[tuple[str | None, Any]]
+    _check_packet_is_eof: Callable[[MysqlPacket], bool]
+
+    def _read_rowdata_packet(self) -> None:
+        connection: Any = self.connection
+        rows, last = connection.read_rows(self.field_count)
+        if last.is_error_packet():
+            last.raise_for_error()
+        self._check_packet_is_eof(last)
+        self.connection = None
+        self.affected_rows = len(rows)
+        self.rows = _converted(rows, self.converters)
+
+
+def _cut(data: bytes, places: range) -> list[Any]:
+    """Return the values of one row, as bytes."""
+    row: list[Any] = []
+    start = 0
+    for _ in places:
+        size = data[start]
+        start += 1
+        if size >= _NULL:
+            if size == _NULL:
+                row.append(None)
+                continue
+            width = _LENGTHS[size]
+            size = int.from_bytes(data[start : start + width], "little")
+            start += width
+        end = start + size
+        row.append(data[start:end])
+        start = end
+    return row
+
+
+def _refuse_sequence(found: int, expected: int) -> None:
+    if found == 0:  # MariaDB says so when it shuts down
+        raise OperationalError(CR.CR_SERVER_LOST, "Lost connection to MySQL server during query")
+    message = f"Packet sequence number wrong - got {found} expected {expected}"
+    raise InternalError(message)
+
+
+def _converted(
+    rows: list[list[Any]], wanted: Sequence[tuple[str | None, Any]]
+) -> tuple[tuple[Any, ...], ...]:
+    """Return rows of bytes as rows of Python's values, converted column by column."""
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+    for i, (encoding, convert) in enumerate(wanted[: len(columns)]):
+        change = _change(encoding, convert)
+        if change is None:
+            continue
+        column = columns[i]
+        columns[i] = (
+            [None if v is None else change(v) for v in column]
+            if None in column
+            else list(map(change, column))
+        )
+    return tuple(zip(*columns, strict=True))
+
+
+@lru_cache(maxsize=256)
+def _change(encoding: str | None, convert: Any) -> Callable[[bytes], Any] | None:  # noqa: ANN401
+    """Return what turns a value's bytes into Python's value, None where it is the bytes."""
+    if convert in _FROM_BYTES or (convert is not None and encoding is None):
+        found: Callable[[bytes], Any] = convert
+        return found
+    if encoding is None:
+        return None
+    decode = bytes.decode if encoding in _UTF8 else methodcaller("decode", encoding)
+    if convert is None:
+        return decode
+    quick: Any = _QUICKER.get(convert, convert)
+    return lambda data: quick(decode(data))
