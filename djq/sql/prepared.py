@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import sqlalchemy as sa
 from sqlalchemy.sql.compiler import SQLCompiler
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
     from sqlalchemy.engine.interfaces import Dialect as SaDialect
 
     from djq.definition.acceptance import Value
@@ -107,7 +107,7 @@ def prepare(
         for name in compiled.positiontup or ()
     ]
     selected = getattr(statement, "selected_columns", ())
-    converters = [_result(c.type, dialect) for c in selected]
+    converters = [_result(c, dialect) for c in selected]
     return Prepared(
         str(compiled),
         tuple(places),
@@ -134,10 +134,23 @@ def _place(
 
 
 def _result(
-    type_: sa.types.TypeEngine[Any], dialect: SaDialect
+    column: sa.ColumnElement[Any], dialect: SaDialect
 ) -> tuple[Convert, ConvertColumn] | None:
+    type_ = column.type
+    if _is_stored_float(column) and dialect.name != "sqlite":
+        return None  # servers' drivers return floats; SQLAlchemy would convert each once more
     convert: Convert | None = type_.dialect_impl(dialect).result_processor(dialect, None)
     if convert is None:
         return None
     whole: ConvertColumn | None = getattr(type_, "process_result_column", None)
     return convert, whole or (lambda values: list(map(convert, values)))
+
+
+def _is_stored_float(column: sa.ColumnElement[Any]) -> bool:
+    """Tell whether a column is a table's own, of a type that holds floats."""
+    return (
+        isinstance(column, sa.ColumnClause)
+        and isinstance(column.table, sa.TableClause | sa.Alias)
+        and isinstance(column.type, sa.Float)
+        and not column.type.asdecimal
+    )
