@@ -1,0 +1,96 @@
+"""Rows read in our loop are PyMySQL's own, whatever is in them."""
+
+from __future__ import annotations
+
+import pymysql
+import pytest
+import sqlalchemy as sa
+
+from djq.sql.wire import QuickConnection
+
+VALUES = (
+    "SELECT 1, -5, 18446744073709551615, 1.5e0, -2.25, 'Zoë 🐁', x'00ff', NULL, '', "
+    "DATE '2024-02-29', TIMESTAMP '2024-01-02 03:04:05.25', TIME '-10:00:00.5', "
+    "CAST('{\"a\": 1}' AS {json}), CAST('0000-00-00' AS CHAR)"
+)
+QUESTIONS = {
+    "values": VALUES,
+    "nulls among values": "SELECT 1, 'a' UNION ALL SELECT NULL, 'b' UNION ALL SELECT 3, NULL",
+    "no rows": "SELECT 1 FROM (SELECT 1) AS t WHERE FALSE",
+    "long values": "SELECT repeat('x', 250), repeat('x', 251), repeat('é', 4e4), repeat('x', 7e4)",
+    "many packets": "SELECT a.n, b.n FROM ({ten}) AS a, ({ten}) AS b, ({ten}) AS c",
+}
+TEN = " UNION ALL ".join(f"SELECT {i} AS n" for i in range(10))
+
+
+@pytest.fixture
+def connections(database_url):
+    if database_url.startswith("sqlite"):
+        pytest.skip("SQLite has no connection of PyMySQL")
+    url = sa.make_url(database_url)
+    address = {"host": url.host, "port": url.port, "user": url.username}
+    options = {**address, "password": url.password or "", "charset": "utf8mb4"}
+    pair = (pymysql.connect(**options), QuickConnection(**options))
+    yield pair
+    for connection in pair:
+        connection.close()
+
+
+def ask(connection, question):
+    is_mariadb = "MariaDB" in connection.get_server_info()
+    cursor = connection.cursor()
+    text = question.replace("{json}", "CHAR" if is_mariadb else "JSON").replace("{ten}", TEN)
+    cursor.execute(text)
+    rows = cursor.fetchall()
+    return rows, [[type(v) for v in row] for row in rows], cursor.rowcount, cursor.description
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_an_answer_is_that_of_pymysql(connections, name):
+    driver, quick = connections
+
+    assert ask(quick, QUESTIONS[name]) == ask(driver, QUESTIONS[name])
+
+
+def test_an_error_among_the_rows_leaves_the_connection_in_use(connections):
+    for connection in connections:
+        with pytest.raises(pymysql.err.OperationalError):
+            ask(connection, "SELECT (SELECT n FROM ({ten}) AS t)")
+        assert ask(connection, "SELECT 1")[0] == ((1,),)
+
+
+def test_a_row_of_several_packets_is_one_row(connections):
+    _, quick = connections
+    cursor = quick.cursor()
+    cursor.execute("SELECT @@max_allowed_packet")
+    n_bytes = min(cursor.fetchone()[0], 2**24 + 2**16) - 1024
+
+    rows, *_ = ask(quick, f"SELECT repeat('x', {n_bytes}), 7")
+
+    assert (len(rows[0][0]), rows[0][1]) == (n_bytes, 7)
+
+
+def test_a_connection_that_ends_among_the_rows_is_lost(connections):
+    driver, quick = connections
+    cursor = quick.cursor()
+    quick._rfile = _Ending(quick._rfile, 40)
+
+    with pytest.raises(pymysql.err.OperationalError, match="Lost connection"):
+        cursor.execute(f"SELECT a.n FROM ({TEN}) AS a, ({TEN}) AS b")
+
+    assert not quick.open
+    assert driver.open
+
+
+class _Ending:
+    """A file that ends after so many reads."""
+
+    def __init__(self, file, n):
+        self.file, self.n = file, n
+
+    def read(self, size):
+        self.n -= 1
+        return self.file.read(size) if self.n > 0 else b""
+
+    def close(self):
+        self.file.close()
