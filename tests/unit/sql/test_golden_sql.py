@@ -184,4 +184,5 @@ def test_queries_become_the_sql_of_the_golden_files(group):
 )
 @pytest.mark.parametrize("backend", STATEMENTS)
 def test_no_query_has_a_needless_subquery(text, n_selects, backend):
-    assert sql(text, backend).count("SELECT") == n_selects
+    # SQLite has a SELECT for a list of keys, too.
+    assert len(re.findall(r"SELECT (?!column1)", sql(text, backend))) == n_selects
