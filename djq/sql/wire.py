@@ -17,14 +17,13 @@ from pymysql.connections import Connection, MySQLResult
 from pymysql.constants import CR
 from pymysql.err import InternalError, OperationalError
 from pymysql.protocol import MysqlPacket
-from sqlalchemy import event
 
 from djq.sql.addresses import PYMYSQL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlalchemy import Engine
+    import sqlalchemy as sa
 
     _Driver = Connection[Any]
 else:
@@ -66,14 +65,11 @@ _FROM_BYTES = (int, float)
 _UTF8 = frozenset({"utf8", "utf-8", "ascii"})
 
 
-def quicken(engine: Engine) -> None:
-    """Let an engine of PyMySQL open such connections; listeners before this one are heard."""
-    if engine.dialect.driver == PYMYSQL:
-        event.listen(engine, "do_connect", _connect)
-
-
-def _connect(_: Any, __: Any, args: list[Any], options: dict[str, Any]) -> Connection[Any]:  # noqa: ANN401
-    return QuickConnection(*args, **options)
+def quicken(engine: sa.Engine) -> None:
+    """Let an engine of PyMySQL open such connections."""
+    dialect: Any = engine.dialect
+    if dialect.driver == PYMYSQL:
+        dialect.connect = QuickConnection
 
 
 class QuickConnection(_Driver):
