@@ -12,6 +12,7 @@ from functools import lru_cache
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
+import pymysql
 from pymysql import converters
 from pymysql.connections import Connection, MySQLResult
 from pymysql.constants import CR
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 else:
     _Driver = Connection
 
+#: The version of PyMySQL whose inner methods this module overrides
+#: (docs/decisions/0011-reading-rows.md).
+KNOWN_VERSION = (1, 2)
 #: Length of a packet that goes on in the next one.
 _CONTINUED = 0xFFFFFF
 #: First bytes of packets that are no rows: the end, an error.
@@ -66,9 +70,9 @@ _UTF8 = frozenset({"utf8", "utf-8", "ascii"})
 
 
 def quicken(engine: sa.Engine) -> None:
-    """Let an engine of PyMySQL open such connections."""
+    """Let an engine of PyMySQL open such connections; a PyMySQL of another version reads itself."""
     dialect: Any = engine.dialect
-    if dialect.driver == PYMYSQL:
+    if dialect.driver == PYMYSQL and pymysql.VERSION[:2] == KNOWN_VERSION:
         dialect.connect = QuickConnection
 
 

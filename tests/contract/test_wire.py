@@ -6,7 +6,8 @@ import pymysql
 import pytest
 import sqlalchemy as sa
 
-from djq.sql.wire import QuickConnection
+from djq.sql.addresses import create_engine
+from djq.sql.wire import QuickConnection, quicken
 
 VALUES = (
     "SELECT 1, -5, 18446744073709551615, 1.5e0, -2.25, 'Zoë 🐁', x'00ff', NULL, '', "
@@ -94,3 +95,13 @@ class _Ending:
 
     def close(self):
         self.file.close()
+
+
+def test_another_version_of_pymysql_reads_its_rows_itself(database_url, monkeypatch):
+    url = sa.make_url(database_url)
+    for version, is_ours in ((pymysql.VERSION, True), ((1, 99, 0, "final"), False)):
+        monkeypatch.setattr(pymysql, "VERSION", version)
+        engine = create_engine(url, 10.0, use_tls=None)
+        quicken(engine)
+        found = engine.dialect.connect == QuickConnection
+        assert found is (is_ours and url.get_backend_name() == "mysql")
