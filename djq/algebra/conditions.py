@@ -21,11 +21,14 @@ from djq.algebra.expressions import (
     negate,
 )
 from djq.algebra.forms import AndList, Not, Top, Universal, records
+from djq.algebra.jsonpath import check_json, read_name
+from djq.algebra.jsonpath import equals as json_equals
 from djq.definition.attributes import Attribute, CoreType
 from djq.definition.heading import Heading
 from djq.errors import QueryError
 
 if TYPE_CHECKING:
+    from djq.algebra.jsonpath import JsonName
     from djq.algebra.nodes import Node
     from djq.definition.acceptance import Value
 
@@ -122,7 +125,12 @@ class ConditionReader:
         keys = [cast("Mapping[str, Value]", c) for c in conditions if isinstance(c, Mapping)]
         if len(keys) == len(conditions) and keys:
             names = [n for n in keys[0] if n in heading]
-            if names and all(len(k) == len(keys[0]) and set(names) <= set(k) for k in keys):
+            has_paths = any(_path(n, heading) for k in keys for n in k if n not in heading)
+            if (
+                names
+                and not has_paths
+                and all(len(k) == len(keys[0]) and set(names) <= set(k) for k in keys)
+            ):
                 return _any_key(names, keys, heading)
         each = (self.read(c, heading) for c in conditions)
         return either(*each)
@@ -140,6 +148,9 @@ def _any_key(names: list[str], keys: list[Mapping[str, Value]], heading: Heading
     varying = [i for i in range(len(names)) if i not in shared]
     if not varying:
         return both(*common)
+    if len(varying) == 1:
+        (i,) = varying
+        return both(*common, Call("in", (Name(names[i]), *(row[i] for row in rows))))
     left = Call("tuple", tuple(Name(names[i]) for i in varying))
     options = [Call("tuple", tuple(row[i] for i in varying)) for row in rows]
     return both(*common, Call("in", (left, *options)))
@@ -147,7 +158,22 @@ def _any_key(names: list[str], keys: list[Mapping[str, Value]], heading: Heading
 
 def read_mapping(mapping: Mapping[str, Value], heading: Heading) -> Expression:
     """Return the conjunction of equalities; names that are not attributes do not count."""
-    return both(*(_equals(heading[n], v) for n, v in mapping.items() if n in heading))
+    found: list[Expression] = []
+    for name, value in mapping.items():
+        if name in heading:
+            found.append(_equals(heading[name], value))
+        elif (path := _path(name, heading)) is not None:
+            found.append(json_equals(path, value))
+    return both(*found)
+
+
+def _path(name: str, heading: Heading) -> JsonName | None:
+    """Return a name as that of a value within a JSON attribute; None where it is none."""
+    path = read_name(name)
+    if path is None or path.attribute not in heading:
+        return None
+    check_json(heading[path.attribute], name)
+    return path
 
 
 def _equals(attribute: Attribute, value: Value) -> Expression:

@@ -63,7 +63,13 @@ class Matches:
 Expression: TypeAlias = Name | Literal | Parameter | Call | Matches
 
 #: Functions that make one value from many rows.
-AGGREGATES = frozenset({"avg", "count", "count distinct", "max", "min", "sum"})
+AGGREGATES = frozenset(
+    {
+        *("avg", "avg distinct", "bit_and", "bit_or", "bit_xor", "count", "count distinct"),
+        *("group_concat", "group_concat distinct", "max", "min", "stddev_pop", "stddev_samp"),
+        *("sum", "sum distinct", "var_pop", "var_samp"),
+    }
+)
 
 TRUE = Literal(True)
 FALSE = Literal(False)

@@ -12,11 +12,14 @@ from djq.sql import tls
 
 #: Strict about values, and portable: double quotes are text, as MySQL reads them. Aggregation is
 #: checked by djq, which knows which attributes a key determines; servers differ in what they see.
-#: A 0 is a 0, also where the server counts.
+#: A 0 is a 0, also where the server counts; differences may be negative.
 SQL_MODE = (
     "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
-    "NO_AUTO_VALUE_ON_ZERO"
+    "NO_AUTO_VALUE_ON_ZERO,NO_UNSIGNED_SUBTRACTION"
 )
+#: Text that comes from no column is compared as columns are. MariaDB reads the first, MySQL the
+#: other one.
+COLLATION = "/*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */"
 
 #: MariaDB 10.11 loses rows where it splits a grouped subquery that is matched with another one:
 #: tests/integration/test_explain.py has such a query. MySQL takes this for a comment.

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import decimal
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from djq.algebra.expressions import Call, Expression, Literal, Name, Parameter
 from djq.errors import QueryError
-from djq.sql.columntypes import CONVERTED
+from djq.sql.columntypes import CONVERTED, BinaryUuid
+from djq.sql.kinds import DECIMAL, TIME
 
 if TYPE_CHECKING:
+    from djq.definition.acceptance import Value
     from djq.sql.functions import Column
 
+UUID = BinaryUuid()
 #: Calls whose arguments are of one type.
 COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">=", "<=>", "in", "between"})
 
@@ -59,13 +65,24 @@ def _plain(expression: Expression, columns: dict[str, Column]) -> Column:
 def literal(value: Literal | Parameter) -> Column:
     """Return a value as SQL: bound, or written where it is null, true or false."""
     if isinstance(value, Parameter):
-        return _parameter(value, sa.literal(value.sample).type)
+        return _parameter(value, _type_of(value.sample))
     if value.value is None:
         return sa.null()
     if isinstance(value.value, bool):
         # Not sa.true(), which cannot be compared with by < and >.
         return sa.literal_column(str(int(value.value)), sa.Boolean())
-    return sa.literal(value.value)
+    return sa.literal(value.value, _type_of(value.value))
+
+
+def _type_of(value: Value) -> sa.types.TypeEngine[Any]:
+    """Return the type that carries a value to every database."""
+    if isinstance(value, decimal.Decimal):
+        return DECIMAL
+    if isinstance(value, dt.timedelta):
+        return TIME
+    if isinstance(value, uuid.UUID):
+        return UUID
+    return sa.literal(value).type
 
 
 def _parameter(parameter: Parameter, type_: sa.types.TypeEngine[Any]) -> Column:

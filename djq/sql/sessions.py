@@ -14,7 +14,8 @@ from pymysql.cursors import SSCursor
 
 from djq.errors import AccessError, DatabaseError, UnreachableError
 from djq.sql import forks
-from djq.sql.addresses import MYSQLCLIENT, is_sqlite, shown
+from djq.sql.addresses import COLLATION, MYSQLCLIENT, is_sqlite, shown
+from djq.sql.embedded import register
 from djq.sql.errors import TLS_FAILED, number_of, translated
 
 if TYPE_CHECKING:
@@ -135,6 +136,8 @@ def open_session(engine: sa.Engine, *, commits: bool) -> Session:
                 _prepare_sqlite(raw)
             else:
                 raw.autocommit(commits)
+                # Not among the settings of addresses.py: SQLAlchemy sets names after them.
+                raw.cursor().execute(f"SET collation_connection = {COLLATION}")
     except (DatabaseError, OSError, RuntimeError) as error:
         raise _unopened(address, error, is_file=is_sqlite(engine.url)) from error
     return _session(engine, raw, owner)
@@ -206,6 +209,7 @@ def _prepare_sqlite(raw: Any) -> None:  # noqa: ANN401 - the driver's connection
         "case_sensitive_like=ON",
     ):
         raw.execute(f"PRAGMA {pragma}")
+    register(raw)
 
 
 @contextmanager

@@ -1,0 +1,47 @@
+"""Functions of MySQL that SQLite lacks or has in another way, as Python on each connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from djq.sql.embedded import aggregates, jsons, numbers, texts, times
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from djq.definition.acceptance import Value
+
+_PREFIX = "djq_"
+
+
+def _strict(compute: Callable[..., Value]) -> Callable[..., Value]:
+    """Return a function that is null where an argument is."""
+
+    def call(*arguments: Value) -> Value:
+        if None in arguments:
+            return None
+        try:
+            return compute(*arguments)
+        except OverflowError as error:  # of which SQLite would say that text is too long
+            raise ArithmeticError(*error.args) from error
+
+    return call
+
+
+_FUNCTIONS: dict[str, tuple[int, Callable[..., Value]]] = {
+    **{
+        name: (n, _strict(compute))
+        for module in (numbers, texts, times, jsons)
+        for name, (n, compute) in module.FUNCTIONS.items()
+    },
+    **texts.NULLABLE,
+    **jsons.NULLABLE,
+}
+
+
+def register(raw: Any) -> None:  # noqa: ANN401 - the driver's connection
+    """Let a connection of SQLite know them all."""
+    for name, (n, compute) in _FUNCTIONS.items():
+        raw.create_function(_PREFIX + name, n, compute, deterministic=True)
+    for name, (n, kind) in aggregates.AGGREGATES.items():
+        raw.create_aggregate(_PREFIX + name, n, kind)

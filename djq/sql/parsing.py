@@ -1,0 +1,349 @@
+"""Text → sqlglot's tree of one expression in MySQL's dialect, and nothing beside it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+
+from sqlglot import exp
+from sqlglot.dialects.mysql import MySQL
+from sqlglot.errors import SqlglotError
+from sqlglot.parsers.mysql import MySQLParser
+from sqlglot.tokenizer_core import Token, TokenType
+
+from djq.errors import QueryError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlglot.expressions.core import Expression as Parsed
+
+#: Longer text is refused before it is parsed [characters].
+MAX_LENGTH = 100_000
+#: More opening parentheses and operators in a row are refused before they are parsed.
+MAX_OPEN = 100
+#: Parsed where an expression belongs, so that a statement is not one.
+_BEFORE, _AFTER = "SELECT 1 WHERE (", "\n)"
+#: Functions with words of their own between their arguments.
+_WORDY = frozenset(
+    {
+        *("CAST", "CONVERT", "EXTRACT", "GROUP_CONCAT", "JSON_VALUE", "POSITION", "SUBSTR"),
+        *("SUBSTRING", "TRIM"),
+    }
+)
+_SUBQUERY = frozenset(
+    {"select", "with", "union", "intersect", "except", "exists", "values", "table"}
+)
+#: Words that are never names of attributes here, unless in backticks.
+_SYNTAX = frozenset(
+    {
+        *("and", "as", "between", "binary", "by", "case", "collate", "desc", "asc", "distinct"),
+        *("div", "else", "end", "escape", "false", "from", "in", "interval", "is", "like", "mod"),
+        *("not", "null", "or", "order", "over", "regexp", "rlike", "separator", "sounds", "then"),
+        *("true", "using", "when", "where", "xor", *_SUBQUERY),
+    }
+)
+_WORD = re.compile(r"[A-Za-z_]\w*\Z")
+#: Behind these a word is no name: `INTERVAL 1 year`, `x AS date`.
+_OPERANDS = frozenset(
+    {TokenType.NUMBER, TokenType.STRING, TokenType.VAR, TokenType.IDENTIFIER, TokenType.R_PAREN}
+)
+_NAMES = frozenset({TokenType.VAR, TokenType.IDENTIFIER})
+_OPENING = frozenset(
+    {TokenType.L_PAREN, TokenType.NOT, TokenType.DASH, TokenType.TILDE, TokenType.PLUS}
+)
+_SKIPPED = re.compile(r"[ \t\r\n\f\v]*\Z")
+
+
+_ALL_PARSERS: Any = getattr(MySQLParser, "FUNCTION_PARSERS")  # noqa: B009 - untyped
+
+
+class _Parser(MySQLParser):
+    """MySQL's grammar, with functions left as they are written."""
+
+    FUNCTIONS: ClassVar[Any] = {}
+    #: `x -> y` is a path into JSON.
+    LAMBDAS: ClassVar[Any] = {}
+    FUNCTION_PARSERS: ClassVar[Any] = {name: _ALL_PARSERS[name] for name in sorted(_WORDY)}
+
+
+class ConditionText(MySQL):
+    """The dialect of conditions."""
+
+    Parser = _Parser
+
+    def to_json_path(self, path: Any) -> Any:  # noqa: ANN401 - sqlglot's own
+        """Leave a path as it is written."""
+        return path
+
+
+class Text:
+    """One text, and how it is refused."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def refuse(self, reason: str, start: int | None = None, length: int = 1) -> NoReturn:
+        """Raise the error, with a mark under the place where one is given."""
+        if start is None:
+            message = f"cannot use the condition {shown(self.text)}: {reason}"
+            raise QueryError(message)
+        message = f"cannot use the condition, column {start + 1}: {reason}\n" + marked(
+            self.text, start, length
+        )
+        raise QueryError(message)
+
+
+def shown(text: str) -> str:
+    """Return a text for a message, shortened in its middle."""
+    if len(text) > 400:  # noqa: PLR2004 - some lines
+        text = f"{text[:200]} … {text[-100:]}"
+    return repr(text)
+
+
+def marked(text: str, start: int, length: int) -> str:
+    """Return the line of a place with a mark under it."""
+    first = text.rfind("\n", 0, start) + 1
+    last = text.find("\n", start)
+    line = text[first:] if last < 0 else text[first:last]
+    offset = start - first
+    if len(line) > 160:  # noqa: PLR2004 - a line of a terminal, or two
+        cut = max(0, offset - 60)
+        line, offset = line[cut : cut + 160], offset - cut
+    return f"    {line}\n    {' ' * offset}{'^' * max(1, min(length, len(line) - offset))}"
+
+
+@lru_cache(maxsize=1024)
+def parse(text: str, names: frozenset[str]) -> Parsed:
+    """Return the tree of the one expression that a text is; `names` are those of attributes.
+
+    Raises
+    ------
+    QueryError
+        It is none, or holds more: a comment, a second statement, a subquery, a variable.
+    """
+    at = Text(text)
+    if len(text) > MAX_LENGTH:
+        message = f"the condition has {len(text)} characters, {MAX_LENGTH} are allowed"
+        raise QueryError(message)
+    if not text.strip():
+        message = "the condition is empty: leave it out, or write True"
+        raise QueryError(message)
+    try:
+        text.encode()
+        tokens = named(at, _tokens(text), names)
+        check_tokens(at, tokens)
+        whole = _wrapped(tokens, text)
+        statements = ConditionText().parser().parse(whole, f"{_BEFORE}{text}{_AFTER}")
+    except QueryError:
+        raise
+    except (
+        SqlglotError,
+        RecursionError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        IndexError,
+    ) as error:
+        reason = str(error).partition("\n")[0].partition(". Line")[0]
+        message = f"cannot read the condition {shown(text)}: {reason}"
+        raise QueryError(message) from error
+    return _only_expression(at, statements)
+
+
+def _only_expression(at: Text, statements: Sequence[object]) -> Parsed:
+    statement = statements[0] if len(statements) == 1 else None
+    where = statement.args.get("where") if isinstance(statement, exp.Select) else None
+    inner = where.this if isinstance(where, exp.Where) else None
+    extra = (
+        [k for k, v in statement.args.items() if v and k not in {"where", "expressions"}]
+        if isinstance(statement, exp.Select)
+        else ["statement"]
+    )
+    if not isinstance(inner, exp.Paren) or extra:
+        message = f"cannot read the condition {shown(at.text)}: it is not one expression"
+        raise QueryError(message)
+    return cast("Parsed", inner.this)
+
+
+def _tokens(text: str) -> list[Token]:
+    """Return the tokens, without those around the text: first in a text some words are commands."""
+    found = [_moved(t, -len(_BEFORE)) for t in ConditionText().tokenize(_BEFORE + text + _AFTER)]
+    inner = [t for t in found if 0 <= t.start < len(text)]
+    if not found or found[-1].start != len(text) + len(_AFTER) - 1:
+        message = f"cannot read the condition {shown(text)}: quotes or comments do not end"
+        raise QueryError(message)
+    return inner
+
+
+def check_tokens(at: Text, tokens: Sequence[Token]) -> None:
+    """Refuse by name what is not part of an expression."""
+    end, in_a_row, depth = 0, 0, 0
+    for i, token in enumerate(tokens):
+        _check_gap(at, end, token.start)
+        end = token.end + 1
+        in_a_row = in_a_row + 1 if token.token_type in _OPENING else 0
+        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
+        if in_a_row > MAX_OPEN or depth > MAX_OPEN:
+            at.refuse("it is nested too deeply")
+        reason = _refused(token, tokens[i + 1] if i + 1 < len(tokens) else None)
+        if reason:
+            at.refuse(reason, token.start, len(token.text))
+        if depth < 0:
+            at.refuse("this parenthesis closes nothing", token.start)
+    _check_gap(at, end, len(at.text))
+
+
+def _check_gap(at: Text, start: int, end: int) -> None:
+    """Refuse what sqlglot left out between two tokens: a comment."""
+    gap = at.text[start:end]
+    if not _SKIPPED.match(gap):
+        place = start + len(gap) - len(gap.lstrip())
+        reason = "comments (--, #, /* */) are not allowed"
+        if not gap.strip().startswith(("-", "#", "/")):
+            reason = f"{gap.strip()[:1]!r} is not allowed here"
+        at.refuse(reason, place)
+
+
+def _refused(token: Token, following: Token | None) -> str | None:
+    """Return why a token is no part of an expression; None if it may be."""
+    kind, word = token.token_type, token.text.lower()
+    is_word = kind not in {TokenType.STRING, TokenType.IDENTIFIER}
+    if kind is TokenType.SEMICOLON:
+        return "a condition is one expression: ';' and further statements are not allowed"
+    if is_word and word in _SUBQUERY and _opens_query(word, following):
+        return "subqueries are not allowed; restrict by a table or query instead"
+    if kind in {TokenType.PARAMETER, TokenType.SESSION_PARAMETER}:
+        return "variables (@name, @@name) are not allowed; write the value"
+    if kind is TokenType.PLACEHOLDER or (kind is TokenType.COLON and is_word):
+        return "placeholders (?, :name) are not allowed; write the value, or restrict by a mapping"
+    if kind in {
+        TokenType.DCOLON,
+        TokenType.COLON_EQ,
+        TokenType.HINT,
+        TokenType.L_BRACE,
+        TokenType.R_BRACE,
+    }:
+        return f"{token.text!r} is not allowed in conditions"
+    return None
+
+
+def _opens_query(word: str, following: Token | None) -> bool:
+    """Tell whether a word begins a query, and is not the name of an attribute."""
+    if word in {"values", "table", "with", "except", "intersect", "union"}:
+        return following is not None and following.token_type in {
+            *_NAMES,
+            TokenType.L_PAREN,
+            TokenType.SELECT,
+            TokenType.ALL,
+            TokenType.DISTINCT,
+        }
+    return word == "select" or (following is not None and following.token_type is TokenType.L_PAREN)
+
+
+def named(at: Text, tokens: Sequence[Token], names: frozenset[str]) -> list[Token]:
+    """Return the tokens, with each attribute's name, and each path into JSON, as one."""
+    found: list[Token] = []
+    i = 0
+    while i < len(tokens):
+        token = tokens[i]
+        if not _is_name(tokens, i, found, names):
+            found.append(token)
+            i += 1
+            continue
+        end = _path_end(tokens, i)
+        if end == i:
+            found.append(_as_name(token, token.text, token.end))
+        else:
+            path = at.text[token.start : tokens[end].end + 1]
+            text = token.text + path[token.end + 1 - token.start :]
+            found.append(_as_name(token, text, tokens[end].end))
+        i = end + 1
+    return found
+
+
+def _is_name(
+    tokens: Sequence[Token], i: int, before: Sequence[Token], names: frozenset[str]
+) -> bool:
+    token = tokens[i]
+    if token.text not in names or token.token_type is TokenType.STRING:
+        return False
+    if token.token_type is TokenType.IDENTIFIER:
+        return True
+    following = tokens[i + 1].token_type if i + 1 < len(tokens) else None
+    is_call = following in {TokenType.L_PAREN, TokenType.STRING}  # or DATE '2024-01-01'
+    if is_call or token.text.lower() in _SYNTAX or not _WORD.match(token.text):
+        return False
+    return not before or _may_precede(before)
+
+
+def _may_precede(before: Sequence[Token]) -> bool:
+    """Tell whether a name may stand behind these tokens."""
+    last = before[-1]
+    if last.token_type in _OPERANDS or last.token_type in {TokenType.DOT, TokenType.ALIAS}:
+        return False
+    opener = before[-2].text.lower() if len(before) > 1 else ""
+    return not (last.text == "(" and opener in {"extract", "timestampdiff", "timestampadd"})
+
+
+def _path_end(tokens: Sequence[Token], i: int) -> int:
+    """Return the index of the last token of a path that begins at `i`."""
+    kinds = [t.token_type for t in tokens[i : i + 64]]
+    n = 1
+    while n < len(kinds):
+        if kinds[n] is TokenType.DOT and n + 1 < len(kinds) and _is_key(tokens[i + n + 1]):
+            n += 2
+        elif kinds[n] is TokenType.L_BRACKET and kinds[n + 1 : n + 3] == [
+            TokenType.NUMBER,
+            TokenType.R_BRACKET,
+        ]:
+            n += 3
+        else:
+            break
+    if n < len(kinds) and kinds[n] is TokenType.COLON:
+        n += _type_length(tokens[i + n : i + n + 7])
+    return i + n - 1
+
+
+def _is_key(token: Token) -> bool:
+    return bool(_WORD.match(token.text)) or token.text.startswith("$")
+
+
+def _type_length(tokens: Sequence[Token]) -> int:
+    """Return how many tokens a colon and the type behind it are; 0 if there is no type."""
+    if len(tokens) < 2 or not _WORD.match(tokens[1].text):  # noqa: PLR2004
+        return 0
+    words = [t.text for t in tokens]
+    if words[2:3] != ["("]:
+        return 2
+    return words.index(")") + 1 if ")" in words else 2
+
+
+def _as_name(token: Token, text: str, end: int) -> Token:
+    return Token(
+        TokenType.IDENTIFIER, text, line=token.line, col=token.col, start=token.start, end=end
+    )
+
+
+def _wrapped(tokens: Sequence[Token], text: str) -> list[Token]:
+    """Return the tokens of a whole statement, their places counted from its beginning."""
+    before = ConditionText().tokenize(_BEFORE)
+    after = ConditionText().tokenize(_AFTER)
+    shift = len(_BEFORE)
+    inner = [_moved(t, shift) for t in tokens]
+    return [*before, *inner, *(_moved(t, shift + len(text)) for t in after)]
+
+
+def _moved(token: Token, by: int) -> Token:
+    start, end = token.start + by, token.end + by
+    return Token(token.token_type, token.text, token.line, token.col, start, end, token.comments)
+
+
+def place_of(node: Parsed) -> tuple[int, int] | None:
+    """Return where a name stands in the text, and its length; None where sqlglot lost it."""
+    for part in (node, *node.find_all(exp.Identifier)):
+        start, end = part.meta.get("start"), part.meta.get("end")
+        if isinstance(start, int) and isinstance(end, int):
+            return start - len(_BEFORE), end - start + 1
+    return None
