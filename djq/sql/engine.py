@@ -88,8 +88,9 @@ class Database(Transactions):
         """Return all rows of a query as columns, in heading order."""
         with needing(self, "SELECT", node):
             prepared, values = self.statements.ask("select", node)
-            rows = self._fetch_raw(prepared, values)
-        return prepared.convert_columns(rows, len(node.heading))
+            parameters = prepared.bind(values)
+            columns = self._run(lambda s: s.columns(prepared.text, parameters), "cannot read")
+        return prepared.convert_columns(columns, len(node.heading))
 
     def count(self, node: Node) -> int:
         """Return how many rows a query has."""
@@ -135,9 +136,6 @@ class Database(Transactions):
         return self._fetch(prepare(statement, self._engine.dialect), ())
 
     def _fetch(self, prepared: Prepared, values: Sequence[Value]) -> list[tuple[Any, ...]]:
-        return prepared.convert(self._fetch_raw(prepared, values))
-
-    def _fetch_raw(self, prepared: Prepared, values: Sequence[Value]) -> Sequence[tuple[Any, ...]]:
         parameters = prepared.bind(values)
 
         def execute(session: Session) -> Sequence[tuple[Any, ...]]:
@@ -146,7 +144,7 @@ class Database(Transactions):
             rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
             return rows
 
-        return self._run(execute, "cannot read")
+        return prepared.convert(self._run(execute, "cannot read"))
 
     # --- changes -------------------------------------------------------------------------------
 

@@ -79,13 +79,11 @@ class Prepared:
             found.append(tuple(values))
         return found
 
-    def convert_columns(
-        self, rows: Sequence[tuple[Any, ...]], n_columns: int
-    ) -> list[Sequence[Any]]:
-        """Return rows of the driver as columns of Python values."""
-        if not rows or not n_columns:
+    def convert_columns(self, columns: list[Sequence[Any]], n_columns: int) -> list[Sequence[Any]]:
+        """Return columns of the driver, none if there are no rows, as columns of Python values."""
+        if not columns or not columns[0] or not n_columns:
             return [()] * n_columns
-        return self._converted(list(zip(*rows, strict=True)))
+        return self._converted(columns)
 
     def _converted(self, columns: list[Sequence[Any]]) -> list[Sequence[Any]]:
         for i, _, convert in self.columns:

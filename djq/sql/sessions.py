@@ -17,9 +17,10 @@ from djq.sql import forks
 from djq.sql.addresses import COLLATION, MYSQLCLIENT, is_sqlite, shown
 from djq.sql.embedded import register
 from djq.sql.errors import TLS_FAILED, number_of, translated
+from djq.sql.wire import QuickConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
 
     import sqlalchemy as sa
 
@@ -62,6 +63,12 @@ class Session:
     def _ping(self) -> None:
         """Ask for nothing: a file is always there."""
 
+    def columns(self, text: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
+        """Return the rows of a query as columns; no columns where there are no rows."""
+        cursor = self.raw.cursor()
+        cursor.execute(text, parameters)
+        return list(zip(*cursor.fetchall(), strict=True))
+
     def stream(self) -> Any:  # noqa: ANN401 - the driver's cursor
         """Return a cursor whose rows stay on the server until they are asked for."""
         return self.raw.cursor()
@@ -82,6 +89,12 @@ class Session:
 
 class PyMySqlSession(Session):
     """One connection of PyMySQL."""
+
+    def columns(self, text: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
+        """Return the rows of a query as columns; no columns where there are no rows."""
+        if not isinstance(self.raw, QuickConnection):
+            return super().columns(text, parameters)
+        return self.raw.columns(self.raw.cursor().mogrify(text, parameters))
 
     def _ping(self) -> None:
         self.raw.ping(reconnect=False)

@@ -1,8 +1,8 @@
 """PyMySQL's connection with a quicker loop over the rows of an answer.
 
-PyMySQL makes several objects and calls per row and per value. Here a row is cut in one loop, and
-values are converted column by column, by loops that run in C. What is rare is left to PyMySQL:
-streams, errors, the conversion of rarer types.
+PyMySQL makes several objects and calls per row and per value. Here a row is cut in one loop, its
+values go to their columns, and these are converted by loops that run in C. What is rare is left to
+PyMySQL: streams, errors, the conversion of rarer types.
 """
 
 from __future__ import annotations
@@ -100,10 +100,17 @@ class QuickConnection(_Driver):
         found: int = result.affected_rows
         return found
 
-    def read_rows(self, n_columns: int) -> tuple[list[list[Any]], MysqlPacket]:
-        """Return the rows of an answer as bytes, and the packet behind them."""
+    def columns(self, statement: str) -> list[Sequence[Any]]:
+        """Send a statement with its values in it; return the rows of its answer as columns."""
+        self.query(statement)  # pyright: ignore[reportUnknownMemberType] - PyMySQL leaves types out
+        found: list[Sequence[Any]] = self._result.columns
+        return found
+
+    def read_columns(self, n_columns: int) -> tuple[list[Sequence[Any]], MysqlPacket]:
+        """Return the columns of an answer as bytes, and the packet behind its rows."""
+        columns: list[list[bytes | None]] = [[] for _ in range(n_columns)]
         try:
-            rows, last = self._read_until_end(range(n_columns))
+            last = self._read_until_end([column.append for column in columns])
         except (OSError, IndexError) as error:  # a header that was cut short has no such bytes
             self._force_close()
             message = f"Lost connection to MySQL server during query ({error})"
@@ -111,10 +118,9 @@ class QuickConnection(_Driver):
         except BaseException:
             self._force_close()
             raise
-        return rows, MysqlPacket(last, self.encoding)
+        return [*columns], MysqlPacket(last, self.encoding)
 
-    def _read_until_end(self, places: range) -> tuple[list[list[Any]], bytes]:
-        rows: list[list[Any]] = []
+    def _read_until_end(self, appends: list[Callable[[bytes | None], None]]) -> bytes:
         read, sequence = self._rfile.read, self._next_seq_id
         while True:
             data, length = b"", _CONTINUED
@@ -128,8 +134,8 @@ class QuickConnection(_Driver):
             first = data[0]
             if first == _ERROR or (first == _END and len(data) < _END_LENGTH):
                 self._next_seq_id = sequence
-                return rows, data
-            rows.append(_cut(data, places))
+                return data
+            _cut(data, appends)
 
 
 class QuickResult(MySQLResult):
@@ -137,37 +143,48 @@ class QuickResult(MySQLResult):
 
     # Of PyMySQL, whose types leave them out.
     converters: list[tuple[str | None, Any]]
+    columns: list[Sequence[Any]] | None = None
+    _rows: Any = None
     _check_packet_is_eof: Callable[[MysqlPacket], bool]
+
+    @property
+    def rows(self) -> Any:  # noqa: ANN401 - None, or tuples of values
+        """The rows; made of the columns when somebody asks for them."""
+        if self._rows is None and self.columns is not None:
+            self._rows = tuple(zip(*self.columns, strict=True))
+        return self._rows
+
+    @rows.setter
+    def rows(self, rows: Sequence[tuple[Any, ...]] | None) -> None:
+        self._rows = rows
 
     def _read_rowdata_packet(self) -> None:
         connection: Any = self.connection
-        rows, last = connection.read_rows(self.field_count)
+        columns, last = connection.read_columns(self.field_count)
         if last.is_error_packet():
             last.raise_for_error()
         self._check_packet_is_eof(last)
         self.connection = None
-        self.affected_rows = len(rows)
-        self.rows = _converted(rows, self.converters)
+        self.affected_rows = len(columns[0])
+        self.columns = _converted(columns, self.converters)
 
 
-def _cut(data: bytes, places: range) -> list[Any]:
-    """Return the values of one row, as bytes."""
-    row: list[Any] = []
+def _cut(data: bytes, appends: list[Callable[[bytes | None], None]]) -> None:
+    """Append the values of one row to its columns, as bytes."""
     start = 0
-    for _ in places:
+    for append in appends:
         size = data[start]
         start += 1
         if size >= _NULL:
             if size == _NULL:
-                row.append(None)
+                append(None)
                 continue
             width = _LENGTHS[size]
             size = int.from_bytes(data[start : start + width], "little")
             start += width
         end = start + size
-        row.append(data[start:end])
+        append(data[start:end])
         start = end
-    return row
 
 
 def _refuse_sequence(found: int, expected: int) -> None:
@@ -178,11 +195,10 @@ def _refuse_sequence(found: int, expected: int) -> None:
 
 
 def _converted(
-    rows: list[list[Any]], wanted: Sequence[tuple[str | None, Any]]
-) -> tuple[tuple[Any, ...], ...]:
-    """Return rows of bytes as rows of Python's values, converted column by column."""
-    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
-    for i, (encoding, convert) in enumerate(wanted[: len(columns)]):
+    columns: list[Sequence[Any]], wanted: Sequence[tuple[str | None, Any]]
+) -> list[Sequence[Any]]:
+    """Return columns of bytes as columns of Python's values."""
+    for i, (encoding, convert) in enumerate(wanted):
         change = _change(encoding, convert)
         if change is None:
             continue
@@ -192,7 +208,7 @@ def _converted(
             if None in column
             else list(map(change, column))
         )
-    return tuple(zip(*columns, strict=True))
+    return columns
 
 
 @lru_cache(maxsize=256)

@@ -219,14 +219,16 @@ def count_statements(tables, monkeypatch):
     @contextmanager
     def noted():
         texts = []
-        original = type(database)._fetch_raw
+        statements = type(database.statements)
+        original = statements.ask
 
-        def fetch_raw(self, prepared, values):
+        def ask(self, asking, node):
+            prepared, values = original(self, asking, node)
             texts.append(prepared.text)
-            return original(self, prepared, values)
+            return prepared, values
 
         with monkeypatch.context() as patch:
-            patch.setattr(type(database), "_fetch_raw", fetch_raw)
+            patch.setattr(statements, "ask", ask)
             yield texts
 
     return noted

@@ -44,19 +44,21 @@ WHERE (lab.session.subject, lab.session.session) IN ((%s, %s), (%s, %s));
 -- sqlite
 SELECT session.subject, session.session, session.user, session.gain
 FROM "lab.session" AS session
-WHERE (session.subject, session.session) IN ((?, ?), (?, ?));
+WHERE (session.subject, session.session) IN (
+  SELECT column1, column2
+  FROM (VALUES (?, ?), (?, ?)));
 
 -- Session & [{'subject': 1, 'session': 2}, {'subject': 1, 'session': 4}]
 
 -- mysql
 SELECT lab.session.subject, lab.session.session, lab.session.user, lab.session.gain
 FROM lab.session
-WHERE lab.session.subject = %s AND (lab.session.session) IN ((%s), (%s));
+WHERE lab.session.subject = %s AND lab.session.session IN (%s, %s);
 
 -- sqlite
 SELECT session.subject, session.session, session.user, session.gain
 FROM "lab.session" AS session
-WHERE session.subject = ? AND (session.session) IN ((?), (?));
+WHERE session.subject = ? AND session.session IN (?, ?);
 
 -- (Session & 'gain > 1' & {'user': None}) - 'session in (1, 2)'
 
