@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,7 +45,7 @@ _HARMLESS = frozenset(
     {
         *("database_tls", "safemode", "create_tables", "display_limit", "display_width"),
         *("namespace", "heartbeat_s", "lease_s", "chunk_s", "database_timeout_s", "flower_port"),
-        *("default_store", "state_dir", "pipeline", "display_show_tuple_count"),
+        *("default_store", "state_dir", "pipeline", "functions", "display_show_tuple_count"),
     }
 )
 LOCAL_HOSTS = frozenset({"", "localhost", "127.0.0.1", "::1"})
@@ -84,6 +85,15 @@ def _redis_url(url: SecretStr) -> SecretStr:
 def _split(names: object) -> object:
     """Accept `a.b,c` and `a.b c` from the environment beside a list from the file."""
     return tuple(names.replace(",", " ").split()) if isinstance(names, str) else names
+
+
+def _function_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names of functions in lower case; nothing else may stand in front of a parenthesis."""
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name):
+            message = f"{name!r} is not the name of a function; write soundex, bin"
+            raise ValueError(message)
+    return tuple(name.lower() for name in names)
 
 
 class StoreSettings(BaseModel):
@@ -152,6 +162,10 @@ class Settings(BaseSettings):
     display_width: Annotated[int, Field(ge=4)] = 40
     #: Whether it says how many rows there are in all, which may take a second question.
     display_show_tuple_count: bool = True
+    #: Functions that conditions in text may call beside those on djq's own list.
+    functions: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_function_names)
+    ] = ()
     flower_port: Annotated[int, Field(ge=1, le=65535)] = 5555
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from djq.algebra.expressions import Call, Expression, Literal, Name, Parameter
 from djq.errors import QueryError
-from djq.sql.columntypes import CONVERTED, BinaryUuid
+from djq.sql.columntypes import CONVERTED, BinaryUuid, ExactDecimal
 from djq.sql.kinds import DECIMAL, TIME
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ def typed(
     if isinstance(argument, Parameter) and isinstance(pattern, Name):
         type_ = columns[pattern.attribute].type
         if isinstance(type_, CONVERTED) and type_.converts(argument.sample):
-            return _parameter(argument, type_)
+            # Not as text, which only SQLite's columns take for a number.
+            is_decimal = isinstance(type_, ExactDecimal)
+            return _parameter(argument, DECIMAL if is_decimal else type_)
     elif (
         isinstance(argument, Call)
         and isinstance(pattern, Call)

@@ -14,8 +14,22 @@ from djq.sql.parsing import parse, shown
 from djq.sql.reading import Reader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from djq.algebra.expressions import Expression
     from djq.definition.heading import Heading
+
+
+def text_reader(functions: Iterable[str]) -> Callable[[str, Heading], Expression]:
+    """Return `read_text` with the functions that the settings add to the list."""
+    more = frozenset(functions)
+    if not more:
+        return read_text
+
+    def read(text: str, heading: Heading) -> Expression:
+        return read_text(text, heading, more)
+
+    return read
 
 
 @lru_cache(maxsize=4096)

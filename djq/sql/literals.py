@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 import uuid
 from contextlib import suppress
@@ -26,15 +27,23 @@ _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?\s*\Z")
 _WRITTEN_AS_TEXT = frozenset({"date", "datetime", "uuid"})
 #: Digits that a decimal of MySQL has at most.
 _MAX_DIGITS = 65
+#: Whole numbers with fewer digits fit 63 bits.
+_SURE_DIGITS = 19
 
 
 def number(text: str) -> Literal:
     """Return a number: whole, a decimal, or a float where it has an exponent."""
-    if text.isdigit():
+    if text.isdigit() and len(text) < _SURE_DIGITS:
         return Literal(int(text))
     exact = Decimal(text)
-    is_float = "e" in text.lower() or len(exact.as_tuple().digits) > _MAX_DIGITS
-    return Literal(float(text)) if is_float else Literal(exact)
+    if "e" not in text.lower() and len(exact.as_tuple().digits) <= _MAX_DIGITS:
+        is_whole = text.isdigit() and exact < 2**63
+        return Literal(int(exact) if is_whole else exact)
+    found = float(text)
+    if not math.isfinite(found):
+        message = f"{text[:40]} is larger than any number of a database"
+        raise QueryError(message)
+    return Literal(found)
 
 
 def for_attribute(attribute: Attribute, literal: Literal) -> Literal:

@@ -12,11 +12,13 @@ from djq.algebra.expressions import AGGREGATES, Call, Expression, Literal, Name,
 from djq.algebra.jsonpath import check_json, json_value, read_name
 from djq.errors import QueryError
 from djq.sql import literals
-from djq.sql.calls import CALLS, plus_interval
+from djq.sql.calls import plus_interval
 from djq.sql.compile import Compiler
 from djq.sql.dialects import Dialect
+from djq.sql.forms import FORMS
 from djq.sql.kinds import MOMENTS, Kind, kind_of
-from djq.sql.parsing import Text, marked, place_of
+from djq.sql.parsing import Text, marked, place_of, sql_of
+from djq.sql.predicates import JSON_CALLS, PREDICATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -57,8 +59,7 @@ _BINARY: dict[type[Parsed], str] = {
 #: What a parsed node may carry without changing what it means.
 _HARMLESS = frozenset({"big_int", "coalesce", "ignore_nulls", "safe", "typed"})
 #: What compares, and is not compared again without parentheses.
-_PREDICATES = (*_COMPARED, exp.Is)
-_JSON_CALLS = frozenset({"json text", "json_extract"})
+_COMPARING = (*_COMPARED, exp.Is)
 
 
 class Reader:
@@ -95,7 +96,7 @@ class Reader:
             return Call(_CHAINED[kind], tuple(self.read(part) for part in parts))
         if kind in _COMPARED:
             self.expect(node, "this", "expression")
-            if isinstance(node.expression, _PREDICATES):
+            if isinstance(node.expression, _COMPARING):
                 self.refuse("a comparison of a comparison: write parentheses, as in a = (b < c)")
             return Call(_COMPARED[kind], self.compared(node.this, node.expression))
         if kind in _BINARY:
@@ -103,8 +104,6 @@ class Reader:
         reader = _READERS.get(kind)
         if reader is not None:
             return reader(self, node)
-        if kind in CALLS:
-            return CALLS[kind](self, node)
         return self.refuse_form(node)
 
     # --- refusing ------------------------------------------------------------------------------
@@ -178,9 +177,9 @@ class Reader:
 
     def _json_typed(self, found: tuple[Expression, ...]) -> tuple[Expression, ...]:
         """Return values within JSON as the kind of what they are compared with."""
-        if not any(isinstance(f, Call) and f.function in _JSON_CALLS for f in found):
+        if not any(isinstance(f, Call) and f.function in JSON_CALLS for f in found):
             return found
-        others = [f for f in found if not (isinstance(f, Call) and f.function in _JSON_CALLS)]
+        others = [f for f in found if not (isinstance(f, Call) and f.function in JSON_CALLS)]
         values = [f.value for f in others if isinstance(f, Literal)]
         is_number = bool(values) and all(_is_number(v) for v in values)
         words = [Literal(str(v).lower()) if isinstance(v, bool) else None for v in values]
@@ -241,8 +240,10 @@ class Reader:
             return Literal(str(node.this))
         try:
             return literals.number(str(node.this))
+        except QueryError as error:
+            self.refuse(str(error))
         except (ArithmeticError, ValueError):
-            return self.refuse(f"{node.this!s} is not a number")
+            self.refuse(f"{node.this!s} is not a number")
 
     def texts(self, node: Parsed) -> Expression:
         """Read texts side by side, which are one text."""
@@ -268,105 +269,6 @@ class Reader:
         if isinstance(inner, Literal) and _is_number(inner.value):
             return Literal(-inner.value)
         return Call("negative", (inner,))
-
-    def is_(self, node: Parsed) -> Expression:
-        """Read IS NULL, IS TRUE and IS FALSE."""
-        right = node.expression
-        if isinstance(right, exp.Null):
-            return self.is_null(node.this)
-        if isinstance(right, exp.Boolean):
-            return Call("is true" if right.this else "is false", (self.read(node.this),))
-        return self.refuse(f"IS {sql_of(right)} is not supported: write IS NULL, TRUE or FALSE")
-
-    def is_null(self, node: Parsed) -> Expression:
-        """Read whether a value is null; within JSON a null is none."""
-        value = self.read(node)
-        if isinstance(value, Call) and value.function in _JSON_CALLS:
-            return Call("json is null", value.arguments)
-        return Call("is null", (value,))
-
-    def in_(self, node: Parsed) -> Expression:
-        """Read IN with a list of values, or of rows."""
-        if node.args.get("query") or node.args.get("unnest"):
-            self.refuse("subqueries are not allowed; restrict by a table or query instead")
-        self.expect(node, "this", "expressions")
-        if not node.expressions:
-            self.refuse("IN () has no values")
-        if isinstance(node.this, exp.Tuple):
-            return self.in_tuples(node)
-        return Call("in", self.compared(node.this, *node.expressions))
-
-    def in_tuples(self, node: Parsed) -> Expression:
-        """Read `(a, b) IN ((1, 2), (3, 4))`."""
-        names = node.this.expressions
-        rows: list[Expression] = []
-        left = Call("tuple", tuple(self.read(n) for n in names))
-        for option in node.expressions:
-            if not isinstance(option, exp.Tuple) or len(option.expressions) != len(names):
-                self.refuse(f"{sql_of(option)} does not have {len(names)} values")
-            pairs = zip(names, option.expressions, strict=True)
-            compared = [self.compared(n, v) for n, v in pairs]
-            for pair in compared:
-                self.column_of(Call("=", pair))
-            rows.append(Call("tuple", tuple(right for _, right in compared)))
-        if not all(isinstance(n, Name) for n in left.arguments) or not all(
-            isinstance(v, Literal) for row in rows for v in cast("Call", row).arguments
-        ):
-            self.refuse("rows of values are compared with attributes, as in (a, b) IN ((1, 2))")
-        return Call("in", (left, *rows))
-
-    def like(self, node: Parsed, escape: str = "\\") -> Expression:
-        """Read LIKE with a pattern, and another escape than a backslash."""
-        self.expect(node, "this", "expression", "negate")
-        value, pattern = self.read(node.this), self.read(node.expression)
-        if isinstance(pattern, Literal) and isinstance(pattern.value, str):
-            pattern = Literal(literals.escaped_pattern(pattern.value, escape))
-        elif escape != "\\":
-            self.refuse("LIKE … ESCAPE takes a pattern in quotes")
-        found = Call("like", (value, pattern))
-        return Call("not", (found,)) if node.args.get("negate") else found
-
-    def escape(self, node: Parsed) -> Expression:
-        """Read LIKE … ESCAPE."""
-        escape = node.expression
-        if not isinstance(node.this, exp.Like) or not isinstance(escape, exp.Literal):
-            self.refuse_form(node)
-        return self.like(node.this, str(escape.this))
-
-    def regexp(self, node: Parsed) -> Expression:
-        """Read REGEXP and RLIKE."""
-        self.expect(node, "this", "expression")
-        return Call("regexp", (self.read(node.this), self.read(node.expression)))
-
-    def between(self, node: Parsed) -> Expression:
-        """Read BETWEEN."""
-        self.expect(node, "this", "low", "high")
-        return Call("between", self.compared(node.this, node.args["low"], node.args["high"]))
-
-    def if_(self, node: Parsed) -> Expression:
-        """Read IF(condition, value, other value)."""
-        self.expect(node, "this", "true", "false")
-        if node.args.get("false") is None:
-            self.refuse("if takes 3 arguments, not 2")
-        values = self.chosen([self.read(node.args["true"]), self.read(node.args["false"])])
-        return Call("if", (self.read(node.this), *values))
-
-    def case(self, node: Parsed) -> Expression:
-        """Read CASE in both forms."""
-        self.expect(node, "this", "ifs", "default")
-        conditions: list[Expression] = []
-        values: list[Expression] = []
-        for branch in node.args["ifs"]:
-            if node.this is not None:
-                conditions.append(Call("=", self.compared(node.this, branch.this)))
-            else:
-                conditions.append(self.read(branch.this))
-            values.append(self.read(branch.args["true"]))
-        if node.args.get("default") is not None:
-            values.append(self.read(node.args["default"]))
-        values = self.chosen(values)
-        found = [part for pair in zip(conditions, values, strict=False) for part in pair]
-        return Call("case", (*found, *values[len(conditions) :]))
 
     def chosen(self, found: Sequence[Expression]) -> list[Expression]:
         """Return values of which one is chosen, as values of one kind."""
@@ -402,39 +304,24 @@ def _counted(found: Expression) -> Expression:
 
 
 def _as_json(found: Expression, type_: str) -> Expression:
-    if not isinstance(found, Call) or found.function not in _JSON_CALLS:
+    if not isinstance(found, Call) or found.function not in JSON_CALLS:
         return found
     document, path = found.arguments
     return json_value(document, cast("Literal", path).value, type_)
 
 
-def sql_of(node: Parsed) -> str:
-    """Return a part of the text in MySQL's words, for messages."""
-    try:
-        found = repr(node.sql(dialect="mysql"))
-    except Exception:  # noqa: BLE001 - sqlglot cannot write all that it reads
-        return type(node).__name__.upper()
-    return found if len(found) < 200 else f"{found[:200]}…"  # noqa: PLR2004
-
-
 _READERS: dict[type[Parsed], Callable[[Reader, Any], Expression]] = {
-    exp.Between: Reader.between,
     exp.BitString: Reader.bits,
     exp.BitwiseNot: lambda reader, node: Call("~", (_counted(reader.read(node.this)),)),
     exp.Boolean: lambda _reader, node: Literal(bool(node.this)),
-    exp.Case: Reader.case,
     exp.Column: Reader.column,
     exp.Concat: Reader.texts,
-    exp.Escape: Reader.escape,
     exp.HexString: Reader.bits,
-    exp.If: Reader.if_,
-    exp.In: Reader.in_,
-    exp.Is: Reader.is_,
-    exp.Like: Reader.like,
     exp.Literal: Reader.literal,
     exp.Neg: Reader.negative,
     exp.Not: lambda reader, node: Call("not", (reader.read(node.this),)),
     exp.Null: lambda _reader, _node: Literal(None),
     exp.Paren: lambda reader, node: reader.read(node.this),
-    exp.RegexpLike: Reader.regexp,
+    **FORMS,
+    **PREDICATES,
 }

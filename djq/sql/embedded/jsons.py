@@ -7,6 +7,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeGuard
 
+from djq.sql.embedded.numbers import fitting
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -88,7 +90,7 @@ def double(document: str, path: str = "$") -> float | None:
 def integer(document: str, path: str = "$") -> int | None:
     """Return a number rounded to a whole one, or a boolean as 1 or 0."""
     value = found(document, path)
-    return round(value) if isinstance(value, int | float) else None
+    return fitting(round(value)) if isinstance(value, int | float) else None
 
 
 def is_null(document: str | None, path: str) -> int:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 #: MySQL's decimals have up to 65 digits.
 WIDE = decimal.Context(prec=65, rounding=decimal.ROUND_HALF_UP)
 _LARGEST = 2**63 - 1
+_LARGEST_CAST = 9_200_000_000_000_000_000
 #: More digits behind the point than a decimal of MySQL has.
 _MAX_SCALE = 30
 
@@ -63,9 +64,9 @@ def checked(value: int) -> int:
     return value
 
 
-def clipped(value: int) -> int:
-    """Return the whole number of 64 bits that is nearest, as a CAST does."""
-    return max(-_LARGEST - 1, min(value, _LARGEST))
+def fitting(value: int) -> int | None:
+    """Return a whole number; null beyond what casts reach on every database."""
+    return value if abs(value) <= _LARGEST_CAST else None
 
 
 def whole(convert: Callable[[float], int]) -> Callable[[Value], Value]:
@@ -152,14 +153,14 @@ def signed(bits: int) -> int:
     return bits - 2**64 if bits >= 2**63 else bits
 
 
-def to_integer(value: Value) -> int:
+def to_integer(value: Value) -> int | None:
     """Return CAST(x AS SIGNED) of a number: floats half to even, decimals half away."""
-    return clipped(value if isinstance(value, int) else round(value))
+    return value if isinstance(value, int) else fitting(round(value))
 
 
-def decimal_to_integer(value: Value) -> int:
+def decimal_to_integer(value: Value) -> int | None:
     """Return CAST(x AS SIGNED) of a decimal."""
-    return clipped(int(exact(value).to_integral_value(decimal.ROUND_HALF_UP)))
+    return fitting(int(exact(value).to_integral_value(decimal.ROUND_HALF_UP)))
 
 
 def to_decimal(value: Value, precision: int, scale: int) -> float | None:

@@ -178,6 +178,10 @@ _POSIX = {
 
 @lru_cache(maxsize=256)
 def _regular(pattern: str) -> re.Pattern[str]:
+    if not pattern:  # as MySQL does
+        message = "the pattern is empty"
+        raise ValueError(message)
+
     def python(match: re.Match[str]) -> str:
         inside = _POSIX.get(match[1])
         if inside is None:

@@ -106,13 +106,22 @@ def _time(dialect: Dialect, arguments: Sequence[Column]) -> Column:
     return sa.type_coerce(sa.cast(value, mysql.TIME(fsp=6)), TIME)
 
 
+def _number(value: Column, what: str) -> Column:
+    """Return a number, or text that may be one."""
+    expect(value, NUMBERS | _TEXT, what)
+    return sa.type_coerce(value, INTEGER) if isinstance(value.type, sa.Boolean) else value
+
+
 def _signed(dialect: Dialect, arguments: Sequence[Column]) -> Column:
-    (value,) = arguments
-    expect(value, NUMBERS | _TEXT, "CAST(x AS SIGNED)")
+    value = _number(arguments[0], "CAST(x AS SIGNED)")
     kind = kind_of(value)
     if not dialect.is_sqlite:
-        found = sa.type_coerce(sa.cast(value, mysql.BIGINT()), INTEGER)
-        return _only(_INTEGER_PATTERN, value, found) if kind is Kind.TEXT else found
+        found: Column = sa.type_coerce(sa.cast(value, mysql.BIGINT()), INTEGER)
+        if kind is Kind.TEXT:
+            return _only(_INTEGER_PATTERN, value, found)
+        # Beyond, servers differ in what is nearest, and so does one server from place to place.
+        fits = value.between(word("-9.2e18"), word("9.2e18"))
+        return found if kind is Kind.INTEGER else sa.type_coerce(sa.case((fits, found)), INTEGER)
     if kind is Kind.TEXT:
         whole = sa.type_coerce(sa.cast(value, sa.Integer()), INTEGER)
         pattern = word(f"'{_INTEGER_PATTERN}'")
@@ -128,8 +137,7 @@ def _unsigned(dialect: Dialect, arguments: Sequence[Column]) -> Column:
 
 
 def _double(dialect: Dialect, arguments: Sequence[Column]) -> Column:
-    (value,) = arguments
-    expect(value, NUMBERS | _TEXT, "CAST(x AS DOUBLE)")
+    value = _number(arguments[0], "CAST(x AS DOUBLE)")
     if kind_of(value) is not Kind.TEXT:
         if dialect.is_sqlite:
             return sa.type_coerce(sa.cast(exact(value), sa.Double()), REAL)
@@ -144,8 +152,7 @@ def _double(dialect: Dialect, arguments: Sequence[Column]) -> Column:
 
 def _decimal(digits: int, scale: int) -> Build:
     def build(dialect: Dialect, arguments: Sequence[Column]) -> Column:
-        (value,) = arguments
-        expect(value, NUMBERS | _TEXT, "CAST(x AS DECIMAL)")
+        value = _number(arguments[0], "CAST(x AS DECIMAL)")
         type_ = ExactDecimal(digits, scale)
         if kind_of(value) is Kind.TEXT:
             value = _double(dialect, [value])

@@ -75,9 +75,10 @@ def _number(name: str, cast: str) -> Build:
         if cast:
             whole = native("convert", Phrase(number, f", {cast}"), type_=INTEGER)
             exact = native("convert", Phrase(_unquoted(value), f", {cast}"), type_=INTEGER)
+            fits = number.between(word("-9.2e18"), word("9.2e18"))
             rows = [
                 (_type(value).in_(_words("INTEGER", "UNSIGNED INTEGER")), exact),
-                (_type(value).in_(_words(*_NUMBERS)), whole),
+                (sa.and_(_type(value).in_(_words(*_NUMBERS)), fits), whole),
             ]
         is_true = _unquoted(value) == word("'true'", TEXT)
         one = sa.case((is_true, word("1")), else_=word("0"))

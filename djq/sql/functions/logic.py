@@ -61,14 +61,14 @@ def _many(combine: Callable[..., Column], name: str) -> Build:
 def _xor(dialect: Dialect, arguments: Sequence[Column]) -> Column:
     left, right = (Grouping(_is_true(dialect, [a], "IS TRUE")) for a in arguments)
     different = left.op("<>", is_comparison=True)(right)
-    unknown = sa.or_(
-        *(truth(dialect, a).op("IS", is_comparison=True)(sa.null()) for a in arguments)
-    )
+    conditions = [Grouping(truth(dialect, a)) for a in arguments]
+    unknown = sa.or_(*(c.is_(sa.null()) for c in conditions))
     return sa.type_coerce(sa.case((unknown, sa.null()), else_=different), BOOLEAN)
 
 
 def _not(dialect: Dialect, arguments: Sequence[Column]) -> Column:
-    return sa.not_(truth(dialect, arguments[0]))
+    found = sa.not_(truth(dialect, arguments[0]))
+    return found if isinstance(found.type, sa.Boolean) else sa.type_coerce(found, BOOLEAN)
 
 
 def _is_null(_: Dialect, arguments: Sequence[Column]) -> Column:
@@ -76,7 +76,7 @@ def _is_null(_: Dialect, arguments: Sequence[Column]) -> Column:
 
 
 def _is_true(dialect: Dialect, arguments: Sequence[Column], words: str) -> Column:
-    condition = sa.or_(truth(dialect, arguments[0]), sa.false()).self_group()
+    condition = Grouping(truth(dialect, arguments[0]))
     operator, _, value = words.rpartition(" ")
     found: Column = condition.op(operator, is_comparison=True)(word(value))
     return found

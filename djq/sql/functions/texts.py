@@ -112,11 +112,24 @@ def _pad(name: str) -> Build:
         filling = arguments[2] if len(arguments) > 2 else sa.literal(" ")  # noqa: PLR2004
         integers([length], name.upper())
         expect(filling, _WORDS, name.upper())
+        # Nothing to fill with: databases differ, and versions of one.
+        filling = native("nullif", filling, word("''", TEXT), type_=TEXT)
         if dialect.is_sqlite:
             return embedded(name, text, length, filling, type_=TEXT)
         return native(name, text, length, filling, type_=TEXT)
 
     return build
+
+
+def _replace(dialect: Dialect, arguments: Sequence[Column]) -> Column:
+    texts = [text_of(dialect, a, "REPLACE") for a in arguments]
+    if dialect.is_sqlite:
+        return embedded("replace", *texts, type_=TEXT)
+    found = native("replace", *texts, type_=TEXT)
+    if dialect.backend == "mysql":
+        return found
+    # MariaDB returns the text where there is nothing to replace, be it by null.
+    return sa.type_coerce(sa.case((texts[2].is_not(sa.null()), found)), TEXT)
 
 
 def _substring(dialect: Dialect, arguments: Sequence[Column]) -> Column:
@@ -148,7 +161,7 @@ FUNCTIONS: dict[str, Function] = {
     "lpad": Function(_pad("lpad"), 2, 3),
     "ltrim": Function(_trim("leading")),
     "repeat": Function(_function("ti")("repeat"), 2, 2),
-    "replace": Function(_function("ttt")("replace"), 3, 3),
+    "replace": Function(_replace, 3, 3),
     "reverse": Function(_function("t")("reverse")),
     "right": Function(_function("ti")("right"), 2, 2),
     "rpad": Function(_pad("rpad"), 2, 3),

@@ -118,7 +118,8 @@ def _added(unit: str, sign: int) -> Build:
         integers([n], f"INTERVAL … {unit.upper()}")
         is_date = kind_of(at) is Kind.DATE and unit in _OF_DATES
         type_ = TYPES[kind_of(at)] if is_date else DATETIME
-        count = n if sign > 0 else -n
+        whole = sa.type_coerce(n, INTEGER)  # of a bool there is no minus
+        count = n if sign > 0 else -whole
         if dialect.is_sqlite:
             return embedded("added", at, count, word(f"'{unit}'"), type_=type_)
         return native("timestampadd", word(unit.upper()), count, at, type_=type_)
