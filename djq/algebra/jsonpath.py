@@ -24,8 +24,6 @@ _NAME = re.compile(
 )
 _DECIMAL = re.compile(r"decimal(?:\((\d+)(?:,(\d+))?\))?\Z")
 _CHAR = re.compile(r"char\((\d+)\)\Z")
-#: Types whose values databases compare as floats without loss [bits].
-_EXACT = 2**53
 #: A type → the call that reads a value of it; `decimal(p,s)` and `char(n)` besides.
 _READ: dict[str, tuple[str, ...]] = {
     "char": ("json text",),
@@ -176,12 +174,7 @@ def equals(name: JsonName, value: Value) -> Expression:
     if name.type:
         typed = int(value) if isinstance(value, bool) else value
         return Call("=", (json_value(document, name.path, name.type), Literal(typed)))
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        is_long = isinstance(value, int) and abs(value) >= _EXACT
-        type_ = "signed" if is_long else "double"
-        found = json_value(document, name.path, type_)
-        return Call("=", (found, Literal(value if is_long else float(value))))
-    if isinstance(value, bool | list | dict | tuple):
+    if isinstance(value, int | float | list | dict | tuple):
         return Call("json equals", (document, Literal(name.path), Literal(_dumped(name, value))))
     text = json_value(document, name.path, "")
     return Call("=", (text, Literal(value if isinstance(value, str) else str(value))))

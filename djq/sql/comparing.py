@@ -12,13 +12,13 @@ import sqlalchemy as sa
 from djq.algebra.expressions import Call, Expression, Literal, Name, Parameter
 from djq.errors import QueryError
 from djq.sql.columntypes import CONVERTED, BinaryUuid, ExactDecimal
-from djq.sql.kinds import DECIMAL, TIME
+from djq.sql.kinds import DECIMAL, TIME, WrittenMoment
 
 if TYPE_CHECKING:
     from djq.definition.acceptance import Value
     from djq.sql.functions import Column
 
-UUID = BinaryUuid()
+UUID, WRITTEN = BinaryUuid(), WrittenMoment()
 #: Calls whose arguments are of one type.
 COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">=", "<=>", "in", "between"})
 
@@ -42,6 +42,8 @@ def typed(
             # Not as text, which only SQLite's columns take for a number.
             is_decimal = isinstance(type_, ExactDecimal)
             return _parameter(argument, DECIMAL if is_decimal else type_)
+        if isinstance(argument.sample, str) and isinstance(type_, sa.Date | sa.DateTime):
+            return _parameter(argument, WRITTEN)
     elif (
         isinstance(argument, Call)
         and isinstance(pattern, Call)

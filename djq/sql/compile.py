@@ -37,6 +37,7 @@ from djq.algebra.nodes import (
 from djq.sql.clauses import table_clause
 from djq.sql.comparing import COMPARISONS, literal, pattern_of, typed
 from djq.sql.functions import BUILDERS, Column
+from djq.sql.functions.logic import truth
 from djq.sql.selection import ONE, Selection, is_bare, labelled
 
 if TYPE_CHECKING:
@@ -136,7 +137,8 @@ class Compiler:
             ):
                 self._antijoin(selection, condition.arguments[0])
             else:
-                selection.where.append(self.expression(condition, selection.columns))
+                found = self.expression(condition, selection.columns)
+                selection.where.append(truth(self.dialect, found))
         return selection
 
     def _antijoin(self, selection: Selection, matches: Matches) -> None:

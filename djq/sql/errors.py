@@ -155,6 +155,10 @@ def _classify_sqlite(error: sqlite3.Error) -> type[DatabaseError]:
     return IntegrityError if isinstance(error, sqlite3.IntegrityError) else DatabaseError
 
 
+#: MySQL looks for an unknown function among the stored ones of a default schema.
+_NO_DATABASE = 1046
+
+
 class translated:  # noqa: N801 - used as `with translated(…):`
     """Turn a driver's error into ours, with the cause attached; `doing` says what failed.
 
@@ -182,4 +186,6 @@ class translated:  # noqa: N801 - used as `with translated(…):`
 
 def _text(error: BaseException) -> str:
     """Return the server's sentence, without the number in front of it."""
+    if number_of(error) == _NO_DATABASE:  # tables are always qualified
+        return "a function of the query does not exist in the database (No database selected)"
     return str(error.args[-1]) if error.args else str(error)

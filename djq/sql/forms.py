@@ -39,6 +39,8 @@ def cast(reader: Reader, node: Parsed) -> Expression:
     to, value = node.args["to"], reader.read(node.this)
     kind = str(to.this.value if hasattr(to.this, "value") else to.this).upper()
     sizes = [str(e.name) for e in to.expressions]
+    if not all(size.isascii() and size.isdigit() for size in sizes):
+        reader.refuse_form(node)
     if kind in {"BINARY", "CHARACTER_SET"}:
         return _plain_text(reader, node, to, value)
     if kind == "DECIMAL":

@@ -6,6 +6,7 @@ what makes the same text mean the same everywhere, or be refused.
 
 from __future__ import annotations
 
+import datetime as dt
 import decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.sql.elements import Null
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from djq.definition.acceptance import ACCEPT
 from djq.errors import QueryError
 from djq.sql.columntypes import BinaryUuid, Duration, ExactDecimal, Float32, Timestamp
 
@@ -81,6 +83,28 @@ class AnyDecimal(TypeDecorator[decimal.Decimal]):
         return None if value is None else decimal.Decimal(str(value))
 
 
+class WrittenMoment(TypeDecorator[dt.datetime]):
+    """A date or datetime that was given as text, beside one that was computed."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: Value, dialect: sa.Dialect) -> Value:
+        """Send a datetime.
+
+        Raises
+        ------
+        QueryError
+            The text is none.
+        """
+        del dialect
+        try:
+            return ACCEPT["datetime"](value, (6,))
+        except ValueError as error:
+            message = f"cannot compare a date or datetime with {value!r}: {error}"
+            raise QueryError(message) from error
+
+
 INTEGER, REAL, DECIMAL, TEXT = sa.Integer(), Real(), AnyDecimal(), sa.Text()
 BOOLEAN = sa.Boolean(create_constraint=False)
 DATE, DATETIME, TIME, JSON, BYTES = sa.Date(), sa.DateTime(), Duration(6), sa.JSON(), sa.BLOB()
@@ -106,7 +130,7 @@ _KINDS: tuple[tuple[Kind, tuple[type[Any], ...]], ...] = (
     (Kind.DECIMAL, (ExactDecimal, AnyDecimal)),
     (Kind.UUID, (BinaryUuid,)),
     (Kind.TIME, (Duration, sa.Time)),
-    (Kind.DATETIME, (Timestamp, sa.DateTime)),
+    (Kind.DATETIME, (Timestamp, WrittenMoment, sa.DateTime)),
     (Kind.DATE, (sa.Date,)),
     (Kind.INTEGER, (sa.Boolean, sa.Integer, mysql.YEAR)),
     (Kind.FLOAT, (sa.Float,)),

@@ -72,7 +72,7 @@ class Text:
         if start is None:
             message = f"cannot use the condition {shown(self.text)}: {reason}"
             raise QueryError(message)
-        message = f"cannot use the condition, column {start + 1}: {reason}\n" + marked(
+        message = f"cannot use the condition, {where(self.text, start)}: {reason}\n" + marked(
             self.text, start, length
         )
         raise QueryError(message)
@@ -83,6 +83,12 @@ def shown(text: str) -> str:
     if len(text) > 400:  # noqa: PLR2004 - some lines
         text = f"{text[:200]} … {text[-100:]}"
     return repr(text)
+
+
+def where(text: str, start: int) -> str:
+    """Return a place for a message: its column, and its line where there are several."""
+    line, column = text.count("\n", 0, start), start - text.rfind("\n", 0, start)
+    return f"line {line + 1}, column {column}" if line else f"column {column}"
 
 
 def marked(text: str, start: int, length: int) -> str:
@@ -121,9 +127,11 @@ def parse(text: str, names: frozenset[str]) -> Parsed:
         statements = ConditionText().parser().parse(whole, f"{_BEFORE}{text}{_AFTER}")
     except QueryError:
         raise
+    except RecursionError as error:
+        message = f"cannot use the condition {shown(text)}: it is nested too deeply"
+        raise QueryError(message) from error
     except (
         SqlglotError,
-        RecursionError,
         ValueError,
         TypeError,
         AttributeError,

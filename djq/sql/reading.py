@@ -16,8 +16,8 @@ from djq.sql.calls import plus_interval
 from djq.sql.compile import Compiler
 from djq.sql.dialects import Dialect
 from djq.sql.forms import FORMS
-from djq.sql.kinds import MOMENTS, Kind, kind_of
-from djq.sql.parsing import Text, marked, place_of, sql_of
+from djq.sql.kinds import MOMENTS, NUMBERS, Kind, kind_of
+from djq.sql.parsing import Text, marked, place_of, sql_of, where
 from djq.sql.predicates import JSON_CALLS, PREDICATES
 
 if TYPE_CHECKING:
@@ -181,16 +181,17 @@ class Reader:
             return found
         others = [f for f in found if not (isinstance(f, Call) and f.function in JSON_CALLS)]
         values = [f.value for f in others if isinstance(f, Literal)]
-        is_number = bool(values) and all(_is_number(v) for v in values)
+        kinds = {self.kind(f) for f in others if not isinstance(f, Literal)}
+        is_number = bool(others) and kinds <= NUMBERS and all(_is_number(v) for v in values)
         words = [Literal(str(v).lower()) if isinstance(v, bool) else None for v in values]
         if any(words):
             return tuple(
                 Literal(str(f.value).lower())
                 if isinstance(f, Literal) and isinstance(f.value, bool)
-                else _as_json(f, "")
+                else _as_json(f, "json text")
                 for f in found
             )
-        return tuple(_as_json(f, "double" if is_number else "") for f in found)
+        return tuple(_as_json(f, "json number" if is_number else "json text") for f in found)
 
     # --- operators -----------------------------------------------------------------------------
 
@@ -218,10 +219,10 @@ class Reader:
         path = self._path(name)
         if path is not None:
             return path
-        where = place_of(node)
-        start, length = where or (max(self.at.text.find(name), 0), len(name))
+        place = place_of(node)
+        start, length = place or (max(self.at.text.find(name), 0), len(name))
         reason = f'unknown attribute "{name}" in the condition'
-        lines = [f"{reason}, column {start + 1}", marked(self.at.text, start, length)]
+        lines = [f"{reason}, {where(self.at.text, start)}", marked(self.at.text, start, length)]
         raise QueryError("\n".join([*lines, self.heading.suggest(name)]))
 
     def _path(self, name: str) -> Expression | None:
@@ -303,11 +304,10 @@ def _counted(found: Expression) -> Expression:
     return found
 
 
-def _as_json(found: Expression, type_: str) -> Expression:
+def _as_json(found: Expression, name: str) -> Expression:
     if not isinstance(found, Call) or found.function not in JSON_CALLS:
         return found
-    document, path = found.arguments
-    return json_value(document, cast("Literal", path).value, type_)
+    return Call(name, found.arguments)
 
 
 _READERS: dict[type[Parsed], Callable[[Reader, Any], Expression]] = {

@@ -10,6 +10,7 @@ from djq.algebra.expressions import Matches
 from djq.algebra.nodes import Projection, Restriction
 from djq.errors import QueryError
 from djq.sql.compile import N_ROWS, Compiler, conjuncts, equal
+from djq.sql.functions.logic import truth
 from djq.sql.selection import Selection, is_bare, labelled
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Reducer(Compiler):
             if isinstance(condition, Matches) and condition.names:
                 self._reduce(selection, condition, by_join=by_join)
             else:
-                selection.where.append(self.expression(condition, selection.columns))
+                found = self.expression(condition, selection.columns)
+                selection.where.append(truth(self.dialect, found))
         return selection
 
     def _reduce(self, selection: Selection, matches: Matches, *, by_join: bool) -> None:

@@ -87,6 +87,12 @@ def double(document: str, path: str = "$") -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
+def number(document: str, path: str = "$") -> float | None:
+    """Return a number; null for anything else, booleans included."""
+    value = found(document, path)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def integer(document: str, path: str = "$") -> int | None:
     """Return a number rounded to a whole one, or a boolean as 1 or 0."""
     value = found(document, path)
@@ -149,6 +155,7 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Value]]] = {
     "json_extract": (2, extract),
     "json_text": (-1, text),
     "json_double": (-1, double),
+    "json_number": (-1, number),
     "json_integer": (-1, integer),
     "json_has": (2, has),
     "json_equals": (3, equals),

@@ -61,7 +61,7 @@ def _text(dialect: Dialect, arguments: Sequence[Column]) -> Column:
     return sa.type_coerce(sa.case((is_scalar, _unquoted(value))), TEXT)
 
 
-def _number(name: str, cast: str) -> Build:
+def _number(name: str, cast: str = "", *, counts_booleans: bool = True) -> Build:
     """Return a number, and 1 and 0 for true and false; null for anything else."""
 
     def build(dialect: Dialect, arguments: Sequence[Column]) -> Column:
@@ -80,6 +80,8 @@ def _number(name: str, cast: str) -> Build:
                 (_type(value).in_(_words("INTEGER", "UNSIGNED INTEGER")), exact),
                 (sa.and_(_type(value).in_(_words(*_NUMBERS)), fits), whole),
             ]
+        if not counts_booleans:
+            return sa.type_coerce(sa.case(*rows), type_)
         is_true = _unquoted(value) == word("'true'", TEXT)
         one = sa.case((is_true, word("1")), else_=word("0"))
         rows.append((_type(value) == _words("BOOLEAN")[0], one))
@@ -137,7 +139,8 @@ def _length(dialect: Dialect, arguments: Sequence[Column]) -> Column:
 
 OPERATORS: dict[str, Function] = {
     "json text": Function(_text, 1, 2),
-    "json double": Function(_number("json_double", ""), 1, 2),
+    "json double": Function(_number("json_double"), 1, 2),
+    "json number": Function(_number("json_number", counts_booleans=False), 1, 2),
     "json integer": Function(_number("json_integer", "SIGNED"), 1, 2),
     "json is null": Function(_is_null, 2, 2),
     "json equals": Function(_equals, 3, 3),
