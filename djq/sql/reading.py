@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from djq.definition.heading import Heading
     from djq.sql.functions import Column
 
-MAX_DEPTH = 60
+#: SQLite's parser holds about 50, and Python's stack what is called above, too [levels].
+MAX_DEPTH = 30
 #: The embedded database is the strictest about kinds: what it takes, all take.
 _STRICT = Dialect("sqlite")
 
