@@ -6,18 +6,23 @@ import ast
 import hashlib
 import inspect
 import textwrap
+import threading
 from functools import lru_cache
 
 #: Characters of a version; as long as a short git hash, and enough for one class's history.
 LENGTH = 12
+#: Python 3.11 may raise a SystemError where two threads parse at once
+#: (https://github.com/python/cpython/issues/106905).
+_PARSING = threading.Lock()
 
 
 @lru_cache(maxsize=1024)
 def code_version(cls: type) -> str:
     """Return a hash of the class's code: comments, blank lines and docstrings do not count."""
     try:
-        source = textwrap.dedent(inspect.getsource(cls))
-        text = ast.dump(_without_docstrings(ast.parse(source)))
+        with _PARSING:  # inspect parses, too
+            source = textwrap.dedent(inspect.getsource(cls))
+            text = ast.dump(_without_docstrings(ast.parse(source)))
     except (OSError, TypeError, SyntaxError):  # defined at a prompt: there is no source
         make = getattr(cls, "make", None)
         code = getattr(make, "__code__", None)
