@@ -183,8 +183,8 @@ QUERIES = {
     ),
     "attribute of a table": (lambda s, v: s & "subject.name = 'a'", "without a table"),
     "text that is no condition": (lambda s, v: s & "weight >", "cannot read the condition"),
-    "empty text": (lambda s, v: s & "", "cannot read the condition"),
-    "two statements": (lambda s, v: s & "1; drop table x", "cannot read the condition"),
+    "empty text": (lambda s, v: s & "", "the condition is empty: leave it out"),
+    "two statements": (lambda s, v: s & "1; drop table x", "further statements are not allowed"),
     "statement": (lambda s, v: s & "select 1", "condition"),
     "comment": (lambda s, v: s & "weight > 3 -- really", "comments"),
     "subquery": (

@@ -141,7 +141,7 @@ def imaging_finds_cells_and_their_markers(found: Example) -> None:
     assert [m["mask_type"] for m in masks] == kinds
     assert {m["segmentation_channel"] for m in masks} == {0}
     single = imaging.MaskClassification.MaskType & {"mouse": 102}
-    assert set(single.fetch("confidence")) == {None}
+    assert {mask["confidence"] for mask in single} == {None}
 
 
 # --- behavior ----------------------------------------------------------------------------------
