@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from djq.algebra.jsonpath import JsonName
     from djq.algebra.nodes import Node
     from djq.definition.acceptance import Value
+
+
+#: What may follow an attribute's name in the name of a value within JSON.
+_ROOT = re.compile(r"[.\[:]")
 
 
 @runtime_checkable
@@ -170,7 +175,13 @@ def read_mapping(mapping: Mapping[str, Value], heading: Heading) -> Expression:
 def _path(name: str, heading: Heading) -> JsonName | None:
     """Return a name as that of a value within a JSON attribute; None where it is none."""
     path = read_name(name)
-    if path is None or path.attribute not in heading:
+    if path is None:
+        root = _ROOT.split(name, maxsplit=1)[0]
+        if root != name and root in heading:
+            message = f'"{name}" is neither an attribute nor a path into one, as in "{root}.key[0]"'
+            raise QueryError(message)
+        return None
+    if path.attribute not in heading:
         return None
     check_json(heading[path.attribute], name)
     return path

@@ -77,10 +77,15 @@ FALSE = Literal(False)
 
 def both(*conditions: Expression) -> Expression:
     """Return the conjunction; of none: true."""
-    kept = tuple(c for c in conditions if c != TRUE)
-    if any(c == FALSE for c in kept):
+    kept: list[Expression] = []
+    for condition in conditions:
+        if isinstance(condition, Call) and condition.function == "and":
+            kept += condition.arguments
+        elif condition != TRUE:
+            kept.append(condition)
+    if FALSE in kept:
         return FALSE
-    return kept[0] if len(kept) == 1 else Call("and", kept) if kept else TRUE
+    return kept[0] if len(kept) == 1 else Call("and", tuple(kept)) if kept else TRUE
 
 
 def either(*conditions: Expression) -> Expression:

@@ -86,7 +86,7 @@ def records(condition: Any) -> list[dict[str, Value]] | None:  # noqa: ANN401 - 
     names: tuple[str, ...] | None = getattr(dtype, "names", None)
     if names is not None:
         rows = [condition] if condition.shape == () else condition.ravel()
-        return [{n: row[n] for n in names} for row in rows]
+        return [{n: _known(row[n]) for n in names} for row in rows]
     if hasattr(condition, "to_pylist") and hasattr(condition, "column_names"):
         return list(condition.to_pylist())
     if not hasattr(condition, "columns"):
@@ -98,7 +98,11 @@ def records(condition: Any) -> list[dict[str, Value]] | None:  # noqa: ANN401 - 
     if any(name is not None for name in condition.index.names):
         condition = condition.reset_index()
     rows = condition.to_dict("records")
-    return [{n: None if _is_missing(v) else v for n, v in row.items()} for row in rows]
+    return [{n: _known(v) for n, v in row.items()} for row in rows]
+
+
+def _known(value: Any) -> Value:  # noqa: ANN401 - of any library
+    return None if _is_missing(value) else value
 
 
 def _is_missing(value: Any) -> bool:  # noqa: ANN401 - of any library

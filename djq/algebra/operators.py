@@ -10,6 +10,7 @@ from djq.algebra.expressions import (
     Expression,
     Name,
     aggregates_in,
+    both,
     names_in,
 )
 from djq.algebra.nodes import Grouping, Join, Node, Projection, Restriction, Top, Union
@@ -25,6 +26,8 @@ ReadExpression = Callable[[str, Heading], Expression]
 
 def restrict(source: Node, condition: Expression) -> Node:
     """Return the rows of `source` for which `condition` is true."""
+    if isinstance(source, Restriction):  # one level, however many restrictions follow each other
+        return Restriction(source.source, both(source.condition, condition))
     return Restriction(source, condition)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from djq.algebra.expressions import Call, Expression, Literal, Name
 from djq.algebra.nodes import Node, Restriction, Top
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
     from djq.definition.acceptance import Value
 
+#: Databases count rows in 64 bits.
+MOST_ROWS = 2**63 - 1
+
 
 def order(
     source: Node,
@@ -22,16 +26,21 @@ def order(
     offset: int = 0,
 ) -> Node:
     """Return `source` ordered by names with an optional `DESC`; `KEY` means the primary key."""
-    if limit is not None and limit < 0:
-        message = f"limit={limit}: a limit is 0 or more"
+    if limit is not None and not 0 <= limit <= MOST_ROWS:
+        message = f"limit={limit}: a limit is 0 or more, and at most {MOST_ROWS}"
         raise QueryError(message)
-    if offset < 0:
-        message = f"offset={offset}: an offset is 0 or more"
+    if not 0 <= offset <= MOST_ROWS:
+        message = f"offset={offset}: an offset is 0 or more, and at most {MOST_ROWS}"
         raise QueryError(message)
     terms = _terms(source, by)
     if isinstance(source, Top) and (not terms or terms == source.order):
         return _within(source, limit, offset)
     return Top(source, terms, limit, offset)
+
+
+def _refuse_order(by: Value) -> NoReturn:
+    message = f'cannot order by {by!r}: write "name", "name DESC" or "KEY"'
+    raise QueryError(message)
 
 
 def _within(window: Top, limit: int | None, offset: int) -> Top:
@@ -41,10 +50,14 @@ def _within(window: Top, limit: int | None, offset: int) -> Top:
     return Top(window.source, window.order, min(limits, default=None), window.offset + offset)
 
 
-def _terms(source: Node, by: Sequence[str] | str | None) -> tuple[tuple[str, bool], ...]:
-    items = [by] if isinstance(by, str) else list(by or ())
+def _terms(source: Node, by: Value) -> tuple[tuple[str, bool], ...]:
+    items = [by] if isinstance(by, str) else by or ()
+    if not isinstance(items, Iterable):
+        _refuse_order(by)
     terms: list[tuple[str, bool]] = []
-    for item in items:
+    for item in cast("Iterable[Value]", items):
+        if not isinstance(item, str):
+            _refuse_order(item)
         for part in item.split(","):
             name, _, direction = part.strip().partition(" ")
             if direction.strip().upper() not in {"", "ASC", "DESC"}:

@@ -188,7 +188,9 @@ def _datetime(value: Value, arguments: Arguments) -> dt.datetime:
 
 
 def _from_numpy(value: Value) -> Value:
-    """Return a `numpy.datetime64` as Python's datetime; other values as they are."""
+    """Return a time of numpy or pandas as Python's datetime; other values as they are."""
+    if type(value).__name__ == "Timestamp":
+        return value.to_pydatetime(warn=False)
     if getattr(getattr(value, "dtype", None), "kind", "") != "M":
         return value
     return value.astype("datetime64[us]").item()

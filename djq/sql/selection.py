@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from djq.algebra.expressions import has_matches, names_in
 from djq.sql.functions import Column
+from djq.sql.functions.logic import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,7 +71,7 @@ class Selection:
     def statement(self, shown: Sequence[Column] | None = None) -> sa.Select[Any]:
         """Return the finished statement."""
         columns = labelled(self.columns) if shown is None else shown
-        select = sa.select(*columns).select_from(self.source).where(*self.where)
+        select = sa.select(*columns).select_from(self.source).where(*grouped(self.where))
         if self.group_by and self._is_distinct(columns):
             select = select.distinct()
         elif self.group_by:

@@ -9,7 +9,7 @@ from djq.algebra import aggregating, operators, ordering
 from djq.algebra.conditions import ConditionReader, materialized, unheeded
 from djq.algebra.forms import AndList, Not, Top, Universal
 from djq.errors import QueryError
-from djq.sql.conditions import read_text
+from djq.sql.conditions import text_reader
 from djq.tables.classwise import on_class_too
 from djq.tables.fetching import Fetchable
 
@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 #: What stands on the right side of an operator.
 Operand: TypeAlias = "Query | type[Query] | Universal"
 
-CONDITIONS = ConditionReader(read_text)
-CONDITIONS_UNCHECKED = ConditionReader(read_text, checks_lineage=False)
+
+@functools.lru_cache(maxsize=64)
+def _reader(functions: tuple[str, ...], checks_lineage: bool) -> ConditionReader:
+    return ConditionReader(text_reader(functions), checks_lineage)
+
+
+def reader_of(connection: Connection, *, checks_lineage: bool = True) -> ConditionReader:
+    """Return what reads conditions, with the functions that the settings allow."""
+    return _reader(connection.settings.functions, checks_lineage)
+
 
 #: What people try on joins and projections.
 TABLE_VERBS = frozenset({"alter", "delete", "delete_quick", "drop", "insert", "insert1", "update1"})
@@ -69,7 +77,7 @@ class Query(Fetchable):
         if isinstance(condition, AndList) and any(isinstance(c, Top) for c in condition):
             return functools.reduce(lambda found, c: found & c, condition, self)
         condition = materialized(condition)
-        reader = CONDITIONS if semantic_check else CONDITIONS_UNCHECKED
+        reader = reader_of(self.connection, checks_lineage=semantic_check)
         read = reader.read(condition, self.heading)
         found = self.over(operators.restrict(self.node, read))
         found.unheeded = (*self.unheeded, *unheeded(condition, self.heading))
@@ -158,7 +166,8 @@ class Query(Fetchable):
         `...` is all secondary attributes, `"-name"` leaves one out, `new="old"` renames,
         `new="a + b"` computes.
         """
-        node = operators.project(self.node, attributes, computed, read_text)
+        read = reader_of(self.connection).read_text
+        node = operators.project(self.node, attributes, computed, read)
         return self._with(node)
 
     @on_class_too
@@ -183,7 +192,7 @@ class Query(Fetchable):
             as_query(other).node,
             attributes,
             computed,
-            read_text,
+            reader_of(self.connection).read_text,
             keeps_empty=not exclude_nonmatching,
         )
         return self._with(node)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 from djq.algebra import aggregating, operators
 from djq.algebra.forms import Universal
 from djq.errors import QueryError
-from djq.sql.conditions import read_text
-from djq.tables.query import Query, as_query
+from djq.tables.query import Query, as_query, reader_of
 
 if TYPE_CHECKING:
     from djq.tables.query import Operand
@@ -34,7 +33,8 @@ class U(Universal):
         Without attributes it is one row, also over no rows at all.
         """
         query = as_query(other)
-        node = aggregating.aggregate_by(query.node, self.names, computed, read_text)
+        read = reader_of(query.connection).read_text
+        node = aggregating.aggregate_by(query.node, self.names, computed, read)
         return Query(node, query.connection)
 
     def __mul__(self, other: Operand) -> Query:

@@ -268,6 +268,16 @@ QUERIES = {
         lambda s, v: s & dj.Top(1, "wieght"),
         'unknown attribute "wieght". Did you mean "weight"?',
     ),
+    "top by a number": (lambda s, v: s & dj.Top(1, 5), "cannot order by 5: write"),
+    "top by a list of numbers": (lambda s, v: s & dj.Top(1, [5]), "cannot order by 5: write"),
+    "more rows than databases count": (
+        lambda s, v: s & dj.Top(2**70),
+        "a limit is 0 or more, and at most 9223372036854775807",
+    ),
+    "path that is none": (
+        lambda s, v: s & {"notes.a[x]": 1},
+        '"notes.a[x]" is neither an attribute nor a path into one, as in "notes.key[0]"',
+    ),
     "top subtracted": (lambda s, v: s - dj.Top(1), "says how many rows, not which"),
     "aggregate of an aggregate": (
         lambda s, v: s.aggr(v, x="max(count(visit))"),

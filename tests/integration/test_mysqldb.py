@@ -12,6 +12,7 @@ import threading
 import uuid
 
 import numpy as np
+import pymysql
 import pytest
 
 import djq as dj
@@ -478,7 +479,7 @@ def test_plain_urls_go_through_pymysql(database_url, connections):
     with dj.Connection(by_driver(database_url, "pymysql").replace("+pymysql", "")) as plain:
         plain.query("SELECT 1")
         session = plain.database._reader()
-        assert type(session.raw).__module__.startswith("pymysql")
+        assert isinstance(session.raw, pymysql.connections.Connection)
     session = connections["mysqldb"].database._reader()
     assert type(session.raw).__module__.startswith("MySQLdb")
 

@@ -202,6 +202,41 @@ def test_missing_values_of_a_frame_are_null(lab):
     assert rows(subject & pd.DataFrame({"subject": []})) == []
 
 
+def test_times_and_nulls_of_frames_restrict_as_they_were_fetched(schema):
+    @schema
+    class Stay(dj.Manual):
+        definition = """
+        since : datetime(3)
+        place : int16
+        ---
+        until = null : datetime(3)
+        weight = null : float64
+        """
+
+    Stay.insert([("2024-01-01 10:00:00.125", 1, None, None), ("2024-01-02", 2, "2024-01-03", 1.5)])
+    for frame in (Stay.to_pandas(), Stay.to_polars(), Stay.to_arrow(), Stay.to_arrays()):
+        assert rows(Stay & frame, "place") == [(1,), (2,)]
+        assert rows(Stay - frame) == []
+    assert rows(Stay & [{"since": pd.Timestamp("2024-01-02")}], "place") == [(2,)]
+
+
+def test_bits_and_pairs_of_no_rows_are_counted_alike(lab):
+    subject, _ = lab
+    total = dj.U().aggr(
+        subject & "subject > 99",
+        pairs="count(distinct name, weight)",
+        every="bit_and(subject)",
+        some="bit_or(subject)",
+    )
+    assert rows(total) == [(0, -1, 0)]
+    assert rows(total & "pairs = 0 and some = 0") == [(0, -1, 0)]
+
+
+def test_nothing_is_like_null(lab):
+    assert rows(lab[0] & "name like null") == []
+    assert len(rows(lab[0] - "name like null")) == 3
+
+
 def test_complements_of_complements(lab):
     subject, session = lab
     assert rows(subject & -session, "subject") == [(2,)]
@@ -224,3 +259,26 @@ def test_older_words_for_aggregation(lab):
     subject, session = lab
     query = subject.aggr(session, n="count(*)", keep_all_rows=False)
     assert rows(query) == [(1, 2), (3, 1)]
+
+
+def test_functions_of_the_settings_may_be_called(settings, schema_name):
+    name = "unicode" if settings.resolved_database_url.startswith("sqlite") else "ord"
+    with dj.Connection(settings.model_copy(update={"functions": (name,)})) as connection:
+        schema = dj.Schema(schema_name, connection=connection)
+
+        @schema
+        class Word(dj.Manual):
+            definition = "word : varchar(8)"
+
+        Word.insert([("a",), ("b",)])
+        text = f"{name}(word) = 98"
+        assert rows(Word & text) == [("b",)]
+        assert rows(Word.proj(code=f"{name}(word)")) == [("a", 97), ("b", 98)]
+        assert rows(dj.U().aggr(Word, last=f"max({name}(word))")) == [(98,)]
+
+
+def test_thousands_of_restrictions_follow_each_other(lab):
+    query = lab[0]
+    for number in range(1_200):
+        query = query & f"subject <> {number + 10}"
+    assert len(query) == 3

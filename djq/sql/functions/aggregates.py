@@ -40,7 +40,8 @@ def _count_distinct(dialect: Dialect, arguments: Sequence[Column]) -> Column:
     if len(arguments) == 1:
         return native("count", sa.distinct(arguments[0]), type_=INTEGER)
     if dialect.is_sqlite:
-        return embedded("count_distinct", *arguments, type_=INTEGER)
+        counted = embedded("count_distinct", *arguments, type_=INTEGER)
+        return native("coalesce", counted, word("0"), type_=INTEGER)  # of no rows it is not asked
     inside = Phrase("DISTINCT", arguments[0])
     return native("count", inside, *arguments[1:], type_=INTEGER)
 
@@ -93,7 +94,10 @@ def _bits(name: str) -> Build:
     def build(dialect: Dialect, arguments: Sequence[Column]) -> Column:
         integers(arguments, name.upper())
         if dialect.is_sqlite:
-            return embedded(name, *arguments, type_=INTEGER)
+            none = word("-1" if name == "bit_and" else "0")  # of no rows it is not asked
+            return native(
+                "coalesce", embedded(name, *arguments, type_=INTEGER), none, type_=INTEGER
+            )
         found = native(name, *arguments, type_=INTEGER)
         return native("convert", Phrase(found, ", SIGNED"), type_=INTEGER)
 

@@ -96,6 +96,8 @@ def _like(dialect: Dialect, arguments: Sequence[Column]) -> Column:
     expect(pattern, _TEXT, "LIKE")
     if dialect.is_sqlite and not isinstance(pattern, BindParameter):
         return embedded("like", value, pattern, type_=BOOLEAN)
+    if isinstance(pattern, Null):
+        pattern = _NULL
     return value.like(pattern, escape="\\" if dialect.is_sqlite else None)
 
 

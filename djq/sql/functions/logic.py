@@ -58,6 +58,15 @@ def _many(combine: Callable[..., Column], name: str) -> Build:
     return build
 
 
+def grouped(conditions: Sequence[Column]) -> Sequence[Column]:
+    """Return many conditions as few, which are and-ed without a depth that SQLite refuses."""
+    if len(conditions) <= MAX_FLAT:
+        return conditions
+    size = max(MAX_FLAT, -(-len(conditions) // MAX_FLAT))
+    starts = range(0, len(conditions), size)
+    return [Grouping(sa.and_(*conditions[i : i + size])) for i in starts]
+
+
 def _xor(dialect: Dialect, arguments: Sequence[Column]) -> Column:
     left, right = (Grouping(_is_true(dialect, [a], "IS TRUE")) for a in arguments)
     different = left.op("<>", is_comparison=True)(right)

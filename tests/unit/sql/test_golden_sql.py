@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
@@ -17,12 +18,15 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 import djq as dj
 from djq.algebra.nodes import Relation
 from djq.definition.spec import Tier, build
+from djq.settings import Settings
 from djq.sql.dialects import Dialect
 from djq.sql.statements import Statements
 from djq.tables.query import Query
 
 WRITE = "DJQ_TEST_WRITE_GOLDEN"
 FOLDER = Path(__file__).parent / "golden"
+#: Nothing is asked of it.
+CONNECTION = SimpleNamespace(settings=Settings())
 STATEMENTS = {
     "mysql": Statements(Dialect("mysql"), MySQLDialect_pymysql()),
     "sqlite": Statements(Dialect("sqlite"), SQLiteDialect_pysqlite()),
@@ -148,7 +152,7 @@ def tables():
         specs[name] = build(
             text, schema="lab", class_name=name, tier=Tier.MANUAL, resolve=specs.__getitem__
         )
-        found[name] = Query(Relation(specs[name].name, specs[name].heading), None)
+        found[name] = Query(Relation(specs[name].name, specs[name].heading), CONNECTION)
     return found
 
 
