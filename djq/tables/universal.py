@@ -22,6 +22,13 @@ class U(Universal):
 
     __slots__ = ()
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Say that there are no rows to fetch or to choose from."""
+            message = f"dj.U has no {name!r}, and no rows: write (dj.U(...) & Table).{name}"
+            raise AttributeError(message)
+
     def __and__(self, other: Operand) -> Query:
         """Return the distinct values of these attributes, which are the key of the result."""
         query = as_query(other)
