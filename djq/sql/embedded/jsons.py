@@ -43,8 +43,9 @@ def _legs(path: str) -> tuple[str | int, ...]:
 
 
 @lru_cache(maxsize=256)
-def _parsed(document: str) -> Value:
-    return json.loads(document)
+def _parsed(document: Value) -> Value:
+    # SQLite keeps the number 5 as a number, also where it is a JSON document.
+    return json.loads(document) if isinstance(document, str) else document
 
 
 def found(document: Value, path: str = "$") -> Value:

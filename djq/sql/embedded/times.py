@@ -247,13 +247,20 @@ _FORMATS: dict[str, Callable[[dt.datetime], str]] = {
     "T": lambda at: f"{at.hour:02}:{at.minute:02}:{at.second:02}",
     "U": lambda at: at.strftime("%U"),
     "u": lambda at: f"{_week_1(at):02}",
+    "V": lambda at: f"{(_sunday(at).timetuple().tm_yday + 6) // 7:02}",
     "v": lambda at: f"{at.isocalendar()[1]:02}",
     "W": lambda at: calendar.day_name[at.weekday()],
     "w": lambda at: str(at.isoweekday() % 7),
+    "X": lambda at: f"{_sunday(at).year:04}",
     "x": lambda at: f"{at.isocalendar()[0]:04}",
     "Y": lambda at: f"{at.year:04}",
     "y": lambda at: f"{at.year % 100:02}",
 }
+
+
+def _sunday(at: dt.datetime) -> dt.datetime:
+    """Return the Sunday that begins the week."""
+    return at - dt.timedelta(days=at.isoweekday() % 7)
 
 
 def _week_1(at: dt.datetime) -> int:
