@@ -190,6 +190,8 @@ def plus_interval(reader: Reader, at: Parsed, span: Parsed, verb: str) -> Expres
             reader.refuse(f"INTERVAL {count.value!r} {unit.upper()}: write a whole number")
         count = Literal(int(count.value))
     (moment,) = _moments(reader, [reader.read(at)], ("datetime",))
+    if moment == Literal(None):
+        return moment  # of no kind: it would be taken for a datetime
     return Call(f"{verb} {unit}", (moment, count))
 
 

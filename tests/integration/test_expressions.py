@@ -436,6 +436,7 @@ EXPRESSIONS: dict[str, Any] = {
     "unix_timestamp('2024-01-01 00:00:00.5')": 1704067200.5,
     "date_format('2024-01-01', '%W')": "Monday",
     "date_format('2024-01-01', '%V %X')": "53 2023",
+    "coalesce(null + interval 1 day, day)": dt.date(2024, 1, 31),
     "date_format('2024-01-07', '%V %X')": "01 2024",
     "date_format('2022-12-31', '%V %X')": "52 2022",
     "hour('10:11:12')": 10,
