@@ -26,16 +26,21 @@ def order(
     offset: int = 0,
 ) -> Node:
     """Return `source` ordered by names with an optional `DESC`; `KEY` means the primary key."""
-    if limit is not None and not 0 <= limit <= MOST_ROWS:
-        message = f"limit={limit}: a limit is 0 or more, and at most {MOST_ROWS}"
-        raise QueryError(message)
-    if not 0 <= offset <= MOST_ROWS:
-        message = f"offset={offset}: an offset is 0 or more, and at most {MOST_ROWS}"
-        raise QueryError(message)
+    _check_number("limit", "a limit", limit or 0)
+    _check_number("offset", "an offset", offset)
     terms = _terms(source, by)
     if isinstance(source, Top) and (not terms or terms == source.order):
         return _within(source, limit, offset)
     return Top(source, terms, limit, offset)
+
+
+def _check_number(name: str, what: str, value: int) -> None:
+    if value < 0:
+        message = f"{name}={value}: {what} is 0 or more"
+        raise QueryError(message)
+    if value > MOST_ROWS:
+        message = f"{name}={value}: {what} is at most {MOST_ROWS}"
+        raise QueryError(message)
 
 
 def _refuse_order(by: Value) -> NoReturn:
