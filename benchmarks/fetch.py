@@ -318,6 +318,7 @@ def main() -> None:
         help="a Python that has DataJoint (default: DJQ_TEST_DATAJOINT_PYTHON)",
     )
     parser.add_argument("--runs", type=int, default=N_RUNS)
+    parser.add_argument("--only", metavar="TEXT", default="", help="questions whose name has it")
     parser.add_argument("--url", help="a running MySQL or MariaDB, instead of one of its own")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
@@ -333,10 +334,10 @@ def main() -> None:
             print(why)
         print("\nmedians in ms, and times PyMySQL's")
         print(" " * 26 + "".join(f"{name:>18}" for name in found.askers))
-        for question in SMALL:
+        for question in (q for q in SMALL if options.only in q):
             _print(question, measure(found.askers, question, options.runs, N_QUESTIONS))
         print(f"{N_SESSIONS * N_TRIALS:,} rows")
-        for question in LARGE:
+        for question in (q for q in LARGE if options.only in q):
             _print(question, measure(found.askers, question, options.runs, 1))
 
 

@@ -137,14 +137,9 @@ class Database(Transactions):
 
     def _fetch(self, prepared: Prepared, values: Sequence[Value]) -> list[tuple[Any, ...]]:
         parameters = prepared.bind(values)
-
-        def execute(session: Session) -> Sequence[tuple[Any, ...]]:
-            cursor = session.raw.cursor()
-            cursor.execute(prepared.text, parameters)
-            rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
-            return rows
-
-        return prepared.convert(self._run(execute, "cannot read"))
+        return prepared.convert(
+            self._run(lambda session: session.rows(prepared.text, parameters), "cannot read")
+        )
 
     # --- changes -------------------------------------------------------------------------------
 

@@ -63,11 +63,16 @@ class Session:
     def _ping(self) -> None:
         """Ask for nothing: a file is always there."""
 
-    def columns(self, text: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
-        """Return the rows of a query as columns; no columns where there are no rows."""
+    def rows(self, text: str, parameters: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
+        """Return the rows of a query."""
         cursor = self.raw.cursor()
         cursor.execute(text, parameters)
-        return list(zip(*cursor.fetchall(), strict=True))
+        found: Sequence[tuple[Any, ...]] = cursor.fetchall()
+        return found
+
+    def columns(self, text: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
+        """Return the rows of a query as columns; no columns where there are no rows."""
+        return list(zip(*self.rows(text, parameters), strict=True))
 
     def stream(self) -> Any:  # noqa: ANN401 - the driver's cursor
         """Return a cursor whose rows stay on the server until they are asked for."""
@@ -90,11 +95,17 @@ class Session:
 class PyMySqlSession(Session):
     """One connection of PyMySQL."""
 
+    def rows(self, text: str, parameters: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
+        """Return the rows of a query."""
+        if not isinstance(self.raw, QuickConnection):
+            return super().rows(text, parameters)
+        return self.raw.ask(text, parameters).rows or ()
+
     def columns(self, text: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
         """Return the rows of a query as columns; no columns where there are no rows."""
         if not isinstance(self.raw, QuickConnection):
             return super().columns(text, parameters)
-        return self.raw.columns(self.raw.cursor().mogrify(text, parameters))
+        return self.raw.ask(text, parameters).columns or []
 
     def _ping(self) -> None:
         self.raw.ping(reconnect=False)

@@ -1,7 +1,8 @@
-"""PyMySQL's connection with a quicker loop over the rows of an answer.
+"""PyMySQL's connection with a quicker way through an answer.
 
 PyMySQL makes several objects and calls per row and per value. Here a row is cut in one loop, its
-values go to their columns, and these are converted by loops that run in C. What is rare is left to
+values go to their columns, and these are converted by loops that run in C. How the server describes
+the columns is understood once for each question, not for each answer. What is rare is left to
 PyMySQL: streams, errors, the conversion of rarer types.
 """
 
@@ -67,6 +68,8 @@ _QUICKER: dict[Any, Callable[[str], Any]] = {
 _FROM_BYTES = (int, float)
 #: What a server's utf8mb4 and its plain numbers are to Python.
 _UTF8 = frozenset({"utf8", "utf-8", "ascii"})
+#: Descriptions of answers that a connection keeps; a pipeline has some dozens.
+_MAX_DESCRIPTIONS = 1_000
 
 
 def quicken(engine: sa.Engine) -> None:
@@ -87,6 +90,11 @@ class QuickConnection(_Driver):
     _next_seq_id: int
     _force_close: Callable[[], None]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - PyMySQL's
+        #: The packets that describe an answer's columns → what they say.
+        self.descriptions: dict[tuple[bytes, ...], tuple[Any, ...]] = {}
+        super().__init__(*args, **kwargs)
+
     def _read_query_result(self, unbuffered: bool = False) -> int:
         self._result = None
         result: Any = QuickResult(self)
@@ -100,10 +108,11 @@ class QuickConnection(_Driver):
         found: int = result.affected_rows
         return found
 
-    def columns(self, statement: str) -> list[Sequence[Any]]:
-        """Send a statement with its values in it; return the rows of its answer as columns."""
-        self.query(statement)  # pyright: ignore[reportUnknownMemberType] - PyMySQL leaves types out
-        found: list[Sequence[Any]] = self._result.columns
+    def ask(self, statement: str, parameters: Sequence[Any]) -> QuickResult:
+        """Send a statement; return its answer."""
+        text = statement % tuple([self.escape(p) for p in parameters])
+        self.query(text)  # pyright: ignore[reportUnknownMemberType] - PyMySQL leaves types out
+        found: QuickResult = self._result
         return found
 
     def read_columns(self, n_columns: int) -> tuple[list[Sequence[Any]], MysqlPacket]:
@@ -111,14 +120,37 @@ class QuickConnection(_Driver):
         columns: list[list[bytes | None]] = [[] for _ in range(n_columns)]
         try:
             last = self._read_until_end([column.append for column in columns])
-        except (OSError, IndexError) as error:  # a header that was cut short has no such bytes
-            self._force_close()
-            message = f"Lost connection to MySQL server during query ({error})"
-            raise OperationalError(CR.CR_SERVER_LOST, message) from error
-        except BaseException:
-            self._force_close()
-            raise
+        except BaseException as error:
+            raise self._broken(error) from error
         return [*columns], MysqlPacket(last, self.encoding)
+
+    def read_packets(self, n: int) -> tuple[bytes, ...]:
+        """Return so many packets as they are, none of which goes on in the next one."""
+        read, sequence = self._rfile.read, self._next_seq_id
+        found: list[bytes] = []
+        try:
+            for _ in range(n):
+                header = read(4)
+                if header[3] != sequence:
+                    _refuse_sequence(header[3], sequence)
+                sequence = (sequence + 1) & 0xFF
+                data = read(header[0] | header[1] << 8 | header[2] << 16)
+                if data[0] == _ERROR:
+                    MysqlPacket(data, self.encoding).raise_for_error()
+                found.append(data)
+        except BaseException as error:
+            raise self._broken(error) from error
+        self._next_seq_id = sequence
+        return tuple(found)
+
+    def _broken(self, error: BaseException) -> BaseException:
+        """Close the connection, whose next packet is not known; return what to raise."""
+        self._force_close()
+        if not isinstance(error, OSError | IndexError):
+            return error
+        # A header that was cut short has no such bytes.
+        message = f"Lost connection to MySQL server during query ({error})"
+        return OperationalError(CR.CR_SERVER_LOST, message)
 
     def _read_until_end(self, appends: list[Callable[[bytes | None], None]]) -> bytes:
         read, sequence = self._rfile.read, self._next_seq_id
@@ -143,7 +175,12 @@ class QuickResult(MySQLResult):
 
     # Of PyMySQL, whose types leave them out.
     converters: list[tuple[str | None, Any]]
+    #: None where the answer is none of rows.
     columns: list[Sequence[Any]] | None = None
+    connection: Any
+    field_count: int
+    fields: list[Any]
+    description: tuple[Any, ...]
     _rows: Any = None
     _check_packet_is_eof: Callable[[MysqlPacket], bool]
 
@@ -158,8 +195,22 @@ class QuickResult(MySQLResult):
     def rows(self, rows: Sequence[tuple[Any, ...]] | None) -> None:
         self._rows = rows
 
+    def _get_descriptions(self) -> None:
+        connection = self.connection
+        packets = connection.read_packets(self.field_count + 1)
+        known = connection.descriptions.get(packets)
+        if known is None:
+            self.connection = _Replay(connection, packets)
+            super()._get_descriptions()  # type: ignore[misc]  # PyMySQL's types
+            self.connection = connection
+            known = (self.fields, self.converters, self.description)
+            if len(connection.descriptions) >= _MAX_DESCRIPTIONS:
+                connection.descriptions.clear()
+            connection.descriptions[packets] = known
+        self.fields, self.converters, self.description = known
+
     def _read_rowdata_packet(self) -> None:
-        connection: Any = self.connection
+        connection = self.connection
         columns, last = connection.read_columns(self.field_count)
         if last.is_error_packet():
             last.raise_for_error()
@@ -167,6 +218,19 @@ class QuickResult(MySQLResult):
         self.connection = None
         self.affected_rows = len(columns[0])
         self.columns = _converted(columns, self.converters)
+
+
+class _Replay:
+    """A connection whose packets have been read."""
+
+    def __init__(self, connection: QuickConnection, packets: tuple[bytes, ...]) -> None:
+        self._connection, self._packets = connection, iter(packets)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever PyMySQL asks
+        return getattr(self._connection, name)
+
+    def _read_packet(self, kind: type[MysqlPacket] = MysqlPacket) -> MysqlPacket:
+        return kind(next(self._packets), self._connection.encoding)
 
 
 def _cut(data: bytes, appends: list[Callable[[bytes | None], None]]) -> None:

@@ -70,13 +70,14 @@ class Query(Fetchable):
         return found
 
     def _restricted(self, condition: Value, *, semantic_check: bool = True) -> Self:
-        if isinstance(condition, Top):
-            top = condition
-            node = ordering.order(self.node, top.order_by, limit=top.limit, offset=top.offset)
-            return self.over(node)
-        if isinstance(condition, AndList) and any(isinstance(c, Top) for c in condition):
-            return functools.reduce(lambda found, c: found & c, condition, self)
-        condition = materialized(condition)
+        if not isinstance(condition, dict | str):  # these are met most often
+            if isinstance(condition, Top):
+                top = condition
+                node = ordering.order(self.node, top.order_by, limit=top.limit, offset=top.offset)
+                return self.over(node)
+            if isinstance(condition, AndList) and any(isinstance(c, Top) for c in condition):
+                return functools.reduce(lambda found, c: found & c, condition, self)
+            condition = materialized(condition)
         reader = reader_of(self.connection, checks_lineage=semantic_check)
         read = reader.read(condition, self.heading)
         found = self.over(operators.restrict(self.node, read))
