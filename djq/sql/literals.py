@@ -46,6 +46,15 @@ def number(text: str) -> Literal:
     return Literal(found)
 
 
+def negated(value: float | Decimal) -> Literal:
+    """Return a number with the other sign: whole wherever 64 bits hold it."""
+    if isinstance(value, float):
+        return Literal(-value)
+    exact = -Decimal(value)
+    is_whole = exact.as_tuple().exponent == 0 and -(2**63) <= exact < 2**63
+    return Literal(int(exact) if is_whole else exact)
+
+
 def for_attribute(attribute: Attribute, literal: Literal) -> Literal:
     """Return a literal as a value of the attribute that it is compared with.
 

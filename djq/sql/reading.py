@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import sqlalchemy as sa
 from sqlglot import exp
 
-from djq.algebra.conditions import check_comparable
+from djq.algebra.equality import check_comparable
 from djq.algebra.expressions import AGGREGATES, Call, Expression, Literal, Name, aggregates_in
 from djq.algebra.jsonpath import check_json, json_value, read_name
 from djq.errors import QueryError
@@ -269,7 +269,7 @@ class Reader:
         """Read a minus."""
         inner = _counted(self.read(node.this))
         if isinstance(inner, Literal) and _is_number(inner.value):
-            return Literal(-inner.value)
+            return literals.negated(inner.value)
         return Call("negative", (inner,))
 
     def chosen(self, found: Sequence[Expression]) -> list[Expression]:

@@ -473,6 +473,16 @@ EXPRESSIONS: dict[str, Any] = {
     "d = 1.5": True,
     "d in (1.5, '2.675')": True,
     "d between 1 and 2": 1,
+    "55 ^ (a + 37)": 17,
+    "a * 2 ^ 3": 1,
+    "(a ^ 3) * 2": 4,
+    "CAST(IF(a < 0, b, 2.5) AS SIGNED)": 2,
+    "CAST(COALESCE(NULL, b * 1, d) AS SIGNED)": 2,
+    "IF(a < 0, f, 99999.999)": 99999.999,
+    "GREATEST(f, 1)": 1.100000023841858,
+    "COALESCE(NULL, f)": 1.1,
+    "REVERSE(NULL) REGEXP 'a'": None,
+    "-9223372036854775808": -(2**63),
 }
 
 #: A condition → the keys of its rows.
@@ -491,6 +501,11 @@ CONDITIONS: dict[str, list[int]] = {
     "day > now() - interval 100 year": [-3, 1, 2, 4, 5, 6, 7, 100, 101],
     "'a'": [],
     "s": [-3, 7, 100],
+    "a < 100 AND flag NOT BETWEEN d AND (55 ^ (a + 37))": [1, 5],
+    "IF(a < 0, f, d) = 99999.999": [4],
+    "s REGEXP REVERSE(NULL)": [],
+    "IF(a > 1, NULL, s) REGEXP 'a'": [1],
+    "n > -9223372036854775808 AND a < 3": [-3, 1, 2],
 }
 
 #: An aggregate → its value over all rows.

@@ -22,6 +22,7 @@ from djq.sql.kinds import (
     TEXT,
     TIME,
     Kind,
+    Real,
     expect,
     kind_of,
 )
@@ -116,7 +117,9 @@ def _signed(dialect: Dialect, arguments: Sequence[Column]) -> Column:
     value = _number(arguments[0], "CAST(x AS SIGNED)")
     kind = kind_of(value)
     if not dialect.is_sqlite:
-        found: Column = sa.type_coerce(sa.cast(value, mysql.BIGINT()), INTEGER)
+        # MySQL rounds a decimal that IF, CASE and the like chose beside floats as a decimal.
+        number = value + word("0e0") if isinstance(value.type, Real) else value
+        found: Column = sa.type_coerce(sa.cast(number, mysql.BIGINT()), INTEGER)
         if kind is Kind.TEXT:
             return _only(_INTEGER_PATTERN, value, found)
         # Beyond, servers differ in what is nearest, and so does one server from place to place.

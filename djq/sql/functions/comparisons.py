@@ -6,6 +6,7 @@ import operator
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BindParameter, Null
 
 from djq.errors import QueryError
@@ -106,8 +107,14 @@ def _regexp(dialect: Dialect, arguments: Sequence[Column]) -> Column:
     expect(pattern, _TEXT, "REGEXP")
     if dialect.is_sqlite:
         return embedded("regexp", value, pattern, type_=BOOLEAN)
-    found: Column = value.op("REGEXP", is_comparison=True)(pattern)
+    found: Column = _in_characters(value).op("REGEXP", is_comparison=True)(_in_characters(pattern))
     return found
+
+
+def _in_characters(column: Column) -> Column:
+    """Return text; what MySQL computes of nothing but NULL would be bytes, without a pattern."""
+    has_null = any(isinstance(part, Null) for part in visitors.iterate(column))
+    return sa.cast(column, sa.CHAR()) if has_null and not isinstance(column, Null) else column
 
 
 def _extreme(name: str, sqlite: str) -> Build:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import Grouping
 
 from djq.errors import QueryError
+from djq.sql.columntypes import Float32
 from djq.sql.functions.base import Build, Column, Function, embedded, exact, word
 from djq.sql.kinds import BOOLEAN, NUMBERS, OPEN, REAL, TYPES, Kind, common_kind, kind_of
 
@@ -105,11 +106,17 @@ def united(
     kind = common_kind(columns, what)
     if dialect.is_sqlite:
         columns = as_moments(columns, kind)
-        if kind in NUMBERS and len({str(c.type) for c in columns}) > 1:
-            columns = [exact(c) for c in columns]
-    types = [c.type for c in columns if kind_of(c) is kind]
-    first = types[0] if types and len({repr(t) for t in types}) == 1 else TYPES[kind]
-    return list(columns), first
+    types = [c.type for c in columns if kind_of(c) not in OPEN]
+    if len({repr(t) for t in types}) == 1:
+        return list(columns), types[0]
+    if kind in NUMBERS:
+        columns = [exact(c) if dialect.is_sqlite else _double(c) for c in columns]
+    return list(columns), TYPES[kind]
+
+
+def _double(column: Column) -> Column:
+    """Return a float32 as a float64: of what is chosen MySQL would show the digits of a float32."""
+    return column + word("0e0") if isinstance(column.type, Float32) else column
 
 
 def as_moments(columns: Sequence[Column], kind: Kind) -> list[Column]:

@@ -142,7 +142,8 @@ def _bits(sign: str, sqlite: str | None = None) -> Build:
         if dialect.is_sqlite and sqlite is not None:
             return embedded(sqlite, *arguments, type_=INTEGER)
         left, right = arguments
-        found = left.op(sign, precedence=6)(right)
+        # On servers `^` binds more than `*` does, the others less than `+`.
+        found = left.op(sign, precedence=15 if sign == "^" else 6)(right)
         return sa.type_coerce(found if dialect.is_sqlite else _signed(found), INTEGER)
 
     return build
