@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
+from djq.algebra.equality import equals, equals_any
 from djq.algebra.expressions import (
     FALSE,
     TRUE,
-    Call,
     Expression,
-    Literal,
     Matches,
-    Name,
     aggregates_in,
     both,
     either,
@@ -24,7 +22,6 @@ from djq.algebra.expressions import (
 from djq.algebra.forms import AndList, Not, Top, Universal, records
 from djq.algebra.jsonpath import check_json, read_name
 from djq.algebra.jsonpath import equals as json_equals
-from djq.definition.attributes import Attribute, CoreType
 from djq.definition.heading import Heading
 from djq.errors import QueryError
 
@@ -71,12 +68,12 @@ class ConditionReader:
         if isinstance(condition, type) and hasattr(condition, "node"):
             condition = condition()
         match condition:
-            case None | bool():
-                return TRUE if condition else FALSE
             case str():
                 return self._read_text(condition, heading)
-            case Mapping():
+            case dict() | Mapping():  # asking what is a mapping takes long
                 return read_mapping(cast("Mapping[str, Value]", condition), heading)
+            case None | bool():
+                return TRUE if condition else FALSE
             case HasNode():  # behind what is met most often: looking for a protocol takes long
                 return read_query(condition.node, heading, checks_lineage=self.checks_lineage)
             case AndList() | Not() | Universal() | Top():
@@ -115,6 +112,8 @@ class ConditionReader:
 
     def _read_rows(self, condition: Value, heading: Heading) -> Expression:
         rows = records(condition)
+        if _is_truth(condition):
+            return TRUE if condition else FALSE
         if rows is not None:
             return self._read_any(rows, heading)
         if isinstance(condition, Iterable):
@@ -136,29 +135,15 @@ class ConditionReader:
                 and not has_paths
                 and all(len(k) == len(keys[0]) and set(names) <= set(k) for k in keys)
             ):
-                return _any_key(names, keys, heading)
+                return equals_any(names, keys, heading)
         each = (self.read(c, heading) for c in conditions)
         return either(*each)
 
 
-def _any_key(names: list[str], keys: list[Mapping[str, Value]], heading: Heading) -> Expression:
-    rows = [tuple(_literal(k[n], heading[n]) for n in names) for k in keys]
-    if any(literal.value is None for row in rows for literal in row):
-        return either(*(read_mapping(k, heading) for k in keys))
-    rows = list(dict.fromkeys(rows))
-    if len(names) == 1:
-        return Call("in", (Name(names[0]), *(row[0] for row in rows)))
-    shared = [i for i in range(len(names)) if len({row[i] for row in rows}) == 1]
-    common = [Call("=", (Name(names[i]), rows[0][i])) for i in shared]
-    varying = [i for i in range(len(names)) if i not in shared]
-    if not varying:
-        return both(*common)
-    if len(varying) == 1:
-        (i,) = varying
-        return both(*common, Call("in", (Name(names[i]), *(row[i] for row in rows))))
-    left = Call("tuple", tuple(Name(names[i]) for i in varying))
-    options = [Call("tuple", tuple(row[i] for i in varying)) for row in rows]
-    return both(*common, Call("in", (left, *options)))
+def _is_truth(condition: Value) -> bool:
+    """Tell whether a condition is a bool of numpy."""
+    is_bool = getattr(getattr(condition, "dtype", None), "kind", "") == "b"
+    return is_bool and getattr(condition, "shape", None) == ()
 
 
 def read_mapping(mapping: Mapping[str, Value], heading: Heading) -> Expression:
@@ -166,7 +151,7 @@ def read_mapping(mapping: Mapping[str, Value], heading: Heading) -> Expression:
     found: list[Expression] = []
     for name, value in mapping.items():
         if name in heading:
-            found.append(_equals(heading[name], value))
+            found.append(equals(heading[name], value))
         elif (path := _path(name, heading)) is not None:
             found.append(json_equals(path, value))
     return both(*found)
@@ -185,45 +170,6 @@ def _path(name: str, heading: Heading) -> JsonName | None:
         return None
     check_json(heading[path.attribute], name)
     return path
-
-
-def _equals(attribute: Attribute, value: Value) -> Expression:
-    if value is None:
-        return Call("is null", (Name(attribute.name),))
-    if isinstance(value, list | tuple | set | frozenset):
-        options = cast("Iterable[Value]", value)
-        return Call("in", (Name(attribute.name), *(_literal(v, attribute) for v in options)))
-    return Call("=", (Name(attribute.name), _literal(value, attribute)))
-
-
-def _literal(value: Value, attribute: Attribute) -> Literal:
-    if value is None:
-        return Literal(None)
-    check_comparable(attribute)
-    if not isinstance(attribute.type, CoreType):
-        return Literal(value)
-    try:
-        return Literal(attribute.type.accept(value))
-    except ValueError as error:
-        message = f'cannot compare "{attribute.name}" : {attribute.type} with {value!r}: {error}'
-        raise QueryError(message) from error
-
-
-def check_comparable(attribute: Attribute) -> None:
-    """Refuse to compare values that databases hold as bytes of a codec, or each in its own way.
-
-    Raises
-    ------
-    QueryError
-        The attribute's values are encoded, or JSON.
-    """
-    type_ = attribute.type
-    if attribute.is_encoded or (isinstance(type_, CoreType) and type_.name == "json"):
-        message = (
-            f'cannot restrict by "{attribute.name}": values of {type_} are not compared; '
-            "only whether they are null"
-        )
-        raise QueryError(message)
 
 
 def read_query(other: Node, heading: Heading, *, checks_lineage: bool) -> Expression:

@@ -27,6 +27,16 @@ MAX_TEXT = 16_383
 MAX_MICROSECOND_DIGITS = 6
 
 
+class OutsideError(ValueError):
+    """A value of the right kind that the type cannot hold: no row has it."""
+
+
+def refused_number(value: Value, message: str) -> ValueError:
+    """Return the error of a value where a number belongs; NaN is none."""
+    is_number = isinstance(value, numbers.Number) and "nan" not in str(value).lower()
+    return OutsideError(message) if is_number else ValueError(message)
+
+
 def _integer(bits: int) -> Callable[[Value, Arguments], int]:
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
@@ -36,7 +46,7 @@ def _integer(bits: int) -> Callable[[Value, Arguments], int]:
         number: int = value
         if not low <= number <= high:
             message = f"{number} is outside of int{bits} ({low} to {high})"
-            raise ValueError(message)
+            raise OutsideError(message)
         return number
 
     return accept
@@ -51,7 +61,7 @@ def _whole(value: Value) -> int:
         number = 0
     if not exact:
         message = f"{value!r} is not a whole number"
-        raise ValueError(message)
+        raise refused_number(value, message)
     return number
 
 
@@ -93,7 +103,7 @@ def _float32(value: Value, _: Arguments) -> float:
         return shortest_float32(_float64(value, ()))
     except OverflowError:
         message = f"{value!r} is outside of float32 (about ±3.4e38)"
-        raise ValueError(message) from None
+        raise OutsideError(message) from None
 
 
 def _bool(value: Value, _: Arguments) -> bool:
@@ -112,7 +122,7 @@ def _text(value: Value, arguments: Arguments) -> str:
     length = int(arguments[0])
     if len(text) > length:
         message = f"the text has {len(text)} characters, {length} fit"
-        raise ValueError(message)
+        raise OutsideError(message)
     if not text.isascii():
         text.encode()  # a lone surrogate is no character; the error says so
     return text
@@ -141,6 +151,7 @@ def _enum(value: Value, arguments: Arguments) -> str:
 
 def _decimal(value: Value, arguments: Arguments) -> decimal.Decimal:
     precision, scale = int(arguments[0]), int(arguments[1])
+    number = decimal.Decimal("nan")
     try:
         number = decimal.Decimal(str(value))
         with decimal.localcontext(prec=max(precision, 1) + 2):
@@ -149,17 +160,17 @@ def _decimal(value: Value, arguments: Arguments) -> decimal.Decimal:
             is_outside = abs(rounded) >= decimal.Decimal(10) ** (precision - scale)
     except decimal.InvalidOperation:
         message = f"{value!r} does not fit decimal({precision},{scale})"
-        raise ValueError(message) from None
+        raise refused_number(number, message) from None
     if is_outside:
         message = f"{value!r} is outside of decimal({precision},{scale})"
-        raise ValueError(message)
+        raise OutsideError(message)
     return rounded
 
 
 def _date(value: Value, _: Arguments) -> dt.date:
     if isinstance(value, str):
         value = _from_iso(dt.date.fromisoformat, value, "a date (YYYY-MM-DD)")
-    value = _from_numpy(value)
+    value = from_numpy(value)
     if isinstance(value, dt.datetime):
         value = value.date()
     day: dt.date = _instance(value, dt.date, "a date")
@@ -169,7 +180,7 @@ def _date(value: Value, _: Arguments) -> dt.date:
 def _datetime(value: Value, arguments: Arguments) -> dt.datetime:
     if isinstance(value, str):
         value = _from_iso(dt.datetime.fromisoformat, value, "a datetime (YYYY-MM-DD hh:mm:ss)")
-    value = _from_numpy(value)
+    value = from_numpy(value)
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         value = dt.datetime(value.year, value.month, value.day)  # noqa: DTZ001
     time: dt.datetime = _instance(value, dt.datetime, "a datetime")
@@ -184,10 +195,10 @@ def _datetime(value: Value, arguments: Arguments) -> dt.datetime:
         return rounded + dt.timedelta(microseconds=step)
     except OverflowError:
         message = f"{time} rounds up to the year 10000"
-        raise ValueError(message) from None
+        raise OutsideError(message) from None
 
 
-def _from_numpy(value: Value) -> Value:
+def from_numpy(value: Value) -> Value:
     """Return a time of numpy or pandas as Python's datetime; other values as they are."""
     if type(value).__name__ == "Timestamp":
         return value.to_pydatetime(warn=False)

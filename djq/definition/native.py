@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from djq.definition.acceptance import ACCEPT, Arguments, Value
+from djq.definition.acceptance import ACCEPT, Arguments, OutsideError, Value, refused_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +55,7 @@ def _integer(name: str, bits: int) -> Accept:
         if not low <= number <= high:
             shown = f"{name} unsigned" if is_unsigned else name
             message = f"{number} is outside of {shown} ({low} to {high})"
-            raise ValueError(message)
+            raise OutsideError(message)
         return number
 
     return accept
@@ -72,7 +72,7 @@ def _whole(value: Value) -> int:
         number, is_whole = 0, False
     if not is_whole:
         message = f"{value!r} is not a whole number"
-        raise ValueError(message)
+        raise refused_number(value, message)
     return number
 
 
@@ -84,7 +84,7 @@ def _floating(name: str, core: str) -> Accept:
             number = round(number, scale)
             if abs(number) >= 10.0 ** (precision - scale):
                 message = f"{value!r} is outside of {name}({precision},{scale})"
-                raise ValueError(message)
+                raise OutsideError(message)
         checked: float = _not_negative(number, name, is_unsigned=is_unsigned)
         return checked
 
@@ -98,7 +98,7 @@ def _decimal(value: Value, arguments: Arguments, is_unsigned: bool) -> Value:
 def _not_negative(number: Value, name: str, *, is_unsigned: bool) -> Value:
     if is_unsigned and number < 0:
         message = f"{number} is outside of {name} unsigned (0 and more)"
-        raise ValueError(message)
+        raise OutsideError(message)
     return number
 
 
@@ -108,7 +108,7 @@ def _time(value: Value, arguments: Arguments, _: bool) -> dt.timedelta:
     rounded = (abs(micros) + step // 2) // step * step if step > 1 else abs(micros)
     if rounded > MAX_TIME_US:
         message = f"{value!r} is outside of time (-838:59:59 to 838:59:59)"
-        raise ValueError(message)
+        raise OutsideError(message)
     return dt.timedelta(microseconds=-rounded if micros < 0 else rounded)
 
 
@@ -150,7 +150,7 @@ def _timestamp(value: Value, arguments: Arguments, _: bool) -> dt.datetime:
             f"{time} is outside of timestamp ({FIRST_TIMESTAMP} to 2038-01-19 03:14:07, UTC); "
             "datetime holds it"
         )
-        raise ValueError(message)
+        raise OutsideError(message)
     return time
 
 
@@ -158,7 +158,7 @@ def _year(value: Value, _: Arguments, __: bool) -> int:
     number = _whole(value)
     if not YEARS[0] <= number <= YEARS[1]:
         message = f"{number} is outside of year ({YEARS[0]} to {YEARS[1]}, four digits)"
-        raise ValueError(message)
+        raise OutsideError(message)
     return number
 
 
@@ -170,7 +170,7 @@ def _text(name: str, most: int) -> Accept:
         size = len(value.encode())
         if size > most:
             message = f"the text has {size} bytes, {most} fit into {name}"
-            raise ValueError(message)
+            raise OutsideError(message)
         return value
 
     return accept

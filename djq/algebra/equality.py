@@ -1,0 +1,106 @@
+"""Values of mappings and keys → equalities with attributes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from djq.algebra.expressions import FALSE, Call, Expression, Literal, Name, both, either
+from djq.definition.acceptance import OutsideError
+from djq.definition.attributes import Attribute, CoreType, NativeType
+from djq.definition.exactness import exact, plain
+from djq.errors import QueryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from djq.definition.acceptance import Value
+    from djq.definition.heading import Heading
+
+
+def equals(attribute: Attribute, value: Value) -> Expression:
+    """Return whether an attribute has a value, is null for None, or has any of some values."""
+    if value is None:
+        return Call("is null", (Name(attribute.name),))
+    if isinstance(value, list | tuple | set | frozenset):
+        return _is_any(attribute, [*cast("Iterable[Value]", value)])
+    literal = _literal(value, attribute)
+    return FALSE if literal is None else Call("=", (Name(attribute.name), literal))
+
+
+def _is_any(attribute: Attribute, values: Sequence[Value]) -> Expression:
+    options = [_literal(v, attribute) for v in values if v is not None]
+    known = [o for o in options if o is not None]
+    found = [Call("in", (Name(attribute.name), *known))] if known else []
+    if any(v is None for v in values):
+        found.append(Call("is null", (Name(attribute.name),)))
+    return either(*found)
+
+
+def equals_any(
+    names: Sequence[str], keys: Sequence[Mapping[str, Value]], heading: Heading
+) -> Expression:
+    """Return whether a row has the values of any of the keys, as one `IN` where that can be."""
+    if any(_is_many(k[n]) for k in keys for n in names):
+        return either(*(both(*(equals(heading[n], k[n]) for n in names)) for k in keys))
+    found = (_literals(k, names, heading) for k in keys)
+    rows = list(dict.fromkeys(row for row in found if row is not None))
+    if not rows:
+        return FALSE
+    if len(names) == 1:
+        return Call("in", (Name(names[0]), *(row[0] for row in rows)))
+    shared = [i for i in range(len(names)) if len({row[i] for row in rows}) == 1]
+    common = [Call("=", (Name(names[i]), rows[0][i])) for i in shared]
+    varying = [i for i in range(len(names)) if i not in shared]
+    if not varying:
+        return both(*common)
+    if len(varying) == 1:
+        (i,) = varying
+        return both(*common, Call("in", (Name(names[i]), *(row[i] for row in rows))))
+    left = Call("tuple", tuple(Name(names[i]) for i in varying))
+    options = [Call("tuple", tuple(row[i] for i in varying)) for row in rows]
+    return both(*common, Call("in", (left, *options)))
+
+
+def _is_many(value: Value) -> bool:
+    """Tell whether a value is not compared by `=`: null, or any of several."""
+    return value is None or isinstance(value, list | tuple | set | frozenset)
+
+
+def _literals(
+    key: Mapping[str, Value], names: Sequence[str], heading: Heading
+) -> tuple[Literal, ...] | None:
+    """Return the values of a key; None where an attribute holds no such value."""
+    found = [_literal(key[n], heading[n]) for n in names]
+    known = tuple(literal for literal in found if literal is not None)
+    return known if len(known) == len(found) else None
+
+
+def _literal(value: Value, attribute: Attribute) -> Literal | None:
+    """Return a value as the attribute holds it; None where it holds no such value."""
+    check_comparable(attribute)
+    if not isinstance(attribute.type, CoreType | NativeType):
+        return Literal(plain(value))
+    try:
+        return Literal(exact(attribute.type, value))
+    except OutsideError:
+        return None
+    except ValueError as error:
+        message = f'cannot compare "{attribute.name}" : {attribute.type} with {value!r}: {error}'
+        raise QueryError(message) from error
+
+
+def check_comparable(attribute: Attribute) -> None:
+    """Refuse to compare values that databases hold as bytes of a codec, or each in its own way.
+
+    Raises
+    ------
+    QueryError
+        The attribute's values are encoded, or JSON.
+    """
+    type_ = attribute.type
+    if attribute.is_encoded or (isinstance(type_, CoreType) and type_.name == "json"):
+        message = (
+            f'cannot restrict by "{attribute.name}": values of {type_} are not compared; '
+            "only whether they are null"
+        )
+        raise QueryError(message)
