@@ -26,15 +26,23 @@ def order(
     offset: int = 0,
 ) -> Node:
     """Return `source` ordered by names with an optional `DESC`; `KEY` means the primary key."""
-    _check_number("limit", "a limit", limit or 0)
-    _check_number("offset", "an offset", offset)
+    check_number("limit", limit or 0)
+    check_number("offset", offset)
     terms = _terms(source, by)
     if isinstance(source, Top) and (not terms or terms == source.order):
         return _within(source, limit, offset)
     return Top(source, terms, limit, offset)
 
 
-def _check_number(name: str, what: str, value: int) -> None:
+def check_number(name: str, value: int) -> None:
+    """Refuse a number of rows that is none.
+
+    Raises
+    ------
+    QueryError
+        It is negative, or larger than databases count.
+    """
+    what = f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
     if value < 0:
         message = f"{name}={value}: {what} is 0 or more"
         raise QueryError(message)

@@ -108,14 +108,35 @@ class Heading:
             A name has another origin, or none, on the other side: equal by chance only.
         """
         for name in names:
-            mine, theirs = self[name].lineage, other[name].lineage
-            if mine is None or mine != theirs:
-                message = (
-                    f'cannot {what} on "{name}": it comes from {mine or "no key"} on the left and '
-                    f"from {theirs or 'no key'} on the right. "
-                    f"Rename or leave out one of them with .proj(new='{name}')"
-                )
-                raise QueryError(message)
+            mine, theirs = self[name], other[name]
+            if mine.lineage is None or mine.lineage != theirs.lineage:
+                raise QueryError(_namesake_words(what, mine, theirs))
+
+
+#: Verbs that match by names alone on demand → how.
+_UNCHECKED = {
+    "join": "A.join(B, semantic_check=False)",
+    "restrict": "A.restrict(B, semantic_check=False)",
+}
+
+
+def _namesake_words(what: str, mine: Attribute, theirs: Attribute) -> str:
+    """Say that two attributes only share their name, and what to do."""
+    name = mine.name
+    unchecked = _UNCHECKED.get(what)
+    return (
+        f'cannot {what} on "{name}": both sides have an attribute of this name, and these are two '
+        f"different things. On the left it is {_origin(mine)}, on the right {_origin(theirs)}; "
+        "only what foreign keys brought to both sides from one table's key is matched. "
+        f"Rename one of them, as in .proj(..., new='{name}'), or leave it out with .proj()"
+        + (f"; to match by name all the same: {unchecked}" if unchecked else "")
+    )
+
+
+def _origin(attribute: Attribute) -> str:
+    if attribute.lineage is not None:
+        return attribute.lineage
+    return "a computed value" if attribute.type is None else "a value outside of any key"
 
 
 # A pipeline joins the same few headings again and again.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from djq.algebra.ordering import check_number
 from djq.errors import QueryError
 from djq.tables.classwise import drawn_on_class_too, on_class_too
 from djq.tables.kinds import is_loaded
@@ -48,6 +49,7 @@ class Shown(RowSource):
     def _preview(self, limit: int | None, width: int | None) -> Preview:
         settings = self.connection.settings
         limit = bound("limit", settings.display_limit if limit is None else limit)
+        check_number("limit", limit)
         width = bound("width", settings.display_width if width is None else width)
         if width < NARROWEST:
             message = f"width={width}: a value is shown in {NARROWEST} characters or more"

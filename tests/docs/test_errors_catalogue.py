@@ -204,8 +204,18 @@ QUERIES = {
     "condition by json": (lambda s, v: s & {"notes": {"a": 1}}, 'cannot restrict by "notes"'),
     "blob in a condition": (lambda s, v: s & "photo = 'x'", 'cannot restrict by "photo"'),
     "condition by a number": (lambda s, v: s & 5, "cannot restrict by 5: use a mapping"),
-    "namesakes": (lambda s, v: s * v, 'cannot join on "name"|no key|.proj('),
-    "namesakes in a restriction": (lambda s, v: s & v, 'cannot restrict on "name"'),
+    "namesakes": (
+        lambda s, v: s * v,
+        "join on \"name\"|a value outside of any key|new='name')|A.join(B, semantic_check=False)",
+    ),
+    "namesakes in a restriction": (
+        lambda s, v: s & v,
+        'cannot restrict on "name"|A.restrict(B, semantic_check=False)',
+    ),
+    "namesakes, one of them computed": (
+        lambda s, v: s.proj(visit="weight + 1") * v,
+        'cannot join on "visit"|On the left it is a computed value, on the right|.visit.visit;',
+    ),
     "join with something else": (lambda s, v: s * 5, "5 is not a table or query"),
     "projection of an unknown attribute": (
         lambda s, v: s.proj("wieght"),

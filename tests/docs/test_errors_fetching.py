@@ -76,6 +76,10 @@ CASES = {
         'order_by={\'title\': \'DESC\'}: write "name", "name DESC", "KEY", or a list of such',
     ),
     "negative limit": (lambda q: q.to_dicts(limit=-1), "limit=-1: a limit is 0 or more"),
+    "negative limit of a preview": (
+        lambda q: q.preview(limit=-1),
+        "limit=-1: a limit is 0 or more",
+    ),
     "negative offset": (lambda q: q.fetch(offset=-2), "offset=-2: an offset is 0 or more"),
     "limit in text": (lambda q: q.head("3"), "limit='3': a whole number from 0"),
     "limit with a fraction": (lambda q: q.keys(limit=2.5), "limit=2.5: a whole number from 0"),
