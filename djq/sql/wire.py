@@ -1,9 +1,9 @@
 """PyMySQL's connection with a quicker way through an answer.
 
-PyMySQL makes several objects and calls per row and per value. Here a row is cut in one loop, its
-values go to their columns, and these are converted by loops that run in C. How the server describes
-the columns is understood once for each question, not for each answer. What is rare is left to
-PyMySQL: streams, errors, the conversion of rarer types.
+PyMySQL makes several objects and calls per packet and per value. Here a row is cut in one loop, its
+values go to their columns, and these are converted by loops that run in C. A small answer, which
+comes at once, is cut where it lies, and what describes its columns is understood once per question.
+What is rare is left to PyMySQL: streams, errors, the conversion of rarer types.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from pymysql.err import InternalError, OperationalError
 from pymysql.protocol import MysqlPacket
 
 from djq.sql.addresses import PYMYSQL
+from djq.sql.answers import CONTINUED, END, END_LENGTH, ERROR, cut_answer, cut_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import sqlalchemy as sa
+
+    from djq.sql.answers import Answer
 
     _Driver = Connection[Any]
 else:
@@ -34,15 +37,6 @@ else:
 #: The version of PyMySQL whose inner methods this module overrides
 #: (docs/decisions/0011-reading-rows.md).
 KNOWN_VERSION = (1, 2)
-#: Length of a packet that goes on in the next one.
-_CONTINUED = 0xFFFFFF
-#: First bytes of packets that are no rows: the end, an error.
-_END, _ERROR = 0xFE, 0xFF
-#: The end's packet is shorter than this; a longer one is a row whose first value is huge.
-_END_LENGTH = 9
-#: First bytes of a value: null, or how many bytes hold its length.
-_NULL = 0xFB
-_LENGTHS = {0xFC: 2, 0xFD: 3, 0xFE: 8}
 
 
 def _date(text: str) -> dt.date | str | None:
@@ -85,14 +79,17 @@ class QuickConnection(_Driver):
     # Of PyMySQL, whose types leave them out.
     encoding: str
     server_status: int
+    _sock: Any
     _rfile: Any
+    _current_timeout: float | None
+    _read_timeout: float | None
     _result: Any
     _next_seq_id: int
     _force_close: Callable[[], None]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - PyMySQL's
         #: The packets that describe an answer's columns → what they say.
-        self.descriptions: dict[tuple[bytes, ...], tuple[Any, ...]] = {}
+        self.descriptions: dict[bytes, tuple[Any, ...]] = {}
         super().__init__(*args, **kwargs)
 
     def _read_query_result(self, unbuffered: bool = False) -> int:
@@ -124,24 +121,21 @@ class QuickConnection(_Driver):
             raise self._broken(error) from error
         return [*columns], MysqlPacket(last, self.encoding)
 
-    def read_packets(self, n: int) -> tuple[bytes, ...]:
-        """Return so many packets as they are, none of which goes on in the next one."""
-        read, sequence = self._rfile.read, self._next_seq_id
-        found: list[bytes] = []
+    def whole_answer(self) -> Answer | None:
+        """Return an answer of rows that has come whole; it stays to be read."""
+        if self._current_timeout != self._read_timeout:
+            self._sock.settimeout(self._read_timeout)
+            self._current_timeout = self._read_timeout
         try:
-            for _ in range(n):
-                header = read(4)
-                if header[3] != sequence:
-                    _refuse_sequence(header[3], sequence)
-                sequence = (sequence + 1) & 0xFF
-                data = read(header[0] | header[1] << 8 | header[2] << 16)
-                if data[0] == _ERROR:
-                    MysqlPacket(data, self.encoding).raise_for_error()
-                found.append(data)
-        except BaseException as error:
+            data = self._rfile.peek()
+        except OSError as error:
             raise self._broken(error) from error
-        self._next_seq_id = sequence
-        return tuple(found)
+        return cut_answer(data, self._next_seq_id)
+
+    def take(self, answer: Answer) -> None:
+        """Go on behind an answer that `whole_answer` returned."""
+        self._rfile.read(answer.n_bytes)
+        self._next_seq_id = answer.next_sequence
 
     def _broken(self, error: BaseException) -> BaseException:
         """Close the connection, whose next packet is not known; return what to raise."""
@@ -155,8 +149,8 @@ class QuickConnection(_Driver):
     def _read_until_end(self, appends: list[Callable[[bytes | None], None]]) -> bytes:
         read, sequence = self._rfile.read, self._next_seq_id
         while True:
-            data, length = b"", _CONTINUED
-            while length == _CONTINUED:
+            data, length = b"", CONTINUED
+            while length == CONTINUED:
                 header = read(4)
                 length = header[0] | header[1] << 8 | header[2] << 16
                 if header[3] != sequence:
@@ -164,10 +158,10 @@ class QuickConnection(_Driver):
                 sequence = (sequence + 1) & 0xFF
                 data = data + read(length) if data else read(length)
             first = data[0]
-            if first == _ERROR or (first == _END and len(data) < _END_LENGTH):
+            if first == ERROR or (first == END and len(data) < END_LENGTH):
                 self._next_seq_id = sequence
                 return data
-            _cut(data, appends)
+            cut_row(data, 0, appends)
 
 
 class QuickResult(MySQLResult):
@@ -195,19 +189,29 @@ class QuickResult(MySQLResult):
     def rows(self, rows: Sequence[tuple[Any, ...]] | None) -> None:
         self._rows = rows
 
-    def _get_descriptions(self) -> None:
+    def read(self) -> None:
+        """Read the answer."""
         connection = self.connection
-        packets = connection.read_packets(self.field_count + 1)
-        known = connection.descriptions.get(packets)
-        if known is None:
-            self.connection = _Replay(connection, packets)
-            super()._get_descriptions()  # type: ignore[misc]  # PyMySQL's types
-            self.connection = connection
-            known = (self.fields, self.converters, self.description)
+        answer: Answer | None = connection.whole_answer()
+        known = None if answer is None else connection.descriptions.get(answer.described)
+        if answer is not None and known is not None:
+            self._take(answer, known)
+            return
+        super().read()
+        if answer is not None:
             if len(connection.descriptions) >= _MAX_DESCRIPTIONS:
                 connection.descriptions.clear()
-            connection.descriptions[packets] = known
+            known = self.fields, self.converters, self.description
+            connection.descriptions[answer.described] = known
+
+    def _take(self, answer: Answer, known: tuple[Any, ...]) -> None:
+        self.connection.take(answer)
+        self.connection = None
+        self._check_packet_is_eof(MysqlPacket(answer.end, "utf-8"))
+        self.field_count = len(answer.columns)
         self.fields, self.converters, self.description = known
+        self.affected_rows = len(answer.columns[0])
+        self.columns = _converted([*answer.columns], self.converters)
 
     def _read_rowdata_packet(self) -> None:
         connection = self.connection
@@ -218,37 +222,6 @@ class QuickResult(MySQLResult):
         self.connection = None
         self.affected_rows = len(columns[0])
         self.columns = _converted(columns, self.converters)
-
-
-class _Replay:
-    """A connection whose packets have been read."""
-
-    def __init__(self, connection: QuickConnection, packets: tuple[bytes, ...]) -> None:
-        self._connection, self._packets = connection, iter(packets)
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever PyMySQL asks
-        return getattr(self._connection, name)
-
-    def _read_packet(self, kind: type[MysqlPacket] = MysqlPacket) -> MysqlPacket:
-        return kind(next(self._packets), self._connection.encoding)
-
-
-def _cut(data: bytes, appends: list[Callable[[bytes | None], None]]) -> None:
-    """Append the values of one row to its columns, as bytes."""
-    start = 0
-    for append in appends:
-        size = data[start]
-        start += 1
-        if size >= _NULL:
-            if size == _NULL:
-                append(None)
-                continue
-            width = _LENGTHS[size]
-            size = int.from_bytes(data[start : start + width], "little")
-            start += width
-        end = start + size
-        append(data[start:end])
-        start = end
 
 
 def _refuse_sequence(found: int, expected: int) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pymysql
 import pytest
 import sqlalchemy as sa
 
 from djq.sql.addresses import create_engine
 from djq.sql.wire import QuickConnection, quicken
+from tests.support import servers
 
 VALUES = (
     "SELECT 1, -5, 18446744073709551615, 1.5e0, -2.25, 'Zoë 🐁', x'00ff', NULL, '', "
@@ -50,7 +53,37 @@ def ask(connection, question):
 def test_an_answer_is_that_of_pymysql(connections, name):
     driver, quick = connections
 
-    assert ask(quick, QUESTIONS[name]) == ask(driver, QUESTIONS[name])
+    answers = [ask(quick, QUESTIONS[name]) for _ in range(3)]  # from the second on it is known
+
+    assert answers == [ask(driver, QUESTIONS[name])] * 3
+
+
+def test_an_answer_whose_columns_changed_their_types_is_that_of_pymysql(connections):
+    for question in ("SELECT 1 AS a", "SELECT 'x' AS a", "SELECT 1 AS b", "SELECT NULL AS a"):
+        driver, quick = (ask(c, question) for c in connections)
+        again = ask(connections[1], question)
+        assert quick == again == driver
+
+
+def test_several_results_of_one_statement_are_those_of_pymysql(connections, database_url):
+    database = f"t_wire_{uuid.uuid4().hex[:8]}"
+    procedure = f"{database}.several"
+    found = []
+    for connection in connections:
+        cursor = connection.cursor()
+        cursor.execute(f"CREATE DATABASE {database}")
+        try:
+            cursor.execute(f"CREATE PROCEDURE {procedure}() BEGIN SELECT 1; SELECT 'a', 2; END")
+            for _ in range(2):
+                cursor.execute(f"CALL {procedure}()")
+                results = [cursor.fetchall()]
+                while cursor.nextset():
+                    results.append(cursor.fetchall())
+                found.append(results)
+        finally:
+            servers.drop_databases(database_url, database)
+
+    assert found == [[((1,),), (("a", 2),), ()]] * 4
 
 
 def test_an_error_among_the_rows_leaves_the_connection_in_use(connections):
@@ -92,6 +125,9 @@ class _Ending:
     def read(self, size):
         self.n -= 1
         return self.file.read(size) if self.n > 0 else b""
+
+    def peek(self):
+        return b""  # as if the answer came in pieces
 
     def close(self):
         self.file.close()
