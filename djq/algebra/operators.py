@@ -70,7 +70,10 @@ def unite(left: Node, right: Node) -> Node:
         raise QueryError(message)
     mine.check_lineage(theirs, mine.primary_key, what="unite")
     others = [replace(a, nullable=True) for a in (*mine, *theirs) if not a.in_key]
-    heading = Heading((*(mine[n] for n in mine.primary_key), *others))
+    key = [
+        replace(mine[n], nullable=mine[n].nullable or theirs[n].nullable) for n in mine.primary_key
+    ]
+    heading = Heading((*key, *others))
     return Union(left, right, heading)
 
 

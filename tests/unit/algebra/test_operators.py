@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from djq.algebra import aggregating, operators, ordering
@@ -53,6 +55,20 @@ def test_a_left_join_may_only_find_one_row():
     assert operators.join(SESSION, RIG, is_left=True).heading["place"].nullable
     with pytest.raises(QueryError, match="at most one row on the right"):
         operators.join(RIG, SESSION, is_left=True)
+
+
+@pytest.mark.parametrize("is_other_side", [False, True])
+def test_the_key_of_a_union_may_be_null_where_it_may_be_on_one_side(is_other_side):
+    known = operators.distinct(RIG, ["rig"])
+    optional = Relation(
+        SESSION.name, Heading(tuple(replace(a, nullable=a.name == "rig") for a in SESSION.heading))
+    )
+    sides = [operators.distinct(optional, ["rig"]), known]
+
+    united = operators.unite(*(sides[::-1] if is_other_side else sides))
+
+    assert united.heading["rig"].in_key
+    assert united.heading["rig"].nullable
 
 
 def test_distinct_values_that_hold_the_key_are_the_rows_themselves():
