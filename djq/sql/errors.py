@@ -17,6 +17,7 @@ from djq.errors import (
     MissingTableError,
     UnreachableError,
 )
+from djq.sql.embedded.failing import last_failure
 
 #: The packages of the drivers.
 DRIVERS = frozenset({"sqlite3", "pymysql", "MySQLdb"})
@@ -188,4 +189,7 @@ def _text(error: BaseException) -> str:
     """Return the server's sentence, without the number in front of it."""
     if number_of(error) == _NO_DATABASE:  # tables are always qualified
         return "a function of the query does not exist in the database (No database selected)"
-    return str(error.args[-1]) if error.args else str(error)
+    words = str(error.args[-1]) if error.args else str(error)
+    if isinstance(error, sqlite3.Error) and words.startswith("user-defined function"):
+        return last_failure() or words
+    return words

@@ -665,9 +665,26 @@ def test_a_computed_attribute_keeps_its_kind(world):
 
 
 def test_a_number_that_is_too_large_is_an_error_everywhere(world):
-    for text in ("exp(f)", "pow(b, 0.5)", "b div 0.4"):
+    whole = ("a + 9223372036854775807", "-a - 9223372036854775807", "a * 9223372036854775807")
+    for text in ("exp(f)", "pow(b, 0.5)", "b div 0.4", *whole):
         with pytest.raises(DatabaseError):
             world.table.proj(x=text).to_dicts()
+        with pytest.raises(DatabaseError):
+            (world.table & f"{text} > 0").to_dicts()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("s REGEXP '['", r"regexp\('\w+', '\['\): unterminated character set at position 0"),
+        ("pow(10, 400) > a", r"pow\(10, 400\): math range error"),
+        ("a + 9223372036854775807 > 0", r"plus\(\d+, \d+\): \d+ does not fit 64 bits"),
+        ("1 div 1e-30 > 0", r"div\(1, 1e-30\): 10{30} does not fit 64 bits"),
+    ],
+)
+def test_an_error_of_a_function_says_which_values_it_had(reference, text, message):
+    with pytest.raises(DatabaseError, match=f"cannot read: {message}"):
+        (reference.table & text & "a = 1").to_dicts()
 
 
 def test_a_function_of_the_settings_that_the_database_lacks_is_named(world):

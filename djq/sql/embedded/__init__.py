@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from djq.sql.embedded import aggregates, jsons, numbers, texts, times
+from djq.sql.embedded.failing import remembering
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,24 +19,21 @@ def _strict(compute: Callable[..., Value]) -> Callable[..., Value]:
     """Return a function that is null where an argument is."""
 
     def call(*arguments: Value) -> Value:
-        if None in arguments:
-            return None
-        try:
-            return compute(*arguments)
-        except OverflowError as error:  # of which SQLite would say that text is too long
-            raise ArithmeticError(*error.args) from error
+        return None if None in arguments else compute(*arguments)
 
     return call
 
 
 _FUNCTIONS: dict[str, tuple[int, Callable[..., Value]]] = {
     **{
-        name: (n, _strict(compute))
+        name: (n, remembering(name, _strict(compute)))
         for module in (numbers, texts, times, jsons)
         for name, (n, compute) in module.FUNCTIONS.items()
     },
-    **texts.NULLABLE,
-    **jsons.NULLABLE,
+    **{
+        name: (n, remembering(name, compute))
+        for name, (n, compute) in {**texts.NULLABLE, **jsons.NULLABLE}.items()
+    },
 }
 
 

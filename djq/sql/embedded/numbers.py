@@ -33,6 +33,21 @@ def _decimal(apply: Callable[[decimal.Decimal, decimal.Decimal], decimal.Decimal
     return compute
 
 
+def plus(left: Value, right: Value) -> Value:
+    """Return a sum of whole numbers, where SQLite would go on with a float."""
+    return checked(left + right)
+
+
+def minus(left: Value, right: Value) -> Value:
+    """Return a difference of whole numbers."""
+    return checked(left - right)
+
+
+def times(left: Value, right: Value) -> Value:
+    """Return a product of whole numbers."""
+    return checked(left * right)
+
+
 def decimal_mod(left: Value, right: Value) -> float | None:
     """Return the remainder, with the sign of the left side; by zero: null."""
     return float(WIDE.remainder(exact(left), exact(right))) if right else None
@@ -47,18 +62,19 @@ def whole_division(left: Value, right: Value) -> int | None:
     """Return the quotient without its fraction; by zero: null."""
     if not right:
         return None
-    return checked(int(WIDE.divide(exact(left), exact(right))))
+    found: int = checked(int(WIDE.divide(exact(left), exact(right))))
+    return found
 
 
-def checked(value: int) -> int:
-    """Return a whole number of 64 bits.
+def checked(value: Value) -> Value:
+    """Return a whole number of 64 bits, or the float that SQLite has for a larger decimal.
 
     Raises
     ------
     OverflowError
         It has more; MySQL refuses it, too.
     """
-    if not -_LARGEST - 1 <= value <= _LARGEST:
+    if isinstance(value, int) and not -_LARGEST - 1 <= value <= _LARGEST:
         message = f"{value} does not fit 64 bits"
         raise OverflowError(message)
     return value
@@ -210,6 +226,9 @@ def _xor(a: Value, b: Value) -> Value:
 
 FUNCTIONS: dict[str, tuple[int, Callable[..., Value]]] = {
     "single": (1, round_float32),
+    "plus": (2, plus),
+    "minus": (2, minus),
+    "times": (2, times),
     "add": (2, _decimal(WIDE.add)),
     "subtract": (2, _decimal(WIDE.subtract)),
     "multiply": (2, _decimal(WIDE.multiply)),

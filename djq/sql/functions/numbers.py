@@ -26,12 +26,16 @@ if TYPE_CHECKING:
     from djq.sql.dialects import Dialect
 
 
-def _arithmetic(apply: Callable[[Column, Column], Any], name: str, sign: str) -> Build:
+def _arithmetic(
+    apply: Callable[[Column, Column], Any], sign: str, whole: str, decimal: str
+) -> Build:
     def build(dialect: Dialect, arguments: Sequence[Column]) -> Column:
         left, right = numbers(dialect, arguments, sign)
         kind = common_kind((left, right), sign)
         if kind is Kind.DECIMAL and dialect.is_sqlite:
-            return embedded(name, left, right, type_=DECIMAL)
+            return embedded(decimal, left, right, type_=DECIMAL)
+        if kind is Kind.INTEGER and dialect.is_sqlite:
+            return embedded(whole, left, right, type_=INTEGER)
         return sa.type_coerce(apply(left, right), TYPES[kind])
 
     return build
@@ -62,6 +66,8 @@ def _modulo(dialect: Dialect, arguments: Sequence[Column]) -> Column:
 
 def _negative(dialect: Dialect, arguments: Sequence[Column]) -> Column:
     (value,) = numbers(dialect, arguments, "-")
+    if dialect.is_sqlite and kind_of(value) is Kind.INTEGER:
+        return embedded("minus", word("0"), value, type_=INTEGER)
     return sa.type_coerce(-value, _plain_type(value))
 
 
@@ -160,9 +166,9 @@ def _complement(_: Dialect, arguments: Sequence[Column]) -> Column:
 
 
 OPERATORS: dict[str, Function] = {
-    "+": Function(_arithmetic(operator.add, "add", "+"), 2, 2),
-    "-": Function(_arithmetic(operator.sub, "subtract", "-"), 2, 2),
-    "*": Function(_arithmetic(operator.mul, "multiply", "*"), 2, 2),
+    "+": Function(_arithmetic(operator.add, "+", "plus", "add"), 2, 2),
+    "-": Function(_arithmetic(operator.sub, "-", "minus", "subtract"), 2, 2),
+    "*": Function(_arithmetic(operator.mul, "*", "times", "multiply"), 2, 2),
     "/": Function(_divide, 2, 2),
     "%": Function(_modulo, 2, 2),
     "div": Function(_whole_division, 2, 2),
