@@ -33,6 +33,8 @@ class Dialect:
     """The differences between the databases, as values and small functions."""
 
     backend: Backend
+    #: What texts may call beside the functions on the list: the setting `functions`.
+    functions: tuple[str, ...] = ()
 
     @property
     def is_sqlite(self) -> bool:

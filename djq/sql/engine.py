@@ -43,8 +43,16 @@ class Database(Transactions):
     Safe to use after a fork: a child never touches its parent's sockets.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 10.0, tls: bool | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float = 10.0,
+        tls: bool | None = None,
+        functions: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(url, timeout_s=timeout_s, tls=tls)
+        self._functions = functions
         self._statements: Statements | None = None
         #: What the server holds, as far as it was asked.
         self.catalog = Catalog(self)
@@ -64,7 +72,8 @@ class Database(Transactions):
         if self._statements is None:
             if not self.is_sqlite:
                 self._reader()  # the server says whether it is MySQL or MariaDB
-            self._statements = Statements(Dialect(self._backend()), self._engine.dialect)
+            dialect = Dialect(self._backend(), self._functions)
+            self._statements = Statements(dialect, self._engine.dialect)
         return self._statements
 
     def _backend(self) -> Backend:

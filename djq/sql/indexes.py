@@ -21,7 +21,7 @@ from djq.definition.indexterms import is_expression, read_path
 from djq.errors import DefinitionError, QueryError
 from djq.sql.astral import escape
 from djq.sql.compile import Compiler
-from djq.sql.conditions import read_text
+from djq.sql.conditions import text_reader
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import DDLCompiler
@@ -109,7 +109,7 @@ def _expression(
 ) -> sa.ColumnElement[Any]:
     text = term[1:-1] if is_expression(term) else term
     try:
-        tree = read_text(text, spec.heading)
+        tree = text_reader(dialect.functions)(text, spec.heading)
         _check_rowwise(tree)
         columns = {n: table.c[n] for n in spec.heading.names}
         return Compiler(dialect).expression(tree, dict(columns))

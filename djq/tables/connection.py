@@ -67,6 +67,7 @@ class Connection:
             self._settings.resolved_database_url,
             timeout_s=self._settings.database_timeout_s,
             tls=self._settings.database_tls,
+            functions=self._settings.functions,
         )
         self._stores: dict[str, tuple[StoreSettings, ContentStore]] = {}
 

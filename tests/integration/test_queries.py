@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 import djq as dj
+from djq.errors import DefinitionError
 
 SUBJECTS = [(1, "Ada", 20), (2, "Bob", None), (3, "Cleo", 20)]
 SESSIONS = [(1, 1, "A", 30), (1, 2, "B", 40), (3, 1, "A", None)]
@@ -275,6 +276,32 @@ def test_functions_of_the_settings_may_be_called(settings, schema_name):
         assert rows(Word & text) == [("b",)]
         assert rows(Word.proj(code=f"{name}(word)")) == [("a", 97), ("b", 98)]
         assert rows(dj.U().aggr(Word, last=f"max({name}(word))")) == [(98,)]
+
+
+def test_functions_of_the_settings_may_be_indexed(settings, schema_name):
+    is_sqlite = settings.resolved_database_url.startswith("sqlite")
+    name = "unicode" if is_sqlite else "crc32"
+    with dj.Connection(settings.model_copy(update={"functions": (name,)})) as connection:
+        schema = dj.Schema(schema_name, connection=connection)
+
+        class Word(dj.Manual):
+            definition = f"""
+            word : varchar(8)
+            ---
+            index(({name}(word)))
+            """
+
+        if connection.database.dialect.backend == "mariadb":
+            with pytest.raises(DefinitionError, match="MariaDB has no index of"):
+                schema(Word)
+            return
+        schema(Word)
+        Word.insert([("a",), ("b",)])
+        assert len(Word & f"{name}(word) = {98 if is_sqlite else 1908338681}") == 1
+
+    with dj.Connection(settings) as plain:
+        with pytest.raises(DefinitionError, match=f"the function {name} is not on the list"):
+            dj.Schema(f"{schema_name}_plain", connection=plain)(type("Word2", (Word,), {}))
 
 
 def test_thousands_of_restrictions_follow_each_other(lab):
