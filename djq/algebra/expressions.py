@@ -81,9 +81,9 @@ def both(*conditions: Expression) -> Expression:
     for condition in conditions:
         if isinstance(condition, Call) and condition.function == "and":
             kept += condition.arguments
-        elif condition != TRUE:
+        elif not isinstance(condition, Literal) or condition != TRUE:
             kept.append(condition)
-    if FALSE in kept:
+    if any(isinstance(c, Literal) and c == FALSE for c in kept):
         return FALSE
     return kept[0] if len(kept) == 1 else Call("and", tuple(kept)) if kept else TRUE
 

@@ -34,6 +34,11 @@ def order(
     return Top(source, terms, limit, offset)
 
 
+def at_most(source: Node, limit: int) -> Top:
+    """Return so many rows of `source`, in the order they have."""
+    return _within(source, limit, 0) if isinstance(source, Top) else Top(source, (), limit)
+
+
 def check_number(name: str, value: int) -> None:
     """Refuse a number of rows that is none.
 
@@ -42,13 +47,14 @@ def check_number(name: str, value: int) -> None:
     QueryError
         It is negative, or larger than databases count.
     """
+    if 0 <= value <= MOST_ROWS:
+        return
     what = f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
     if value < 0:
         message = f"{name}={value}: {what} is 0 or more"
         raise QueryError(message)
-    if value > MOST_ROWS:
-        message = f"{name}={value}: {what} is at most {MOST_ROWS}"
-        raise QueryError(message)
+    message = f"{name}={value}: {what} is at most {MOST_ROWS}"
+    raise QueryError(message)
 
 
 def _refuse_order(by: Value) -> NoReturn:

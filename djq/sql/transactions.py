@@ -38,7 +38,7 @@ class Transactions(Connections):
     def _run(
         self, execute: Callable[[Session], Returned], doing: str, *, is_write: bool = False
     ) -> Returned:
-        if self.in_transaction:
+        if self._own_state().levels:
             return self._run_inside(execute, doing)
         return insist(lambda: self._run_alone(execute, doing, is_write=is_write), MAX_TRIES)
 

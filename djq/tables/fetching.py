@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from djq.algebra.ordering import at_most
 from djq.errors import QueryError
 from djq.tables import arrow, frames
 from djq.tables.classwise import on_class_too, typed_on_class_too
@@ -52,7 +53,7 @@ class Fetchable(Shown):
         node = self.node
         if attributes:
             node = narrowed(node, expanded(attributes, node.heading))
-        rows = self._rows(window(node, None, 2, 0), squeeze=squeeze)
+        rows = self._rows(at_most(node, 2), squeeze=squeeze)
         if len(rows) != 1:
             count = "no row" if not rows else f"{len(self)} rows"
             message = (

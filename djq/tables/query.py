@@ -78,10 +78,11 @@ class Query(Fetchable):
             if isinstance(condition, AndList) and any(isinstance(c, Top) for c in condition):
                 return functools.reduce(lambda found, c: found & c, condition, self)
             condition = materialized(condition)
+        node = self.node
         reader = reader_of(self.connection, checks_lineage=semantic_check)
-        read = reader.read(condition, self.heading)
-        found = self.over(operators.restrict(self.node, read))
-        found.unheeded = (*self.unheeded, *unheeded(condition, self.heading))
+        read = reader.read(condition, node.heading)
+        found = self.over(operators.restrict(node, read))
+        found.unheeded = (*self.unheeded, *unheeded(condition, node.heading))
         return found
 
     def __and__(self, condition: Value) -> Self:

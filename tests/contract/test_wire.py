@@ -83,7 +83,7 @@ def test_several_results_of_one_statement_are_those_of_pymysql(connections, data
         finally:
             servers.drop_databases(database_url, database)
 
-    assert found == [[((1,),), (("a", 2),), ()]] * 4
+    assert found == [[((1,),), (("a", 2),), []]] * 4
 
 
 def test_an_error_among_the_rows_leaves_the_connection_in_use(connections):
