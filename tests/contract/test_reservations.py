@@ -12,7 +12,7 @@ from djq.orchestrator.events import Freed, Released
 from djq.orchestrator.reservations import Main, Reservations, holder_id
 from djq.orchestrator.server import Server
 from djq.orchestrator.states import Chunk
-from tests.stateful.model import ModelReservations
+from tests.stateful.model_redis import ModelReservations
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 

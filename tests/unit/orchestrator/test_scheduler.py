@@ -14,7 +14,8 @@ from djq.orchestrator.events import Released
 from djq.orchestrator.reservations import Main
 from djq.orchestrator.scheduler import AWAY_S, GRACE_S, SURVEY_S, Loop, Scheduler
 from djq.orchestrator.states import Limits
-from tests.stateful.model import Broker, ModelReservations, World
+from tests.stateful.model import Broker, World
+from tests.stateful.model_redis import ModelReservations
 from tests.support.waiting import wait_until
 
 
