@@ -31,18 +31,19 @@ from djq.orchestrator.states import (
     Led,
     Limits,
     Place,
-    Probe,
     Queue,
     Queued,
     RedisLost,
     Resumed,
     Surveyed,
-    TableState,
     Tick,
 )
+from djq.orchestrator.tablestate import TableState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from djq.orchestrator.tablestate import Probe
 
 
 #: Chunks in flight: enough that no slot waits for the scheduler, few enough that order still

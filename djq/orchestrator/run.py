@@ -19,9 +19,10 @@ from djq.errors import (
 from djq.orchestrator.app import producer_app
 from djq.orchestrator.dispatch import CeleryDispatcher
 from djq.orchestrator.events import Freed, Released
+from djq.orchestrator.loop import WAIT_S, Loop, Patience
 from djq.orchestrator.planning import DatabasePlan, by_level
 from djq.orchestrator.reservations import Reservations
-from djq.orchestrator.scheduler import SCHEDULER_PREFIX, WAIT_S, Loop, Patience
+from djq.orchestrator.scheduler import SCHEDULER_PREFIX
 from djq.orchestrator.states import Limits
 from djq.orchestrator.watch import Company, Counter, messages
 from djq.populate import plan

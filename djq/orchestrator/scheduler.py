@@ -1,8 +1,7 @@
-"""The loop around the core: hear, decide, do; it has no ideas of its own.
+"""The daemon of `djq scheduler`.
 
-Several schedulers may run: the daemon of `djq scheduler`, of which one leads at a time, and runs
-that drive themselves. They share no state but reservations, which are per key: at worst, a search
-is made twice.
+Several schedulers may run: daemons, of which one leads at a time, and runs that drive themselves.
+They share no state but reservations, which are per key: at worst, a search is made twice.
 """
 
 from __future__ import annotations
@@ -11,283 +10,21 @@ import json
 import logging
 import secrets
 import threading
-import time
-from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from djq.errors import (
-    DatabaseError,
-    FleetError,
-    RedisUnavailableError,
-    TransientDatabaseError,
-)
-from djq.orchestrator.core import Core
-from djq.orchestrator.states import (
-    Bury,
-    Cancelled,
-    Chunk,
-    Drop,
-    Find,
-    Finish,
-    Forgive,
-    Found,
-    Led,
-    Limits,
-    Queue,
-    Queued,
-    RedisLost,
-    Resumed,
-    Surveyed,
-    Tick,
-)
+from djq.errors import FleetError, RedisUnavailableError, TransientDatabaseError
+from djq.orchestrator.loop import WAIT_S, Loop, Patience
+from djq.orchestrator.states import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from djq.orchestrator.dispatch import Dispatcher
-    from djq.orchestrator.events import Announcement
-    from djq.orchestrator.reservations import Census, ChunkRecord, Reservations
-    from djq.orchestrator.states import Event, Instruction, Place
+    from djq.orchestrator.loop import Plan
+    from djq.orchestrator.reservations import Reservations
 
 logger = logging.getLogger("djq.scheduler")
 
 #: Runs of the daemon have names that begin like this.
 SCHEDULER_PREFIX = "s-"
-#: Who is alive, and which chunks are known, is looked up this often [s].
-SURVEY_S = 1.0
-#: A chunk that is neither waiting in the queue nor begun for this long has lost its message [s].
-GRACE_S = 5.0
-#: A message that left the queue is begun within this time, if a worker has it [s].
-AWAY_S = 2.0
-#: The longest wait for announcements [s]; a request to stop is seen that late.
-WAIT_S = 0.5
-#: First and longest wait before a server that did not answer is asked again [s].
-MIN_RETRY_S, MAX_RETRY_S = 0.2, 2.0
-
-
-class Plan(Protocol):
-    """What is due: the contract of the loop with `populate/plan.py`. Keys are ids."""
-
-    @property
-    def places(self) -> Sequence[Place]:
-        """The tables, and where they stand."""
-        ...
-
-    def find(self, search: Find) -> tuple[str, ...]:
-        """Return due keys in the order of the primary key, at most `search.limit`."""
-        ...
-
-    def bury(self, table: str, key: str, n_losses: int) -> None:
-        """Record an error for a key that killed its workers."""
-        ...
-
-
-class Loop:
-    """A core, and what it needs to act.
-
-    Parameters
-    ----------
-    run
-        Name of the run, unique.
-    limits
-        What bounds the run.
-    observe
-        Hears every announcement and every census.
-    clock
-        Seconds that never go back.
-    """
-
-    def __init__(
-        self,
-        run: str,
-        plan: Plan,
-        reservations: Reservations,
-        dispatcher: Dispatcher,
-        limits: Limits,
-        *,
-        observe: Callable[[Announcement | Census], None] = lambda _: None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.is_finished = False
-        self._plan = plan
-        self._reservations = reservations
-        self._dispatcher = dispatcher
-        self._observe = observe
-        self._clock = clock
-        self._is_endless = limits.is_endless
-        self._tables = {place.table for place in plan.places}
-        self._core = Core(run, plan.places, limits)
-        #: Where we are on the stream of announcements; None before the first turn.
-        self._position: str | None = None
-        self._to_do: deque[Instruction] = deque()
-        self._epoch: str | None = None
-        self._next_survey = 0.0
-        #: Chunk -> since when it was neither begun nor seen waiting in the queue.
-        self._unseen: dict[str, float] = {}
-        #: Of these, chunk -> since when its message was away from the queue.
-        self._away: dict[str, float] = {}
-
-    def turn(self, wait_s: float) -> None:
-        """Do what is to be done, then wait for announcements, at most so long.
-
-        Whatever fails is done again by the next turn; doing it twice does no harm.
-
-        Raises
-        ------
-        RedisUnavailableError, TransientDatabaseError
-            A server did not answer.
-        DatabaseError
-            A search failed for good.
-        """
-        if self._position is None:
-            # Before the first search, so that what is made meanwhile is heard.
-            self._position = self._reservations.position()
-        self._perform()
-        now = self._clock()
-        if now >= self._next_survey:
-            self._survey(now)
-        self._tell(Tick())
-        if self.is_finished:
-            return
-        soonest = min(self._core.wakes_at, self._next_survey) - self._clock()
-        self._position, heard = self._reservations.announcements(
-            self._position, wait_s=max(0.0, min(wait_s, soonest))
-        )
-        for event in heard:
-            self._observe(event)
-            self._tell(event)
-
-    def cancel(self) -> None:
-        """Queue nothing more, and take back what no worker has begun."""
-        self._tell(Cancelled())
-
-    def _tell(self, event: Event) -> None:
-        self._to_do.extend(self._core.handle(event, self._clock()))
-        self._perform()
-
-    def _perform(self) -> None:
-        while self._to_do:
-            chunks = self._next_chunks()
-            answers = self._queue(chunks) if chunks else self._do(self._to_do[0])
-            # Only now: what raised an error stays, to be done again.
-            for _ in range(max(1, len(chunks))):
-                self._to_do.popleft()
-            for answer in answers:
-                self._to_do.extend(self._core.handle(answer, self._clock()))
-
-    def _next_chunks(self) -> list[Chunk]:
-        """Return the chunks at the head of the list, to be queued together."""
-        chunks: list[Chunk] = []
-        for instruction in self._to_do:
-            if not isinstance(instruction, Queue):
-                break
-            chunks.append(instruction.chunk)
-        return chunks
-
-    def _queue(self, chunks: Sequence[Chunk]) -> list[Event]:
-        accepted = self._reservations.queue(chunks)
-        self._dispatcher.send(
-            [
-                Chunk(chunk.id, chunk.run, chunk.table, keys)
-                for chunk, keys in zip(chunks, accepted, strict=True)
-                if keys
-            ]
-        )
-        return [Queued(chunk.id, keys) for chunk, keys in zip(chunks, accepted, strict=True)]
-
-    def _do(self, instruction: Instruction) -> list[Event]:
-        match instruction:
-            case Find():
-                return [self._find(instruction)]
-            case Drop():
-                self._reservations.drop(instruction.chunks, "cancelled")
-            case Bury():
-                self._plan.bury(instruction.table, instruction.key, instruction.n_losses)
-                self._reservations.forgive(instruction.table, [instruction.key])
-            case Forgive():
-                self._reservations.forgive(instruction.table, instruction.keys)
-            case Finish():
-                return self._finish()
-            case Queue():  # pragma: no cover - `_next_chunks` took it
-                raise AssertionError
-        return []
-
-    def _finish(self) -> list[Event]:
-        """End the run, unless others still work on its tables.
-
-        Their chunks are not ours, and what they commit between two searches of one pass makes keys
-        of a table due that was searched before. So: no chunk is in flight, nothing was announced.
-        """
-        is_busy = any(record.table in self._tables for record in self._reservations.chunks())
-        position = self._position if self._position is not None else self._reservations.position()
-        self._position, heard = self._reservations.announcements(position, wait_s=0.0)
-        for event in heard:
-            self._observe(event)
-        has_news = any(event.table in self._tables for event in heard)
-        if self._core.is_full_up or not (is_busy or has_news):
-            self.is_finished = True
-            return []
-        return [Resumed(), *heard]
-
-    def _find(self, search: Find) -> Found:
-        began = self._clock()
-        try:
-            keys = self._plan.find(search)
-        except TransientDatabaseError:
-            raise
-        except DatabaseError:
-            if not self._is_endless:
-                raise
-            # One broken table must not stop the others; the next pass tries again.
-            logger.exception("search_failed", extra={"table": search.table})
-            keys = ()
-        return Found(keys, len(keys) < search.limit, self._clock() - began)
-
-    # Looking at the fleet.
-
-    def _survey(self, now: float) -> None:
-        census = self._reservations.reap()
-        for main in census.reaped:
-            logger.warning("worker_lost", extra={"main": main})
-        if self._epoch is not None and census.epoch != self._epoch:
-            logger.warning("redis_lost")
-            self._position = self._reservations.position()
-            self._tell(RedisLost())
-        if census.epoch != self._epoch:
-            losses = {table: self._reservations.losses(table) for table in sorted(self._tables)}
-            self._core.recall(losses)
-        self._epoch = census.epoch
-        records = self._reservations.chunks()
-        self._drop_unseen(records, now)
-        self._observe(census)
-        self._tell(Led(self._is_led()))
-        self._tell(Surveyed(census.slots, frozenset(record.id for record in records)))
-        self._next_survey = now + SURVEY_S
-
-    def _is_led(self) -> bool:
-        """Whether the daemon leads, and makes all our tables."""
-        if self._is_endless:
-            return False
-        leader = self._reservations.leader()
-        return leader is not None and self._tables <= set(json.loads(leader)["tables"])
-
-    def _drop_unseen(self, records: Sequence[ChunkRecord], now: float) -> None:
-        """Find chunks whose message was lost, and free their keys."""
-        unbegun = {record.id for record in records if not record.is_reserved}
-        self._unseen = {chunk: self._unseen.get(chunk, now) for chunk in unbegun}
-        suspects = {chunk for chunk, since in self._unseen.items() if now - since >= GRACE_S}
-        if not suspects:
-            return
-        waiting = self._dispatcher.waiting()
-        self._unseen.update(dict.fromkeys(suspects & waiting, now))
-        # A message may have been taken from the queue this moment, and is not begun yet: it is
-        # lost only if it stays away.
-        away = suspects - waiting
-        self._away = {chunk: self._away.get(chunk, now) for chunk in away}
-        lost = sorted(chunk for chunk, since in self._away.items() if now - since >= AWAY_S)
-        if lost:
-            logger.warning("messages_lost", extra={"chunks": lost})
-            self._reservations.drop(lost, "message lost")
 
 
 class Scheduler:
@@ -347,24 +84,3 @@ class Scheduler:
             self._reservations.resign(self._candidate)
         except RedisUnavailableError:
             logger.warning("resign_failed")
-
-
-class Patience:
-    """Waiting for a server that does not answer: longer each time, said once."""
-
-    def __init__(self, stopping: threading.Event) -> None:
-        self._stopping = stopping
-        self._wait_s = MIN_RETRY_S
-
-    def restore(self) -> None:
-        """Begin anew: the servers answer."""
-        if self._wait_s > MIN_RETRY_S:
-            logger.warning("servers_answer_again")
-        self._wait_s = MIN_RETRY_S
-
-    def wait(self, error: Exception) -> None:
-        """Wait before the next try."""
-        if self._wait_s == MIN_RETRY_S:
-            logger.warning("server_does_not_answer: %s", error)
-        self._stopping.wait(self._wait_s)
-        self._wait_s = min(MAX_RETRY_S, 2 * self._wait_s)

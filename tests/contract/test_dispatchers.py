@@ -17,7 +17,7 @@ from djq.orchestrator.app import QUEUE, producer_app
 from djq.orchestrator.dispatch import SHOWN_KEYS, CeleryDispatcher
 from djq.orchestrator.states import Chunk
 from djq.settings import load
-from tests.stateful.model import Broker
+from tests.stateful.model_fleet import Broker
 from tests.support.servers import free_port
 
 TABLE = "lab.Detection"

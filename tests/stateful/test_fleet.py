@@ -10,8 +10,9 @@ import pytest
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.scheduler import Loop
 from djq.orchestrator.states import Limits
-from tests.stateful.model import Broker, Worker, World
+from tests.stateful.model_fleet import Broker, Worker
 from tests.stateful.model_redis import ModelReservations
+from tests.stateful.model_world import World
 
 LEASE_S = 15.0
 #: After the chaos the fleet gets so many rounds to finish; a hundred are the rule.

@@ -17,9 +17,6 @@ from djq.orchestrator.core import (
 )
 from djq.orchestrator.events import Freed, Released
 from djq.orchestrator.states import (
-    MAX_BACKOFF_S,
-    MAX_HINTS,
-    MAX_KEYS_PER_CHUNK,
     Bury,
     Cancelled,
     Chunk,
@@ -39,6 +36,7 @@ from djq.orchestrator.states import (
     Surveyed,
     Tick,
 )
+from djq.orchestrator.tablestate import MAX_BACKOFF_S, MAX_HINTS, MAX_KEYS_PER_CHUNK
 
 PLACES = (Place("Spot", 0), Place("Sum", 1, ("Spot",)))
 

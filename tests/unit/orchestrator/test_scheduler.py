@@ -11,11 +11,13 @@ import pytest
 
 from djq.errors import MissingTableError, RedisUnavailableError, UnreachableError
 from djq.orchestrator.events import Released
+from djq.orchestrator.loop import AWAY_S, GRACE_S, SURVEY_S, Loop
 from djq.orchestrator.reservations import Main
-from djq.orchestrator.scheduler import AWAY_S, GRACE_S, SURVEY_S, Loop, Scheduler
+from djq.orchestrator.scheduler import Scheduler
 from djq.orchestrator.states import Limits
-from tests.stateful.model import Broker, World
+from tests.stateful.model_fleet import Broker
 from tests.stateful.model_redis import ModelReservations
+from tests.stateful.model_world import World
 from tests.support.waiting import wait_until
 
 

@@ -1,0 +1,179 @@
+"""What the scheduler's core knows of one table."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import islice
+from math import ceil
+from typing import TYPE_CHECKING
+
+from djq.orchestrator.states import Find
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from djq.orchestrator.events import Released
+    from djq.orchestrator.states import Found, Place
+
+MAX_KEYS_PER_CHUNK = 200
+#: Smaller shares of the rest would cost more than they save: a message takes about 5 ms [s].
+MIN_CHUNK_S = 0.05
+#: Keys of one table that one search among them may name, and that wait for one; above, a pass is
+#: cheaper.
+HINTS_PER_SEARCH, MAX_HINTS = 1_000, 10_000
+#: A table whose chunks come back untouched waits this long, doubling [s].
+MIN_BACKOFF_S, MAX_BACKOFF_S = 0.1, 30.0
+#: Failed keys of a table that are remembered.
+MAX_FAILED = 100_000
+#: Weight of the newest chunk in the estimate of seconds per key.
+NEWEST = 0.3
+
+
+@dataclass(slots=True)
+class Probe:
+    """A search among keys of a parent, page by page."""
+
+    parent: str
+    keys: tuple[str, ...]
+    after: str | None = None
+    #: Which of the table's own keys turned out to be due.
+    due: set[str] = field(default_factory=set[str])
+
+
+@dataclass(slots=True)
+class TableState:
+    """What the core knows of one table."""
+
+    place: Place
+    #: Found and not queued yet.
+    ready: deque[str] = field(default_factory=deque[str])
+    #: Ready or in flight.
+    known: set[str] = field(default_factory=set[str])
+    losses: dict[str, int] = field(default_factory=dict[str, int])
+    #: Keys that failed, and until when they are left alone though they seem due.
+    failed: dict[str, float] = field(default_factory=dict[str, float])
+    #: Parent -> its new keys, in the order of their coming.
+    hints: dict[str, dict[str, None]] = field(default_factory=dict[str, dict[str, None]])
+    probe: Probe | None = None
+    is_scanning: bool = False
+    after: str | None = None
+    seconds_per_key: float | None = None
+    n_fruitless: int = 0
+    waits_until: float = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to search and nothing to queue."""
+        return not (self.ready or self.hints or self.probe or self.is_scanning)
+
+    def hint(self, parent: str, keys: Iterable[str]) -> None:
+        """Note that keys of a parent, or of this table itself, can have made keys due."""
+        self.hints.setdefault(parent, {}).update(dict.fromkeys(keys))
+        if sum(map(len, self.hints.values())) > MAX_HINTS:
+            self.hints.clear()
+            self.scan()
+
+    def scan(self) -> None:
+        """Search the whole table, from its first key."""
+        self.is_scanning, self.after = True, None
+
+    def chunk_size(self, chunk_s: float, slots: int) -> int:
+        """Return how many keys take about `chunk_s`; one as long as that is not known."""
+        if self.seconds_per_key is None:
+            return 1
+        seconds = max(self.seconds_per_key, 1e-6)
+        size = min(MAX_KEYS_PER_CHUNK, int(chunk_s / seconds))
+        if not (self.is_scanning or self.hints or self.probe):
+            # Near the end the rest is shared out, so that no slot works on a long last chunk alone.
+            share = ceil(len(self.ready) / (2 * slots))
+            size = min(size, max(share, int(MIN_CHUNK_S / seconds)))
+        return max(1, size)
+
+    def take(self, size: int) -> tuple[str, ...]:
+        """Take the next keys; one that a dying worker had in hand travels alone."""
+        keys = [self.ready.popleft()]
+        if keys[0] not in self.losses:
+            while len(keys) < size and self.ready and self.ready[0] not in self.losses:
+                keys.append(self.ready.popleft())
+        return tuple(keys)
+
+    def next_find(self, limit: int) -> Find | None:
+        """Return the next search, hints first; None if there is nothing to search."""
+        name = self.place.table
+        if self.probe is None and self.hints:
+            parent, keys = next(iter(self.hints.items()))
+            taken = tuple(islice(keys, HINTS_PER_SEARCH))
+            for key in taken:
+                del keys[key]
+            if not keys:
+                del self.hints[parent]
+            self.probe = Probe(parent, taken)
+        if self.probe is not None:
+            return Find(name, limit, self.probe.after, self.probe.parent, self.probe.keys)
+        return Find(name, limit, self.after) if self.is_scanning else None
+
+    def found(self, event: Found, now: float) -> int:
+        """Note the answer to the last search; return how many of its keys are to be made."""
+        due = [key for key in event.keys if self.failed.get(key, 0.0) <= now]
+        new = [key for key in due if key not in self.known]
+        self.ready.extend(new)
+        self.known.update(new)
+        last = event.keys[-1] if event.keys else None
+        if self.probe is not None:
+            self.probe.after = last
+            self.probe.due.update(event.keys)
+            if event.is_exhausted:
+                self.probe = None
+        else:
+            self.after = last
+            self.is_scanning = not event.is_exhausted
+        return len(due)
+
+    def settled_losses(self, probe: Probe) -> tuple[str, ...]:
+        """Forget and return what a search among lost keys, now at its end, did not find due.
+
+        A worker may die between its commit and its release, and nobody will ever release its keys.
+        """
+        if probe.parent != self.place.table:
+            return ()
+        settled = tuple(key for key in probe.keys if key in self.losses and key not in probe.due)
+        for key in settled:
+            del self.losses[key]
+        return settled
+
+    def look_on(self, event: Found) -> int:
+        """Note the answer to the last search without taking its keys; return how many came."""
+        # A search among a few keys does not answer for the table: the pass goes on.
+        self.is_scanning = self.is_scanning and self.probe is not None
+        self.probe = None
+        self.hints.clear()
+        return len(event.keys)
+
+    def settle(self, event: Released, blocked_until: float) -> None:
+        """Note what was tried; what failed is left alone for a while.
+
+        Its record in the database says so, too, but only to code of the version that wrote it: a
+        scheduler of another version would send it out again and again.
+        """
+        for key in (*event.made, *event.exists):
+            self.losses.pop(key, None)
+            self.failed.pop(key, None)
+        for key in (*(key for key, _ in event.failed), *event.empty):
+            self.losses.pop(key, None)
+            if len(self.failed) < MAX_FAILED:
+                self.failed[key] = blocked_until
+
+    def learn(self, event: Released, now: float) -> None:
+        """Note how long keys take, and whether trying is worth while at all."""
+        if event.n_tried == 0:
+            # Nothing came of it: already made, given back or lost. Doing the same
+            # again at once would be a busy loop.
+            wait = min(MAX_BACKOFF_S, MIN_BACKOFF_S * 2**self.n_fruitless)
+            self.n_fruitless = min(self.n_fruitless + 1, 16)
+            self.waits_until = now + wait
+            return
+        self.n_fruitless, self.waits_until = 0, 0.0
+        newest = event.seconds / event.n_tried
+        before = newest if self.seconds_per_key is None else self.seconds_per_key
+        self.seconds_per_key = before + NEWEST * (newest - before)
