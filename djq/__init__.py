@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from djq.populate.autopopulate import Computed as Computed
     from djq.populate.autopopulate import Imported as Imported
     from djq.populate.autopopulate import Imported as Ingest
+    from djq.populate.options import PopulateOptions as PopulateOptions
     from djq.settings import Settings as Settings
     from djq.tables.configuration import config as config
     from djq.tables.connection import Connection as Connection
@@ -65,6 +66,7 @@ _HOMES = {
     "Manual": "djq.tables.table:Manual",
     "Not": "djq.algebra.forms:Not",
     "Part": "djq.tables.table:Part",
+    "PopulateOptions": "djq.populate.options:PopulateOptions",
     "Query": "djq.tables.query:Query",
     "Run": "djq.orchestrator.run:Run",
     "Schema": "djq.tables.schema:Schema",
@@ -104,6 +106,7 @@ __all__ = [
     "Manual",
     "Not",
     "Part",
+    "PopulateOptions",
     "Query",
     "Run",
     "Schema",

@@ -16,6 +16,7 @@ from djq.populate.display import Display, TableProgress, open_display
 from djq.populate.jobs import RECORD_NAMES, Jobs, jobs_spec
 from djq.populate.keys import Key
 from djq.populate.make import Outcome, make_chunk
+from djq.populate.options import PopulateOptions, check_options
 from djq.tables.classwise import on_class_too, seen_on_class_too
 from djq.tables.query import Query
 from djq.tables.table import Table, TableMeta
@@ -59,6 +60,9 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         _hidden("_job_host", CoreType("varchar", (255,)), "where it ran"),
         _hidden("_job_worker", CoreType("varchar", (255,)), "which process made it"),
     )
+
+    #: How the keys are made: `populate_options = dj.PopulateOptions(max_retries=2)`.
+    populate_options: ClassVar[PopulateOptions] = PopulateOptions()
 
     reserved_names: ClassVar[frozenset[str]] = RECORD_NAMES
     #: What one call of make is given: the key, or the part of it that `key_source` has where a
@@ -164,6 +168,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
     @classmethod
     def declared(cls) -> None:
         """Declare the table of job records beside it."""
+        check_options(cls.spec.display_name, cls.populate_options)
         has_own_source = any("key_source" in vars(c) for c in cls.__mro__ if c is not AutoPopulate)
         cls.job_heading = plan.job_heading(cls, has_own_source=has_own_source)
         cls.schema.create(jobs_spec(cls.spec, cls.job_heading), {})
