@@ -7,12 +7,12 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from djq.errors import DefinitionError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from djq.definition.acceptance import Value
 
@@ -192,13 +192,13 @@ def _name(value: Value) -> Value:
 def _names(value: Value) -> Value:
     if isinstance(value, str) or not isinstance(value, Sequence):
         return _REFUSED
-    names: tuple[Value, ...] = tuple(value)
+    names = tuple(cast("Iterable[Value]", value))
     return _REFUSED if any(_name(n) is _REFUSED for n in names) else names
 
 
 def _units(value: Value) -> Value:
     if isinstance(value, Mapping):
-        units: dict[Value, Value] = dict(value)
+        units = dict(cast("Mapping[str, Value]", value))
     elif (names := _names(value)) is _REFUSED:
         return _REFUSED
     else:
