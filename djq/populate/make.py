@@ -120,32 +120,54 @@ def make_key(
                 return _fail(table, key, error, started)
             # Jitter keeps workers that collided from colliding again.
             time.sleep(BACKOFF_S * 2 ** (tries - 1) * random.uniform(0.5, 1.5))  # noqa: S311
-        except DuplicateError as error:
-            if plan.made_keys(table, [key]):
-                return Outcome(key, "exists", time.monotonic() - started)
-            return _fail(table, key, error, started)
         except Exception as error:  # noqa: BLE001 - what the user's code raises belongs to its key
+            if plan.made_keys(table, [key]):  # by somebody else, which may be why it was raised
+                return Outcome(key, "exists", time.monotonic() - started)
             return _fail(table, key, error, started)
 
 
 def _commit(table: type[AutoPopulate], key: Key, holds: Holds, worker: str) -> None:
     instance = table()
-    with (
-        instance.connection.transaction,
-        making(Making(table.spec.name, key, _provenance(table, worker))) as call,
-    ):
+    names = table.job_heading.primary_key
+    call = Making(
+        table.spec.name,
+        names,
+        frozenset([tuple(key[n] for n in names)]),
+        _provenance(table, worker),
+        is_whole=not plan.is_coarse(table),
+    )
+    with instance.connection.transaction, making(call):
         instance.make(dict(key))
         if not call.is_done:
-            message = (
-                f"{table.spec.display_name}.make inserted nothing for {show_key(key)}: "
-                "call self.insert1({**key, ...}) in it, or leave such keys out of key_source"
-            )
-            raise NothingInsertedError(message)
+            _check_made(table, key, is_ours=bool(call.inserted))
         if plan.is_coarse(table):
             instance.jobs.complete(key)
         if not holds(key):
             message = f"{table.spec.display_name} {show_key(key)}: the reservation moved on"
             raise LeaseLostError(message)
+
+
+def _check_made(table: type[AutoPopulate], key: Key, *, is_ours: bool) -> None:
+    """Ask whether the row is there though no insert told so: parts alone may have been inserted.
+
+    Raises
+    ------
+    NothingInsertedError
+        It is not there.
+    DuplicateError
+        It is not of this transaction.
+    """
+    if not plan.made_keys(table, [key]):
+        message = (
+            f"{table.spec.display_name}.make inserted nothing for {show_key(key)}: "
+            "call self.insert1({**key, ...}) in it, or leave such keys out of key_source"
+        )
+        raise NothingInsertedError(message)
+    if is_ours or plan.is_coarse(table):  # then its record tells two results apart
+        return
+    if table().connection.database.is_committed((table() & key).node):
+        message = f"{table.spec.display_name} {show_key(key)}: somebody else made it meanwhile"
+        raise DuplicateError(message)
 
 
 def _provenance(table: type[AutoPopulate], worker: str) -> dict[str, Value]:

@@ -116,6 +116,16 @@ class Database(Transactions):
         with needing(self, "SELECT", node):
             return bool(self._fetch(*self.statements.ask("exists", node)))
 
+    def is_committed(self, node: Node) -> bool:
+        """Tell whether others see any row of a query: asked over a connection of its own."""
+        prepared, values = self.statements.ask("exists", node)
+        session = self._connect(commits=True)
+        try:
+            with needing(self, "SELECT", node), translated("cannot read"):
+                return bool(session.rows(prepared.text, prepared.bind(values)))
+        finally:
+            session.close()
+
     def stream(self, node: Node) -> Iterator[tuple[Any, ...]]:
         """Iterate over the rows of a query without holding them all.
 

@@ -14,6 +14,7 @@ from djq.algebra.tracing import unrestricted
 from djq.definition.names import quoted
 from djq.errors import BrokenReferenceError, QueryError, TransientDatabaseError, UsageError
 from djq.tables.asking import check_terminal, confirm, show, show_counts
+from djq.tables.making import current_of
 from djq.tables.removal import Key, PartIntegrity, Removal, chunks
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def plan(table: Deletable, part_integrity: PartIntegrity = "enforce") -> Plan:
         )
         raise UsageError(message)
     _check_restrictions(table)
-    relation, condition = _read(table.node, table.display_name)
+    relation, condition = _to_delete(table)
     master = master_of(relation.name)
     if master is not None and part_integrity == "enforce":
         message = (
@@ -187,6 +188,12 @@ def _check_restrictions(table: Deletable) -> None:
         f"Known: {', '.join(table.heading.names)}"
     )
     raise QueryError(message)
+
+
+def _to_delete(table: Deletable) -> tuple[Relation, Expression]:
+    relation, condition = _read(table.node, table.display_name)
+    call = current_of(relation.name)
+    return relation, condition if call is None else call.spared(condition)
 
 
 def _read(node: Node, display_name: str) -> tuple[Relation, Expression]:
@@ -250,7 +257,7 @@ def delete(
 def delete_quick(table: Deletable) -> int:
     """Do what `Table.delete_quick` says."""
     _check_restrictions(table)
-    relation, condition = _read(table.node, table.display_name)
+    relation, condition = _to_delete(table)
     database = table.connection.database
     try:
         return _delete_quick(database, relation, condition)

@@ -11,10 +11,10 @@ from djq.definition.spec import AUTO_TIERS, TableSpec
 from djq.errors import IntegrityError, UsageError
 from djq.tables.explain import Refused, explain, show_key
 from djq.tables.intake import default_chunk, read
-from djq.tables.making import Making, current
+from djq.tables.making import Making, current_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from djq.definition.acceptance import Value
     from djq.sql.statements import Duplicates
@@ -83,9 +83,7 @@ def insert_rows(encoder: RowEncoder, connection: Connection, rows: Value, option
         with nullcontext() if is_simple else connection.transaction:
             while chunk is not None:
                 refused = _complete(encoder, connection, chunk, begun, options.mode)
-                connection.database.insert_columns(
-                    spec, refused.columns, duplicates=options.mode, is_undone=not is_simple
-                )
+                _send(refused, chunk.n, is_undone=not is_simple)
                 n_rows += chunk.n
                 chunk, following = following, next(chunks, None)
     except IntegrityError as error:
@@ -99,16 +97,19 @@ def insert_one(encoder: RowEncoder, connection: Connection, row: Value, options:
     """Insert one row: the quick way for a `make`."""
     spec = encoder.spec
     encoded = encoder.encode(row, 1, now(), ignore_extra_fields=options.ignore_extra_fields)
-    call = current()
+    call = current_of(spec.name)
     if spec.hidden:
         encoded.update(_hidden_values(spec, call))
-    if call is not None and call.table == spec.name:
-        call.note(encoded)
+    mode = options.mode
+    if mode != "refuse" and call is not None and call.is_first(encoded):
+        mode = "refuse"
     try:
-        connection.database.insert(spec, (encoded,), duplicates=options.mode)
+        connection.database.insert(spec, (encoded,), duplicates=mode)
     except IntegrityError as error:
         columns = {name: (value,) for name, value in encoded.items()}
-        raise explain(error, Refused(spec, connection, columns, None, options.mode)) from error
+        raise explain(error, Refused(spec, connection, columns, None, mode)) from error
+    if call is not None:
+        call.note(encoded)
 
 
 def _complete(
@@ -121,31 +122,40 @@ def _complete(
     """Return all columns of the rows, hidden ones too, ready to be sent."""
     spec = encoder.spec
     columns = encoder.encode_chunk(chunk, begun)
-    call = current()
-    for name, value in _hidden_values(spec, call).items():
+    for name, value in _hidden_values(spec, current_of(spec.name)).items():
         columns[name] = [value] * chunk.n
-    if call is not None and call.table == spec.name:
-        _note(columns, call)
     return Refused(spec, connection, columns, chunk.first, mode)
 
 
-def _note(columns: Mapping[str, Sequence[Value]], call: Making) -> None:
-    for row in _rows(columns):
-        if call.is_done:
-            return
-        call.note(row)
+def _send(rows: Refused, n: int, *, is_undone: bool) -> None:
+    """Insert complete rows; all of them or none."""
+    spec, database = rows.spec, rows.connection.database
+    call = current_of(spec.name)
+    firsts = call.firsts(rows.columns, n) if call is not None and rows.mode != "refuse" else []
+    mode: Duplicates = rows.mode if rows.mode != "update" else "refuse"
+    if firsts:
+        with rows.connection.transaction:
+            database.insert_columns(spec, _chosen(rows.columns, firsts))
+            rest = sorted(set(range(n)).difference(firsts))
+            if rest:
+                database.insert_columns(spec, _chosen(rows.columns, rest), duplicates=mode)
+    else:
+        database.insert_columns(spec, rows.columns, duplicates=mode, is_undone=is_undone)
+    if call is not None:
+        call.note_all(rows.columns, n)
 
 
-def _rows(columns: Mapping[str, Sequence[Value]]) -> Iterator[dict[str, Value]]:
-    for values in zip(*columns.values(), strict=True):
-        yield dict(zip(columns, values, strict=True))
+def _chosen(
+    columns: Mapping[str, Sequence[Value]], places: Sequence[int]
+) -> dict[str, Sequence[Value]]:
+    return {name: [values[i] for i in places] for name, values in columns.items()}
 
 
 def _hidden_values(spec: TableSpec, call: Making | None) -> dict[str, Value]:
     """Return the provenance that every row of this insert carries, in the INSERT itself."""
     if not spec.hidden:
         return {}
-    values = call.hidden_values() if call is not None and call.table == spec.name else {}
+    values = call.hidden_values() if call is not None else {}
     # What djq does not know has its default: the hidden key of a table of one row.
     return {a.name: values.get(a.name, a.default if a.in_key else None) for a in spec.hidden}
 
@@ -154,9 +164,7 @@ def check_direct_insert(spec: TableSpec, *, allowed: bool) -> None:
     """Refuse rows for a computed table that do not come from its `make`."""
     if allowed or spec.tier not in AUTO_TIERS:
         return
-    owner = spec.master or spec.name
-    call = current()
-    if call is not None and call.table == owner:
+    if current_of(spec.master or spec.name) is not None:
         return
     message = (
         f"{spec.display_name} is filled by make: call populate(), or insert with "

@@ -6,33 +6,105 @@ import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from djq.algebra.carrying import key_in
+from djq.algebra.expressions import Call, Expression, both
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from djq.definition.acceptance import Value
     from djq.definition.spec import TableName
 
+KeyValues: TypeAlias = tuple[Any, ...]
+
 
 @dataclass(slots=True)
 class Making:
-    """One call of `make`: which key of which table it fills, and what its rows carry."""
+    """One transaction of `make`: which keys of which table it fills, and what its rows carry.
+
+    The table's primary key is the fence between two makes of one key. Therefore the first row of a
+    key goes in by a plain INSERT, whatever `replace` or `skip_duplicates` say; behind it the row is
+    this transaction's own. Before it there is none, and if there is one, somebody else committed
+    it: then neither does a delete touch it.
+    """
 
     table: TableName
-    key: Mapping[str, Value]
+    #: The attributes of the job's key.
+    names: tuple[str, ...]
+    #: Their values, for each key that is to be filled.
+    keys: frozenset[KeyValues]
     provenance: Mapping[str, Value]
+    #: Whether these are whole primary keys; else a completion record is the fence.
+    is_whole: bool = True
     started: float = field(default_factory=time.monotonic)
-    #: Whether a row of this key was inserted.
-    is_done: bool = False
+    #: Keys of which a row was inserted.
+    inserted: set[KeyValues] = field(default_factory=set[KeyValues])
+    #: Whether rows of the table may have gone since.
+    has_deleted: bool = False
+    _values: Callable[[Mapping[str, Value]], KeyValues] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Choose how a row's key is read."""
+        self._values = values_of(self.names)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether a row of each key is known to be there."""
+        return not self.has_deleted and len(self.inserted) == len(self.keys)
+
+    def is_first(self, row: Mapping[str, Value]) -> bool:
+        """Tell whether this row is to be the first of one of the keys: it must not be there yet."""
+        if not self.is_whole:
+            return False
+        values = self._values(row)
+        return values in self.keys and values not in self.inserted
+
+    def firsts(self, columns: Mapping[str, Sequence[Value]], n: int) -> list[int]:
+        """Return which of many rows are the first of their keys."""
+        if not self.is_whole:
+            return []
+        found: dict[KeyValues, int] = {}
+        for i, values in enumerate(self._rows(columns, n)):
+            if values in self.keys and values not in self.inserted:
+                found.setdefault(values, i)
+        return list(found.values())
 
     def note(self, row: Mapping[str, Value]) -> None:
         """Remember that a row of the table was inserted."""
-        self.is_done = self.is_done or all(row[name] == value for name, value in self.key.items())
+        values = self._values(row)
+        if values in self.keys:
+            self.inserted.add(values)
+
+    def note_all(self, columns: Mapping[str, Sequence[Value]], n: int) -> None:
+        """Remember that many rows of the table were inserted."""
+        if len(self.inserted) < len(self.keys):
+            self.inserted.update(self.keys.intersection(self._rows(columns, n)))
+
+    def _rows(self, columns: Mapping[str, Sequence[Value]], n: int) -> Iterable[KeyValues]:
+        if not self.names:
+            return [()] * n
+        return zip(*(columns[name] for name in self.names), strict=True)
+
+    def spared(self, condition: Expression) -> Expression:
+        """Return the condition of a delete from the table: without the rows of somebody else."""
+        self.has_deleted = True
+        others = sorted(self.keys - self.inserted) if self.is_whole else []
+        return both(condition, Call("not", (key_in(self.names, others),))) if others else condition
 
     def hidden_values(self) -> dict[str, Value]:
         """Return the hidden columns of a row that is inserted now."""
         return {**self.provenance, "_job_duration": time.monotonic() - self.started}
+
+
+def values_of(names: Sequence[str]) -> Callable[[Mapping[str, Value]], KeyValues]:
+    """Return what reads some attributes of a row as a tuple."""
+    if len(names) == 1:
+        (name,) = names
+        return lambda row: (row[name],)
+    return itemgetter(*names) if names else lambda _: ()
 
 
 _current: ContextVar[Making | None] = ContextVar("djq_making", default=None)
@@ -41,6 +113,12 @@ _current: ContextVar[Making | None] = ContextVar("djq_making", default=None)
 def current() -> Making | None:
     """Return the call of `make` that this code runs in, None outside of one."""
     return _current.get()
+
+
+def current_of(table: TableName) -> Making | None:
+    """Return the call of a table's own `make` that this code runs in."""
+    call = _current.get()
+    return call if call is not None and call.table == table else None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from djq.definition.heading import Heading
 from djq.errors import IntegrityError, RowError
 from djq.tables.gather import unknown
 from djq.tables.insert import Options, insert_rows
-from djq.tables.making import current
+from djq.tables.making import current_of
 from djq.tables.query import Query
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def _check_names(spec: TableSpec, given: Heading, options: Options) -> None:
 
 def _transferable(spec: TableSpec, query: Query) -> Node | None:
     """Return the query with the table's attributes, None if values need a look on their way."""
-    call = current()
-    if spec.hidden or (call is not None and call.table == spec.name):
+    if spec.hidden or current_of(spec.name) is not None:
         return None
     given: Mapping[str, Attribute] = query.heading.by_name
     columns: list[tuple[str, Expression]] = []

@@ -1,0 +1,211 @@
+"""The first result of a key is kept, whatever a later make of the same key tries."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+
+import djq as dj
+from djq.errors import DuplicateError
+from djq.populate.make import make_chunk
+
+KEY = {"n": 1}
+
+
+@pytest.fixture
+def result(schema):
+    """A table whose make does what the test says."""
+
+    @schema
+    class Number(dj.Manual):
+        definition = """
+        n : int32
+        """
+
+    @schema
+    class Result(dj.Computed):
+        definition = """
+        -> Number
+        ---
+        value : int32
+        """
+
+        class Item(dj.Part):
+            definition = """
+            -> master
+            item : int32
+            """
+
+        def make(self, key):
+            self.act(key)
+
+    Number.insert((n,) for n in range(4))
+    return Result
+
+
+def make(table, act, key=None):
+    """Make one key by `act`; return what became of it."""
+    table.act = act
+    (outcome,) = make_chunk(table, [key or KEY])
+    return outcome.status
+
+
+def contents(table):
+    """All rows and parts."""
+    return table.to_dicts(order_by="KEY"), table.Item.to_dicts(order_by="KEY")
+
+
+def in_the_meantime(act):
+    """Let another worker make the key, once, before `act` goes on."""
+
+    def late(self, key):
+        other = dj.Connection(self.connection.settings)
+        hidden = {a.name: None for a in self.spec.hidden}
+        other.database.insert(self.spec, [{**key, "value": 1, **hidden}])
+        other.database.insert(self.Item.spec, [{**key, "item": 1}])
+        other.close()
+        act(self, key)
+
+    return late
+
+
+def replaces(self, key):
+    self.insert1({**key, "value": 2}, replace=True)
+
+
+def replaces_among_others(self, key):
+    self.insert([{"n": 0, "value": 0}, {**key, "value": 2}], replace=True)
+
+
+def skips(self, key):
+    self.insert1({**key, "value": 2}, skip_duplicates=True)
+    self.Item.insert1({**key, "item": 2})
+
+
+def skips_among_others(self, key):
+    self.insert([{"n": 0, "value": 0}, {**key, "value": 2}], skip_duplicates=True)
+    self.Item.insert([{**key, "item": i} for i in range(3)], skip_duplicates=True)
+
+
+def skips_the_rows_of_a_query(self, key):
+    self.insert((self.key_source & key).proj(value="n + 1"), skip_duplicates=True)
+    self.Item.insert1({**key, "item": 2})
+
+
+def goes_on_after_the_refusal(self, key):
+    with suppress(DuplicateError):
+        self.insert1({**key, "value": 2})
+    self.Item.insert1({**key, "item": 2})
+
+
+def deletes_before(self, key):
+    (self & key).delete(prompt=False)
+    self.insert1({**key, "value": 2})
+
+
+def deletes_quickly_before(self, key):
+    self.Item.delete_quick()
+    (self & key).delete_quick()
+    self.insert1({**key, "value": 2})
+
+
+def updates(self, key):
+    self.update1({**key, "value": 2})
+
+
+def adds_parts_alone(self, key):
+    if not self & key:
+        self.insert1({**key, "value": 2})
+    self.Item.insert1({**key, "item": 2}, replace=True)
+
+
+def deletes_parts_alone(self, key):
+    (self.Item & key).delete_quick()
+
+
+def fails(self, key):
+    message = f"no licence for {key}"
+    raise OSError(message)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        replaces,
+        replaces_among_others,
+        skips,
+        skips_among_others,
+        skips_the_rows_of_a_query,
+        goes_on_after_the_refusal,
+        deletes_before,
+        deletes_quickly_before,
+        updates,
+        adds_parts_alone,
+        deletes_parts_alone,
+        fails,
+    ],
+    ids=lambda act: act.__name__,
+)
+def test_what_somebody_else_committed_meanwhile_stays_as_it_is(result, act):
+    assert make(result, in_the_meantime(act)) == "exists"
+
+    assert contents(result) == ([{"n": 1, "value": 1}], [{"n": 1, "item": 1}])
+    assert len(result.jobs) == 0
+
+
+@pytest.mark.parametrize(
+    "act", [replaces, skips, deletes_before, deletes_quickly_before, adds_parts_alone]
+)
+def test_where_nobody_did_each_of_these_makes_the_key(result, act):
+    assert make(result, act) == "made"
+
+    assert result.to_dicts() == [{"n": 1, "value": 2}]
+
+
+def test_a_make_may_change_what_it_inserted_itself(result):
+    def act(self, key):
+        self.insert1({**key, "value": 2})
+        self.insert1({**key, "value": 3}, replace=True)
+        self.insert([{**key, "value": 4}], skip_duplicates=True)
+        self.update1({**key, "value": self.fetch1("value") + 10})
+
+    assert make(result, act) == "made"
+    assert result.fetch1("value") == 13
+
+
+def test_a_make_may_insert_again_what_it_deleted_of_its_own(result):
+    def act(self, key):
+        self.insert1({**key, "value": 2})
+        (self & key).delete_quick()
+        self.insert1({**key, "value": 3})
+
+    assert make(result, act) == "made"
+    assert result.fetch1("value") == 3
+
+
+def test_rows_of_other_keys_are_replaced_skipped_and_deleted_as_asked(result):
+    def act(self, key):
+        self.insert([{"n": 0, "value": 5}, {**key, "value": 2}, {"n": 3, "value": 5}], replace=True)
+        self.insert([{"n": 0, "value": 6}, {"n": 2, "value": 6}], skip_duplicates=True)
+        (self & "n = 3").delete_quick()
+
+    result.insert([(0, 0), (3, 0)], allow_direct_insert=True)
+
+    assert make(result, act) == "made"
+    assert result.to_dicts(order_by="KEY") == [
+        {"n": 0, "value": 5},
+        {"n": 1, "value": 2},
+        {"n": 2, "value": 6},
+    ]
+
+
+def test_a_failed_insert_of_many_leaves_none_of_them(result):
+    def act(self, key):
+        with suppress(dj.DjqError):
+            self.insert([{**key, "value": 2}, {"n": 99, "value": 2}], replace=True)
+        assert len(self) == 0
+        self.insert1({**key, "value": 3})
+
+    assert make(result, act) == "made"
+    assert result.to_dicts() == [{"n": 1, "value": 3}]
