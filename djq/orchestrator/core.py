@@ -202,10 +202,11 @@ class Core:
             return
         self._has_changed = True
         again: list[str] = []
-        for key, n_losses in zip(event.keys, event.losses or [0] * len(event.keys), strict=True):
-            if n_losses:
+        losses = event.losses or (None,) * len(event.keys)
+        for key, n_losses in zip(event.keys, losses, strict=True):
+            if n_losses is not None:
                 table.losses[key] = n_losses
-            if n_losses >= MAX_LOSSES:
+            if n_losses is not None and n_losses >= MAX_LOSSES:
                 self._urgent.append(Bury(event.table, key, n_losses))
             else:
                 again.append(key)

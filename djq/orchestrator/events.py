@@ -47,8 +47,9 @@ class Freed:
     run: str
     keys: tuple[str, ...]
     reason: str
-    #: One count per key of how many dying workers it took along; empty if nobody died.
-    losses: tuple[int, ...] = ()
+    #: One count per key of how many dying workers it took along, empty if nobody died. 0: it was
+    #: in the chunk of one, and may have been the cause; None: it was not.
+    losses: tuple[int | None, ...] = ()
 
 
 Announcement = Released | Freed

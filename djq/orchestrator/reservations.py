@@ -12,14 +12,16 @@ import json
 import os
 import secrets
 import socket
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from djq.orchestrator import events
 from djq.orchestrator.server import open_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from djq.orchestrator.server import Server
     from djq.orchestrator.states import Chunk
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
 
 #: Entries of the stream taken in one read.
 READ_LIMIT = 500
+#: Stands for all tables where one leads all.
+EVERYTHING = "*"
+NO_UNITS: Mapping[str, tuple[int, int]] = MappingProxyType({})
+NOTHING_IN_HAND: Mapping[str, str] = MappingProxyType({})
+
+_ClaimAnswer: TypeAlias = tuple[str, int, list[str], int, str, str, int, str, str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,41 @@ class Reservation:
     token: int
     #: Which memory of Redis the token belongs to.
     epoch: str
+    #: What is limited and used up, if that is why there are no keys.
+    short_of: str = ""
+
+
+#: What a chunk needs of what is limited across the fleet: name -> (units, limit).
+Units: TypeAlias = Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search for due keys that several processes share, as one of them sees it."""
+
+    #: Equal for those that share it: the table and a digest of the restrictions.
+    id: str
+    table: str
+    run: str
+    #: The round to end with; 0 before the first claim.
+    last_round: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a process got of a search."""
+
+    reservation: Reservation
+    #: The search, to claim with next.
+    search: Search
+    #: For keys that were lost with dying workers: how often.
+    losses: Mapping[str, int]
+    #: The caller has to read the page behind this key ("": the first) and `add_page` it.
+    read_after: str | None
+    #: Of the page.
+    round: int
+    #: Nothing is left that was due when the process first asked.
+    is_done: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +177,14 @@ class Reservations:
             for chunk, positions in zip(chunks, answers, strict=True)
         ]
 
-    def reserve(self, chunk: Chunk, holder: str) -> Reservation:
+    def reserve(self, chunk: Chunk, holder: str, units: Units = NO_UNITS) -> Reservation:
         """Reserve the keys of a received chunk, as far as nobody else has them.
 
         A doubled or late message finds its chunk gone, and gets no key. What the holder still had
-        from an earlier chunk is freed.
+        from an earlier chunk is freed. If one of the units is used up, the chunk's keys are free
+        again, and that is announced.
         """
-        answer: tuple[str, int, list[int]] = self.server.call(
+        answer: tuple[str, int, list[int], str] = self.server.call(
             "reserve",
             chunk.id,
             chunk.table,
@@ -148,11 +192,60 @@ class Reservations:
             holder,
             self._epoch_candidate,
             self._lease_ms,
+            json.dumps(dict(units)),
             *chunk.keys,
         )
-        epoch, token, positions = answer
+        epoch, token, positions, short = answer
         keys = tuple(chunk.keys[i] for i in positions)
-        return Reservation(chunk.id, chunk.run, chunk.table, keys, holder, int(token), epoch)
+        return Reservation(chunk.id, chunk.run, chunk.table, keys, holder, int(token), epoch, short)
+
+    # Searches that ordinary processes share: `populate(reserve_jobs=True)`.
+
+    def claim(
+        self, search: Search, chunk: str, holder: str, wanted: int, units: Units = NO_UNITS
+    ) -> Claim:
+        """Take keys of a shared search and reserve them as a chunk, in one step."""
+        answer: _ClaimAnswer = self.server.call(
+            "claim",
+            search.id,
+            search.table,
+            search.run,
+            holder,
+            chunk,
+            self._epoch_candidate,
+            self._lease_ms,
+            wanted,
+            search.last_round,
+            json.dumps(dict(units)),
+        )
+        epoch, token, keys, last_round, is_reader, after, page_round, is_done, short, losses = (
+            answer
+        )
+        held = Reservation(
+            chunk, search.run, search.table, tuple(keys), holder, int(token), epoch, short
+        )
+        return Claim(
+            held,
+            replace(search, last_round=int(last_round)),
+            {key: int(n) for key, n in zip(keys, losses, strict=True) if n != "0"},
+            read_after=after if is_reader == "1" else None,
+            round=int(page_round),
+            is_done=is_done == "1",
+        )
+
+    def add_page(self, claim: Claim, keys: Sequence[str], *, is_last: bool) -> bool:
+        """Share the page that a claim asked to read; return whether it was still ours to read."""
+        after = keys[-1] if keys else (claim.read_after or "")
+        answer = self.server.call(
+            "page",
+            claim.search.id,
+            claim.reservation.holder,
+            claim.round,
+            int(is_last),
+            after,
+            *keys,
+        )
+        return bool(answer)
 
     def holds(self, reservation: Reservation, key: str) -> Standing:
         """Tell whether the holder may commit this key.
@@ -206,13 +299,23 @@ class Reservations:
         info = json.dumps(asdict(main), separators=(",", ":"))
         return str(self.server.call("beat", main.id, info, self._lease_ms, self._epoch_candidate))
 
-    def prune(self, main: str, alive: Iterable[int | str], *, is_lost: bool) -> int:
+    def prune(
+        self,
+        main: str,
+        alive: Iterable[int | str],
+        *,
+        is_lost: bool,
+        in_hand: Mapping[str, str] = NOTHING_IN_HAND,
+    ) -> int:
         """Free what a main process's holders have, but for the slots alive; return how many keys.
 
-        is_lost counts the keys: one of them may be what killed the process.
+        is_lost counts the key that a process had in hand when it died, by slot in `in_hand`: it
+        may be what killed it. Where that is not known, a key that was alone in its chunk is counted
+        and the keys of a chunk of several are noted with a count of 0.
         """
         slots = sorted(str(slot) for slot in alive)
-        return int(self.server.call("prune", main, int(is_lost), *slots))
+        pairs = [text for pair in in_hand.items() for text in pair]
+        return int(self.server.call("prune", main, int(is_lost), len(slots), *slots, *pairs))
 
     def leave(self, main: str) -> int:
         """End a main process in good order: what it holds goes back, uncounted; return how many."""
@@ -225,17 +328,35 @@ class Reservations:
 
     # Schedulers.
 
+    def take_leads(self, candidate: str, tables: Sequence[str]) -> frozenset[str]:
+        """Take or renew the lead of tables for one lease; return those that `candidate` leads."""
+        answer: list[int] = self.server.call("lead", candidate, self._lease_ms, *tables)
+        return frozenset(tables[i] for i in answer)
+
+    def resign_leads(self, candidate: str, tables: Sequence[str]) -> None:
+        """Give the lead of these tables up, where it is ours."""
+        self.server.call("resign", candidate, *tables)
+
+    def leaders(self, tables: Sequence[str]) -> dict[str, str]:
+        """Return who leads each of these tables; those that nobody leads are left out."""
+        found = self.server.read_texts([("lead", table) for table in tables])
+        return {t: who for t, who in zip(tables, found, strict=True) if who is not None}
+
+    # One lead for everything, until all schedulers lead by table.
+
     def lead(self, candidate: str) -> str:
         """Take or renew the lead for one lease; return who leads: `candidate` if it is us."""
-        return str(self.server.call("lead", candidate, self._lease_ms))
+        if self.take_leads(candidate, [EVERYTHING]):
+            return candidate
+        return self.leader() or ""
 
     def resign(self, candidate: str) -> None:
         """Give the lead up, if it is ours."""
-        self.server.call("resign", candidate)
+        self.resign_leads(candidate, [EVERYTHING])
 
     def leader(self) -> str | None:
         """Return who leads, or None."""
-        return self.server.read_text("leader")
+        return self.leaders([EVERYTHING]).get(EVERYTHING)
 
     # What is going on.
 

@@ -128,6 +128,13 @@ class Server:
         with self._door():
             return cast("str | None", self._client.get(self.key(*name)))
 
+    def read_texts(self, names: Sequence[Sequence[str]]) -> list[str | None]:
+        """Return the texts under several names; None where there is none."""
+        if not names:
+            return []
+        with self._door():
+            return cast("list[str | None]", self._client.mget([self.key(*n) for n in names]))
+
     def read_hash(self, *name: str) -> dict[str, str]:
         """Return all fields of a hash."""
         with self._door():

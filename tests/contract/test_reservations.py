@@ -9,7 +9,7 @@ import redis
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.events import Freed, Released
-from djq.orchestrator.reservations import Main, Reservations, holder_id
+from djq.orchestrator.reservations import Claim, Main, Reservations, Search, holder_id
 from djq.orchestrator.server import Server
 from djq.orchestrator.states import Chunk
 from tests.stateful.model_redis import ModelReservations
@@ -17,6 +17,8 @@ from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
 LEASE_S = 0.3
+#: Names in Redis that say that something is queued or reserved.
+KINDS = {"jobs", "chunks", "holder", "losses", "units"}
 TABLE = "lab.Detection"
 FLEET = ("main-a", "main-b")
 A, B = (holder_id(main, 1) for main in FLEET)
@@ -38,7 +40,7 @@ class RedisBench:
     def everything_free(self) -> bool:
         with redis.Redis.from_url(self.server.url, decode_responses=True) as client:
             names = [name.removeprefix(self.server.prefix) for name in client.scan_iter()]
-        return not {name.split(":")[0] for name in names} & {"jobs", "chunks", "holder", "losses"}
+        return not {name.split(":")[0] for name in names} & KINDS
 
     def close(self) -> None:
         self.server.close()
@@ -315,6 +317,19 @@ class TestRelease:
         assert queued(reservations, chunk("c3")) == [()]
 
 
+    def test_a_chunk_that_was_queued_again_is_left_alone(self, alive: Reservations) -> None:
+        # Given: a chunk in the hands of a worker; Redis remembers the chunk as queued, since it was
+        # freed and queued again, or since Redis was restarted and lost its last second.
+        queued(alive, chunk())
+        late = alive.reserve(chunk(), A)
+        alive.prune(FLEET[0], [], is_lost=False)
+        queued(alive, chunk())
+        # When: the worker releases what it had.
+        alive.release(late, Released(TABLE, "c1", "run", lost=late.keys))
+        # Then: another gets the chunk.
+        assert alive.reserve(chunk(), B).keys == ("[1]", "[2]")
+
+
 class TestDeath:
     def test_a_killed_process_frees_its_keys_at_once(self, alive: Reservations) -> None:
         queued(alive, chunk())
@@ -322,9 +337,39 @@ class TestDeath:
         assert alive.prune("main-a", [], is_lost=True) == 2
         assert queued(alive, chunk("c2")) == [("[1]", "[2]")]
         (event,) = heard(alive)
+        # Two suspects: neither is counted, and both are noted.
         assert event == Freed(
-            TABLE, "c1", "run", ("[1]", "[2]"), "its process ended", losses=(1, 1)
+            TABLE, "c1", "run", ("[1]", "[2]"), "its process ended", losses=(0, 0)
         )
+
+    def test_only_the_key_in_hand_is_counted(self, alive: Reservations) -> None:
+        queued(alive, chunk("c1", "[1]", "[2]", "[3]"))
+        alive.reserve(chunk("c1", "[1]", "[2]", "[3]"), A)
+        alive.prune("main-a", [], is_lost=True, in_hand={"1": "[2]"})
+        (event,) = heard(alive)
+        assert event == Freed(
+            TABLE,
+            "c1",
+            "run",
+            ("[1]", "[2]", "[3]"),
+            "its process ended",
+            losses=(None, 1, None),
+        )
+        assert alive.losses(TABLE) == {"[2]": 1}
+
+    def test_a_key_in_hand_of_an_earlier_chunk_means_nothing(self, alive: Reservations) -> None:
+        queued(alive, chunk())
+        alive.reserve(chunk(), A)
+        alive.prune("main-a", [], is_lost=True, in_hand={"1": "[7]"})
+        assert alive.losses(TABLE) == {"[1]": 0, "[2]": 0}
+
+    def test_a_lost_host_counts_only_keys_that_were_alone(self, reservations: Reservations) -> None:
+        reservations.beat(Main("main-a"))
+        queued(reservations, chunk("c1", "[1]"), chunk("c2", "[2]", "[3]"))
+        reservations.reserve(chunk("c1", "[1]"), holder_id("main-a", 1))
+        reservations.reserve(chunk("c2", "[2]", "[3]"), holder_id("main-a", 2))
+        wait_until(lambda: bool(reservations.reap().reaped), what="the lease to end")
+        assert reservations.losses(TABLE) == {"[1]": 1, "[2]": 0, "[3]": 0}
 
     def test_losses_are_counted_until_the_key_is_settled(self, alive: Reservations) -> None:
         for name in ("c1", "c2"):
@@ -412,6 +457,212 @@ class TestLead:
         assert reservations.lead("b") == "a"
         reservations.resign("a")
         assert reservations.lead("b") == "b"
+
+    def test_each_table_has_its_own_leader(self, reservations: Reservations) -> None:
+        assert reservations.take_leads("a", ["t1", "t2"]) == {"t1", "t2"}
+        assert reservations.take_leads("b", ["t2", "t3"]) == {"t3"}
+        assert reservations.leaders(["t1", "t2", "t3", "t4"]) == {"t1": "a", "t2": "a", "t3": "b"}
+
+    def test_resigning_gives_up_what_is_ours(self, reservations: Reservations) -> None:
+        reservations.take_leads("a", ["t1", "t2"])
+        reservations.resign_leads("b", ["t1", "t2"])
+        reservations.resign_leads("a", ["t1"])
+        assert reservations.take_leads("b", ["t1", "t2"]) == {"t1"}
+
+    def test_leads_end_one_by_one(self, reservations: Reservations) -> None:
+        reservations.take_leads("a", ["t1", "t2"])
+        wait_until(
+            lambda: (
+                reservations.take_leads("a", ["t1"]) == {"t1"}
+                and reservations.take_leads("b", ["t1", "t2"]) == {"t2"}
+            ),
+            what="the lease of one lead to end",
+        )
+
+
+MATLAB = {"matlab": (1, 1)}
+
+
+class TestUnits:
+    def test_a_chunk_that_finds_no_unit_frees_its_keys(self, alive: Reservations) -> None:
+        queued(alive, chunk("c1", "[1]"), chunk("c2", "[2]"))
+        assert alive.reserve(chunk("c1", "[1]"), A, MATLAB).keys == ("[1]",)
+        refused = alive.reserve(chunk("c2", "[2]"), B, MATLAB)
+        assert (refused.keys, refused.short_of) == ((), "matlab")
+        assert heard(alive) == [Freed(TABLE, "c2", "run", ("[2]",), "limit matlab")]
+        assert queued(alive, chunk("c3", "[2]")) == [("[2]",)]
+
+    def test_a_unit_comes_back_with_the_release(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        queued(alive, chunk("c1", "[1]"))
+        held = alive.reserve(chunk("c1", "[1]"), A, MATLAB)
+        alive.release(held, released(chunk("c1", "[1]"), made=("[1]",)))
+        assert bench.everything_free()
+        queued(alive, chunk("c2", "[2]"))
+        assert alive.reserve(chunk("c2", "[2]"), B, MATLAB).keys == ("[2]",)
+
+    def test_a_unit_comes_back_with_the_death_of_its_holder(self, alive: Reservations) -> None:
+        queued(alive, chunk("c1", "[1]"), chunk("c2", "[2]"))
+        alive.reserve(chunk("c1", "[1]"), A, MATLAB)
+        alive.prune("main-a", [], is_lost=True)
+        assert alive.reserve(chunk("c2", "[2]"), B, MATLAB).keys == ("[2]",)
+
+    def test_a_doubled_message_takes_no_second_unit(self, alive: Reservations) -> None:
+        queued(alive, chunk("c1", "[1]"), chunk("c2", "[2]"))
+        two = {"matlab": (1, 2)}
+        alive.reserve(chunk("c1", "[1]"), A, two)
+        assert alive.reserve(chunk("c1", "[1]"), B, two).keys == ()
+        assert alive.reserve(chunk("c2", "[2]"), B, two).keys == ("[2]",)
+
+    def test_all_units_are_taken_or_none(self, alive: Reservations) -> None:
+        queued(alive, chunk("c1", "[1]"), chunk("c2", "[2]"), chunk("c3", "[3]"))
+        alive.reserve(chunk("c1", "[1]"), A, {"gpu": (2, 3)})
+        both = {"matlab": (1, 1), "gpu": (2, 3)}
+        assert alive.reserve(chunk("c2", "[2]"), B, both).short_of == "gpu"
+        assert alive.reserve(chunk("c3", "[3]"), B, MATLAB).keys == ("[3]",)
+
+
+SEARCH = Search("search", TABLE, "p-1")
+
+
+def pages(reservations: Reservations, claim: Claim, due: list[str], size: int) -> None:
+    """Read the page that a claim asks for, as its process does."""
+    if claim.read_after is not None:
+        first = due.index(claim.read_after) + 1 if claim.read_after else 0
+        page = due[first : first + size]
+        assert reservations.add_page(claim, page, is_last=len(page) < size)
+
+
+class Claimer:
+    """A process that makes what it gets of a shared search."""
+
+    def __init__(self, reservations: Reservations, holder: str, due: list[str]) -> None:
+        self.reservations, self.holder, self.due = reservations, holder, due
+        self.search = SEARCH
+        self.made: list[str] = []
+        self.n_pages = self.n_claims = 0
+        self.is_done = False
+
+    def step(self, wanted: int = 2, size: int = 5, *, is_made: bool = True) -> Claim:
+        self.n_claims += 1
+        name = f"{self.holder}.{self.n_claims}"
+        claim = self.reservations.claim(self.search, name, self.holder, wanted)
+        self.search, self.is_done = claim.search, claim.is_done
+        if claim.read_after is not None:
+            self.n_pages += 1
+            pages(self.reservations, claim, self.due, size)
+        keys = claim.reservation.keys
+        if keys and is_made:
+            self.made.extend(keys)
+            for key in keys:
+                self.due.remove(key)
+            done = Released(TABLE, name, "p-1", made=keys)
+            self.reservations.release(claim.reservation, done)
+        return claim
+
+
+def a_due(n: int) -> list[str]:
+    return [f"[{i}]" for i in range(1, n + 1)]
+
+
+class TestSharedSearch:
+    def test_one_process_gets_everything_and_is_done(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        one = Claimer(alive, A, a_due(12))
+        while not one.is_done:
+            one.step()
+        assert one.made == a_due(12)
+        assert bench.everything_free()
+
+    def test_two_processes_share_the_keys_and_the_reading(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        due = a_due(40)
+        both = [Claimer(alive, A, due), Claimer(alive, B, due)]
+        while not all(one.is_done for one in both):
+            for one in both:
+                if not one.is_done:
+                    one.step()
+        assert sorted(both[0].made + both[1].made) == sorted(a_due(40))
+        assert min(len(one.made) for one in both) >= 10
+        # Two rounds, the second over nothing: whoever came while the first was on asks for it.
+        assert sum(one.n_pages for one in both) <= 10
+        assert bench.everything_free()
+
+    def test_keys_in_other_hands_are_left_out(self, alive: Reservations) -> None:
+        queued(alive, chunk("c1", "[1]"), chunk("c2", "[3]"))
+        alive.reserve(chunk("c2", "[3]"), B)
+        one = Claimer(alive, A, a_due(4))
+        while not one.is_done:
+            one.step(wanted=4)
+        assert one.made == ["[2]", "[4]"]
+
+    def test_what_another_process_claimed_is_not_claimed_again(self, alive: Reservations) -> None:
+        due = a_due(3)
+        Claimer(alive, A, due).step()
+        first = alive.claim(SEARCH, "x", A, 2)
+        second = alive.claim(SEARCH, "y", B, 2)
+        assert (first.reservation.keys, second.reservation.keys) == (("[1]", "[2]"), ("[3]",))
+        assert alive.holds(first.reservation, "[1]").is_held
+        assert queued(alive, chunk()) == [()]
+
+    def test_a_call_sees_what_became_due_before_it(self, alive: Reservations) -> None:
+        # Given: a round is on, and has passed the place of a new key.
+        due = a_due(6)[1:]
+        one, other = Claimer(alive, A, due), Claimer(alive, B, due)
+        one.step()
+        one.step()
+        due.insert(0, "[1]")
+        # Then: a call that begins now ends only after a round of its own.
+        while not other.is_done:
+            other.step()
+        assert "[1]" in other.made
+
+    def test_a_reader_that_died_is_replaced(self, reservations: Reservations) -> None:
+        lost = reservations.claim(SEARCH, "x", A, 2)
+        assert lost.read_after == ""
+        assert reservations.claim(SEARCH, "y", B, 2).read_after is None
+        found: list[Claim] = []
+
+        def is_reader() -> bool:
+            found.append(reservations.claim(SEARCH, "y", B, 2))
+            return found[-1].read_after is not None
+
+        wait_until(is_reader, what="the lease of the reader to end")
+        assert reservations.add_page(found[-1], ["[1]"], is_last=True)
+        assert not reservations.add_page(lost, ["[1]"], is_last=True)
+
+    def test_a_flush_begins_anew(self, alive: Reservations, bench: RedisBench) -> None:
+        one = Claimer(alive, A, a_due(8))
+        one.step()
+        one.step()
+        bench.flush()
+        n_claims = one.n_claims
+        while not one.is_done:
+            one.step()
+        assert sorted(one.made) == sorted(a_due(8))
+        assert one.n_claims - n_claims < 12
+
+    def test_losses_come_with_the_keys(self, alive: Reservations) -> None:
+        queued(alive, chunk("c1", "[2]"))
+        alive.reserve(chunk("c1", "[2]"), B)
+        alive.prune("main-b", [], is_lost=True)
+        Claimer(alive, A, a_due(3)).step()
+        claim = alive.claim(SEARCH, "x", A, 3)
+        assert claim.reservation.keys == ("[1]", "[2]", "[3]")
+        assert claim.losses == {"[2]": 1}
+
+    def test_units_bound_claims_too(self, alive: Reservations) -> None:
+        due = a_due(5)
+        pages(alive, alive.claim(SEARCH, "w", A, 1, MATLAB), due, 9)
+        first = alive.claim(SEARCH, "x", A, 1, MATLAB)
+        second = alive.claim(SEARCH, "y", B, 1, MATLAB)
+        assert first.reservation.keys == ("[1]",)
+        assert (second.reservation.keys, second.reservation.short_of) == ((), "matlab")
+        alive.release(first.reservation, Released(TABLE, "x", "p-1", made=("[1]",)))
+        assert alive.claim(SEARCH, "y", B, 1, MATLAB).reservation.keys == ("[2]",)
 
 
 class TestAnnouncements:

@@ -11,12 +11,36 @@ from typing import TYPE_CHECKING
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.events import Announcement, Freed, Released
-from djq.orchestrator.reservations import Census, ChunkRecord, Main, Reservation, Standing
+from djq.orchestrator.reservations import (
+    EVERYTHING,
+    NO_UNITS,
+    NOTHING_IN_HAND,
+    Census,
+    ChunkRecord,
+    Claim,
+    Main,
+    Reservation,
+    Search,
+    Standing,
+    Units,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from djq.orchestrator.states import Chunk
+
+
+@dataclass
+class _Cursor:
+    """A search that several processes share."""
+
+    round: int
+    after: str = ""
+    has_ended: bool = False
+    reader: str = ""
+    until: float = 0.0
+    pool: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -29,7 +53,9 @@ class _Memory:
     chunks: dict[str, tuple[ChunkRecord, str | None]] = field(default_factory=dict)
     mains: dict[str, tuple[Main | None, float]] = field(default_factory=dict)
     losses: Counter[tuple[str, str]] = field(default_factory=Counter)
-    leader: tuple[str, float] | None = None
+    leads: dict[str, tuple[str, float]] = field(default_factory=dict)
+    units: dict[tuple[str, str], int] = field(default_factory=dict)
+    cursors: dict[str, _Cursor] = field(default_factory=dict)
 
 
 class ModelReservations:
@@ -49,7 +75,7 @@ class ModelReservations:
 
     def everything_free(self) -> bool:
         memory = self.memory
-        return not (memory.jobs or memory.chunks or +memory.losses)
+        return not (memory.jobs or memory.chunks or memory.losses or memory.units)
 
     def _enter(self) -> _Memory:
         if self.is_down:
@@ -78,36 +104,98 @@ class ModelReservations:
             answers.append(accepted)
         return answers
 
-    def reserve(self, chunk: Chunk, holder: str) -> Reservation:
+    def reserve(self, chunk: Chunk, holder: str, units: Units = NO_UNITS) -> Reservation:
         memory = self._enter()
-        main = main_of(holder)
-        if not self._is_alive(main):
-            memory.mains[main] = (None, self.clock() + self.lease_s)
-        for other, (_, owner) in list(memory.chunks.items()):
-            if owner == holder and other != chunk.id:
-                self._free_chunk(other, is_lost=False, reason="left over")
+        self._arrive(holder, chunk.id)
         none = Reservation(chunk.id, chunk.run, chunk.table, (), holder, 0, str(memory.epoch))
         if chunk.id not in memory.chunks:
             return none
-        memory.token += 1
-        mark = ("r", holder, str(memory.token), chunk.id)
-        granted: list[str] = []
-        for key in chunk.keys:
-            state = memory.jobs.get((chunk.table, key))
-            if state is None or state == ("q", chunk.id):
-                is_free = True
-            else:
-                is_free = state[0] == "r" and (
-                    state[1] == holder or not self._is_alive(main_of(state[1]))
-                )
-            if is_free:
-                memory.jobs[chunk.table, key] = mark
-                granted.append(key)
+        states = [(key, memory.jobs.get((chunk.table, key))) for key in chunk.keys]
+        mark = ("q", chunk.id)
+        granted = [key for key, state in states if state == mark or self._is_free(state, holder)]
         if not granted:
             return none
-        record = ChunkRecord(chunk.id, chunk.table, chunk.run, tuple(granted), is_reserved=True)
-        memory.chunks[chunk.id] = (record, holder)
-        return replace(none, keys=tuple(granted), token=memory.token)
+        if short := self._take_units(units, chunk.id):
+            self._free_queued(chunk.id, f"limit {short}")
+            return replace(none, short_of=short)
+        return self._reserve(none, granted)
+
+    def _arrive(self, holder: str, chunk: str) -> None:
+        main = main_of(holder)
+        if not self._is_alive(main):
+            self.memory.mains[main] = (None, self.clock() + self.lease_s)
+        for other, (_, owner) in list(self.memory.chunks.items()):
+            if owner == holder and other != chunk:
+                self._free_chunk(other, is_lost=False, reason="left over")
+
+    def _is_free(self, state: tuple[str, ...] | None, holder: str) -> bool:
+        if state is None:
+            return True
+        return state[0] == "r" and (state[1] == holder or not self._is_alive(main_of(state[1])))
+
+    def _reserve(self, none: Reservation, keys: Sequence[str]) -> Reservation:
+        memory = self.memory
+        memory.token += 1
+        mark = ("r", none.holder, str(memory.token), none.chunk)
+        memory.jobs.update({(none.table, key): mark for key in keys})
+        record = ChunkRecord(none.chunk, none.table, none.run, tuple(keys), is_reserved=True)
+        memory.chunks[none.chunk] = (record, none.holder)
+        return replace(none, keys=tuple(keys), token=memory.token)
+
+    def _take_units(self, wanted: Units, chunk: str) -> str:
+        for name, (n, limit) in wanted.items():
+            used = sum(
+                m for (which, by), m in self.memory.units.items() if which == name and by != chunk
+            )
+            if used + n > limit:
+                return name
+        self.memory.units.update({(name, chunk): n for name, (n, _) in wanted.items()})
+        return ""
+
+    def _give_units_back(self, chunk: str) -> None:
+        for name, other in list(self.memory.units):
+            if other == chunk:
+                del self.memory.units[name, other]
+
+    def claim(
+        self, search: Search, chunk: str, holder: str, wanted: int, units: Units = NO_UNITS
+    ) -> Claim:
+        memory = self._enter()
+        self._arrive(holder, chunk)
+        cursor = memory.cursors.get(search.id) or _Cursor(0, has_ended=True)
+        has_ended = cursor.has_ended and not cursor.pool
+        search = replace(search, last_round=search.last_round or cursor.round + 1)
+        none = Reservation(chunk, search.run, search.table, (), holder, 0, str(memory.epoch))
+        short = self._take_units(units, chunk)
+        granted: list[str] = []
+        while len(granted) < wanted and cursor.pool and not short:
+            key = cursor.pool.pop(0)
+            if self._is_free(memory.jobs.get((search.table, key)), holder):
+                granted.append(key)
+        held = self._reserve(none, granted) if granted else replace(none, short_of=short)
+        if not granted:
+            self._give_units_back(chunk)
+        counts = {key: n for key in granted if (n := memory.losses[search.table, key])}
+        if has_ended and cursor.round >= search.last_round:
+            return Claim(held, search, counts, None, cursor.round, is_done=True)
+        if has_ended:
+            cursor = _Cursor(cursor.round + 1 if cursor.round else search.last_round)
+        memory.cursors[search.id] = cursor
+        read_after = None
+        is_low = len(cursor.pool) < 4 * wanted
+        if is_low and not cursor.has_ended and cursor.until <= self.clock():
+            cursor.reader, cursor.until = holder, self.clock() + self.lease_s
+            read_after = cursor.after
+        return Claim(held, search, counts, read_after, cursor.round, is_done=False)
+
+    def add_page(self, claim: Claim, keys: Sequence[str], *, is_last: bool) -> bool:
+        cursor = self._enter().cursors.get(claim.search.id, _Cursor(0))
+        if (cursor.reader, cursor.round) != (claim.reservation.holder, claim.round):
+            return False
+        cursor.pool.extend(keys)
+        cursor.after = keys[-1] if keys else cursor.after
+        cursor.has_ended, cursor.reader, cursor.until = is_last, "", 0.0
+        return True
 
     def holds(self, reservation: Reservation, key: str) -> Standing:
         memory = self.memory
@@ -140,59 +228,87 @@ class ModelReservations:
                 del memory.jobs[r.table, key]
         for key in settled:
             memory.losses.pop((r.table, key), None)
-        memory.chunks.pop(r.chunk, None)
+        if memory.chunks.get(r.chunk, (None, None))[1] == r.holder:
+            del memory.chunks[r.chunk]
+            self._give_units_back(r.chunk)
         self.events.append(outcome)
 
     def drop(self, chunks: Iterable[str], reason: str) -> int:
         memory = self._enter()
-        n_keys = 0
-        for chunk in chunks:
-            record, holder = memory.chunks.get(chunk, (None, None))
-            if record is None or holder is not None:
-                continue
-            queued = tuple(
-                key for key in record.keys if memory.jobs.get((record.table, key)) == ("q", chunk)
-            )
-            for key in queued:
-                del memory.jobs[record.table, key]
-            del memory.chunks[chunk]
-            if queued:
-                self.events.append(Freed(record.table, chunk, record.run, queued, reason))
-            n_keys += len(queued)
-        return n_keys
+        return sum(
+            self._free_queued(chunk, reason)
+            for chunk in chunks
+            if memory.chunks.get(chunk, (None, ""))[1] is None
+        )
 
-    def prune(self, main: str, alive: Iterable[int | str], *, is_lost: bool) -> int:
+    def _free_queued(self, chunk: str, reason: str) -> int:
+        record, _ = self.memory.chunks.pop(chunk)
+        queued = tuple(
+            key for key in record.keys if self.memory.jobs.get((record.table, key)) == ("q", chunk)
+        )
+        for key in queued:
+            del self.memory.jobs[record.table, key]
+        if queued:
+            self.events.append(Freed(record.table, chunk, record.run, queued, reason))
+        return len(queued)
+
+    def prune(
+        self,
+        main: str,
+        alive: Iterable[int | str],
+        *,
+        is_lost: bool,
+        in_hand: Mapping[str, str] = NOTHING_IN_HAND,
+    ) -> int:
         self._enter()
         kept = {f"{main}/{slot}" for slot in alive}
-        return self._free_holders(main, kept, is_lost=is_lost, reason="its process ended")
+        reason = "its process ended"
+        return self._free_holders(main, kept, is_lost=is_lost, reason=reason, in_hand=in_hand)
 
-    def _free_holders(self, main: str, kept: set[str], *, is_lost: bool, reason: str) -> int:
+    def _free_holders(
+        self,
+        main: str,
+        kept: set[str],
+        *,
+        is_lost: bool,
+        reason: str,
+        in_hand: Mapping[str, str] = NOTHING_IN_HAND,
+    ) -> int:
         chunks = [
-            chunk
+            (chunk, in_hand.get(owner.rpartition("/")[2]))
             for chunk, (_, owner) in self.memory.chunks.items()
             if owner is not None and main_of(owner) == main and owner not in kept
         ]
-        return sum(self._free_chunk(chunk, is_lost=is_lost, reason=reason) for chunk in chunks)
+        return sum(
+            self._free_chunk(chunk, is_lost=is_lost, reason=reason, in_hand=key)
+            for chunk, key in chunks
+        )
 
-    def _free_chunk(self, chunk: str, *, is_lost: bool, reason: str) -> int:
+    def _free_chunk(
+        self, chunk: str, *, is_lost: bool, reason: str, in_hand: str | None = None
+    ) -> int:
         memory = self.memory
         record, holder = memory.chunks.pop(chunk)
+        self._give_units_back(chunk)
         mine = [
             key
             for key in record.keys
             if (state := memory.jobs.get((record.table, key), ()))[:1] == ("r",)
             and (state[1], state[3]) == (holder, chunk)
         ]
-        losses: list[int] = []
         for key in mine:
             del memory.jobs[record.table, key]
-            if is_lost:
-                memory.losses[record.table, key] += 1
-                losses.append(memory.losses[record.table, key])
+        is_known = in_hand in mine
+        count = int(is_known or len(record.keys) == 1)
+        losses: list[int | None] = []
+        for key in mine:
+            is_suspect = key == in_hand or not is_known
+            if is_lost and is_suspect:
+                memory.losses[record.table, key] += count
+            losses.append(memory.losses[record.table, key] if is_suspect else None)
         if mine:
-            self.events.append(
-                Freed(record.table, chunk, record.run, tuple(mine), reason, tuple(losses))
-            )
+            counts = tuple(losses) if is_lost else ()
+            self.events.append(Freed(record.table, chunk, record.run, tuple(mine), reason, counts))
         return len(mine)
 
     def _free_main(self, main: str, *, is_lost: bool, reason: str) -> int:
@@ -222,20 +338,31 @@ class ModelReservations:
         alive = tuple(main for main, _ in memory.mains.values() if main is not None)
         return Census(str(memory.epoch), alive, reaped)
 
-    def lead(self, candidate: str) -> str:
+    def take_leads(self, candidate: str, tables: Sequence[str]) -> frozenset[str]:
         memory = self._enter()
-        leader, until = memory.leader or (candidate, 0.0)
-        if leader == candidate or until <= self.clock():
-            memory.leader = (candidate, self.clock() + self.lease_s)
-        return memory.leader[0] if memory.leader else candidate
+        present = self.leaders(tables)
+        mine = [table for table in tables if present.get(table, candidate) == candidate]
+        memory.leads.update({t: (candidate, self.clock() + self.lease_s) for t in mine})
+        return frozenset(mine)
+
+    def resign_leads(self, candidate: str, tables: Sequence[str]) -> None:
+        for table, leader in self.leaders(tables).items():
+            if leader == candidate:
+                del self.memory.leads[table]
+
+    def leaders(self, tables: Sequence[str]) -> dict[str, str]:
+        leads = self._enter().leads
+        return {t: leads[t][0] for t in tables if t in leads and leads[t][1] > self.clock()}
+
+    def lead(self, candidate: str) -> str:
+        is_ours = bool(self.take_leads(candidate, [EVERYTHING]))
+        return candidate if is_ours else self.leader() or ""
 
     def resign(self, candidate: str) -> None:
-        if self.leader() == candidate:
-            self._enter().leader = None
+        self.resign_leads(candidate, [EVERYTHING])
 
     def leader(self) -> str | None:
-        leader = self._enter().leader
-        return leader[0] if leader is not None and leader[1] > self.clock() else None
+        return self.leaders([EVERYTHING]).get(EVERYTHING)
 
     def position(self) -> str:
         self._enter()

@@ -7,7 +7,11 @@
 --   chunks          hash chunk -> {"table", "run", "at" [ms, Redis clock], "keys"}; `at` is taken anew by a reservation
 --   mains           set of main processes that ever beat; main:<main> the set of its holders; holder:<holder> its chunks
 --   alive:<main>    heartbeat, JSON about the process; expires
---   losses:<table>  hash key id -> how many dying workers it took along
+--   losses:<table>  hash key id -> how many dying workers it took along; 0: it was in a chunk of several that was lost
+--   units:<name>    hash chunk -> how much it uses of what is limited
+--   lead:<table>    who queues what is due in the table; expires
+--   cursor:<search> how far a search that several processes share has come; expires: hash {"round", "after", "ended", "reader",
+--                   "until"}; pool:<search> the list of key ids that it found and nobody took yet
 --   events          stream of announcements: one field, "e", JSON
 -- A holder is "<main>/<slot>", so that its main process can be read from it.
 
@@ -50,6 +54,32 @@ local function is_alive(holder)
   return redis.call('EXISTS', name('alive', main_of(holder))) == 1
 end
 
+local function give_units_back(record, chunk)
+  for resource in pairs(record.units or {}) do redis.call('HDEL', name('units', resource), chunk) end
+end
+
+-- Take what a chunk needs of what is limited: `wanted` is {name -> {units, limit}}. Returns the first name that is used up.
+local function take_units(wanted, chunk)
+  for resource, need in pairs(wanted) do
+    local used = 0
+    local holders = redis.call('HGETALL', name('units', resource))
+    for i = 1, #holders, 2 do
+      if holders[i] ~= chunk then used = used + tonumber(holders[i + 1]) end
+    end
+    if used + need[1] > need[2] then return resource end
+  end
+  for resource, need in pairs(wanted) do redis.call('HSET', name('units', resource), chunk, need[1]) end
+end
+
+local function units_of(wanted)
+  local units = nil
+  for resource, need in pairs(wanted) do
+    units = units or {}
+    units[resource] = need[1]
+  end
+  return units
+end
+
 -- HMGET and HDEL in slices: Lua cannot unpack more than about 8,000 values.
 local SLICE = 4000
 
@@ -69,8 +99,16 @@ local function remove(hash, ids)
   end
 end
 
--- Free what `holder` holds of `chunk`. is_lost: count it, since the keys may be what killed the worker.
-local function free_chunk(holder, chunk, is_lost, reason)
+local function announce_freed(record, chunk, ids, reason, losses)
+  if #ids == 0 then return end
+  announce(cjson.encode({kind = 'freed', table = record.table, chunk = chunk, run = record.run, keys = ids, reason = reason,
+    losses = losses}))
+end
+
+-- Free what `holder` holds of `chunk`. is_lost: its process died. The key that it had in hand may be what killed it, and is
+-- counted: `in_hand` if that is known, otherwise the key of a chunk of one. Of several, any may be it: none is counted, and all
+-- are noted as suspects. What is known not to be it has null for a count.
+local function free_chunk(holder, chunk, is_lost, reason, in_hand)
   local text = redis.call('HGET', name('chunks'), chunk)
   redis.call('SREM', name('holder', holder), chunk)
   if not text then return 0 end
@@ -78,30 +116,31 @@ local function free_chunk(holder, chunk, is_lost, reason)
   local jobs = name('jobs', record.table)
   local states = states_of(jobs, record.keys)
   local mine, losses = {}, {}
+  local is_known = false
   for i, id in ipairs(record.keys) do
     local state = states[i]
     if state and string.sub(state, 1, 2) == 'r|' and holder_of(state) == holder
         and string.sub(state, -#chunk - 1) == '|' .. chunk then
       mine[#mine + 1] = id
-      if is_lost then
-        losses[#losses + 1] = redis.call('HINCRBY', name('losses', record.table), id, 1)
-      end
+      if id == in_hand then is_known = true end
     end
+  end
+  local count = (is_known or #record.keys == 1) and 1 or 0
+  for i, id in ipairs(mine) do
+    local is_suspect = is_lost and (id == in_hand or not is_known)
+    losses[i] = is_suspect and redis.call('HINCRBY', name('losses', record.table), id, count) or cjson.null
   end
   remove(jobs, mine)
   redis.call('HDEL', name('chunks'), chunk)
-  if #mine > 0 then
-    local event = {kind = 'freed', table = record.table, chunk = chunk, run = record.run, keys = mine, reason = reason}
-    if is_lost then event.losses = losses end
-    announce(cjson.encode(event))
-  end
+  give_units_back(record, chunk)
+  announce_freed(record, chunk, mine, reason, is_lost and losses or nil)
   return #mine
 end
 
-local function free_holder(holder, is_lost, reason)
+local function free_holder(holder, is_lost, reason, in_hand)
   local n_keys = 0
   for _, chunk in ipairs(redis.call('SMEMBERS', name('holder', holder))) do
-    n_keys = n_keys + free_chunk(holder, chunk, is_lost, reason)
+    n_keys = n_keys + free_chunk(holder, chunk, is_lost, reason, in_hand)
   end
   redis.call('DEL', name('holder', holder))
   redis.call('SREM', name('main', main_of(holder)), holder)
@@ -116,4 +155,30 @@ local function free_main(main, is_lost, reason)
   redis.call('DEL', name('main', main), name('alive', main))
   redis.call('SREM', name('mains'), main)
   return n_keys
+end
+
+-- Reserve keys for a holder under a new token, as chunk `chunk`. Returns the token.
+local function reserve_keys(chunk, tbl, run, holder, ids, units)
+  local token = redis.call('INCR', name('token'))
+  local state = table.concat({'r', holder, string.format('%.0f', token), chunk}, '|')
+  local jobs = name('jobs', tbl)
+  for _, id in ipairs(ids) do redis.call('HSET', jobs, id, state) end
+  redis.call('HSET', name('chunks'), chunk,
+    cjson.encode({table = tbl, run = run, at = now_ms(), keys = ids, holder = holder, units = units}))
+  redis.call('SADD', name('holder', holder), chunk)
+  redis.call('SADD', name('main', main_of(holder)), holder)
+  return token
+end
+
+-- A holder works on one chunk at a time: what it still has is left from a release that never arrived.
+local function free_left_over(holder, chunk)
+  for _, old in ipairs(redis.call('SMEMBERS', name('holder', holder))) do
+    if old ~= chunk then free_chunk(holder, old, false, 'left over') end
+  end
+end
+
+local function is_free_for(state, holder)
+  if not state then return true end
+  local owner = holder_of(state)
+  return owner and (owner == holder or not is_alive(owner))
 end

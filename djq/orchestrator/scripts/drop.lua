@@ -13,8 +13,5 @@ for i, id in ipairs(record.keys) do
 end
 remove(jobs, queued)
 redis.call('HDEL', name('chunks'), chunk)
-if #queued > 0 then
-  announce(cjson.encode({kind = 'freed', table = record.table, chunk = chunk, run = record.run, keys = queued,
-    reason = ARGV[2]}))
-end
+announce_freed(record, chunk, queued, ARGV[2])
 return #queued

@@ -15,7 +15,13 @@ for i, id in ipairs(ids) do
 end
 remove(jobs, held)
 remove(name('losses', tbl), settled)
-redis.call('HDEL', name('chunks'), chunk)
+-- Only if it is ours: a Redis that came back without its last second may have the chunk as queued, with its message.
+local text = redis.call('HGET', name('chunks'), chunk)
+local record = text and cjson.decode(text)
+if record and record.holder == holder then
+  give_units_back(record, chunk)
+  redis.call('HDEL', name('chunks'), chunk)
+end
 redis.call('SREM', name('holder', holder), chunk)
 announce(ARGV[5])
 return #held

@@ -1,5 +1,7 @@
--- ARGV: who we are (JSON). Give the lead up, if it is ours.
-if redis.call('GET', name('leader')) == ARGV[1] then
-  return redis.call('DEL', name('leader'))
+-- ARGV: who we are, tables... Give up the lead of those that are ours; returns how many.
+local n = 0
+for i = 2, #ARGV do
+  local key = name('lead', ARGV[i])
+  if redis.call('GET', key) == ARGV[1] then n = n + redis.call('DEL', key) end
 end
-return 0
+return n
