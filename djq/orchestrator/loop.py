@@ -136,13 +136,18 @@ class Loop:
         self._tell(Tick())
         if self.is_finished:
             return
-        soonest = min(self._core.wakes_at, self._next_survey) - self._clock()
+        soonest = self.wakes_at - self._clock()
         self._position, heard = self._reservations.announcements(
             self._position, wait_s=max(0.0, min(wait_s, soonest))
         )
         for event in heard:
             self._observe(event)
             self._tell(event)
+
+    @property
+    def wakes_at(self) -> float:
+        """When time alone gives it something to do."""
+        return min(self._core.wakes_at, self._next_survey)
 
     def cancel(self) -> None:
         """Queue nothing more, and take back what no worker has begun."""

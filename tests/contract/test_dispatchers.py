@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import base64
 import json
-import random
 
 import pytest
 import redis
@@ -49,7 +48,7 @@ class CeleryBench:
 
 class BrokerBench:
     def __init__(self) -> None:
-        self.dispatcher = Broker(random.Random(0))
+        self.dispatcher = Broker()
 
     def take(self) -> None:
         self.dispatcher.messages.pop(0)

@@ -1,146 +1,456 @@
-"""A fleet in one process under a simulated clock: broker and workers.
+"""A fleet in one process under a simulated clock, and what happens to it: a list of steps.
 
-Its reservations are those of `model_redis.py`, its database is that of `model_world.py`.
+Everything that chance decides is drawn before the first step, so that a part of the list can be
+told again. The fleet's reservations are those of `model_redis.py`, its database is that of
+`model_world.py`, and those who make keys are in `model_workers.py`.
 """
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import copy
+import random
+from dataclasses import dataclass, field, replace
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
 
-from djq.orchestrator.events import Released
-from djq.orchestrator.reservations import Main, Reservation
+from djq.errors import FleetError, TransientDatabaseError
+from djq.orchestrator.events import Freed
+from djq.orchestrator.loop import Loop
+from djq.orchestrator.scheduler import Scheduler
+from djq.orchestrator.states import Limits
+from tests.stateful.model_redis import ModelReservations
+from tests.stateful.model_workers import BEAT_S, Populate, Worker
+from tests.stateful.model_world import TABLES, World
 
 if TYPE_CHECKING:
-    import random
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from djq.orchestrator.states import Chunk
-    from tests.stateful.model_redis import ModelReservations
-    from tests.stateful.model_world import World
+
+LEASE_S = 15.0
+#: After the chaos the fleet gets so many rounds to finish; thirty are the rule.
+PATIENCE = 400
+#: And so many to free what nobody will ever release.
+TIDY = 60
+N_SCANS = 12
+
+#: What goes on all the time, and how often.
+WORK = {"turn": 12, "work": 24, "wait": 3}
+#: What goes wrong, and right again.
+DISASTERS = (
+    *("lose", "double", "late", "kill", "kill worker", "kill in commit", "stop worker"),
+    *("pause", "pause worker", "resume", "cut", "flush", "sync", "restart", "down", "trim"),
+    *("database down", "deaf", "decide", "insert", "new run", "kill run", "new daemon"),
+    *("kill daemon", "populate"),
+)
+#: After these, a key may be computed twice, and once for nothing.
+EXCUSES = frozenset(
+    {"pause", "pause worker", "cut", "flush", "restart", "down", "deaf", "kill in commit"}
+    | {"database down", "populate"}
+)
+#: These can make a worker seem dead, and its keys be counted as lost.
+FATAL = frozenset({"kill", "kill worker", "kill in commit", "pause worker", "cut", "down"})
+
+
+class Step(NamedTuple):
+    """One thing that happens: who is meant depends on who is there."""
+
+    verb: str
+    who: int = 0
+    #: How much of it, in [0, 1).
+    share: float = 0.0
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a fleet begins, and what happens to it."""
+
+    scans: tuple[int, ...] = (0,)
+    bad: tuple[int, ...] = ()
+    deadly: tuple[int, ...] = ()
+    #: Pool processes of each worker; below zero: it is hasty.
+    workers: tuple[int, ...] = (1,)
+    chunk_s: float = 0.5
+    n_runs: int = 1
+    n_daemons: int = 0
+    steps: tuple[Step, ...] = ()
+
+    def simpler(self) -> Iterator[Schedule]:
+        """Iterate over schedules that say less before the first step."""
+        for name in ("bad", "deadly", "workers", "scans"):
+            values = getattr(self, name)
+            for i in range(len(values)):
+                if len(values) > 1 or name in {"bad", "deadly"}:
+                    yield replace(self, **{name: values[:i] + values[i + 1 :]})
+        for i, n in enumerate(self.workers):
+            if n != 1:
+                yield replace(self, workers=(*self.workers[:i], 1, *self.workers[i + 1 :]))
+        if self.n_daemons:
+            yield replace(self, n_daemons=0)
+        if self.n_runs + self.n_daemons > 1:
+            yield replace(self, n_runs=self.n_runs - 1)
+
+
+def draw(seed: int) -> Schedule:
+    """Return a schedule; some are short, some have few kinds of disasters."""
+    chance = random.Random(seed)
+    kinds = chance.sample(DISASTERS, chance.choice([0, 2, 5, len(DISASTERS)]))
+    weight = chance.choice([1, 4, 12])
+    verbs = [*WORK, *kinds]
+    weights = [*WORK.values(), *[weight / max(1, len(kinds)) * 2] * len(kinds)]
+    n_steps = chance.choice([5, 20, 40, 80])
+    waits = (0.0, 0.0, 0.0, 0.01, 0.2)
+    return Schedule(
+        scans=tuple(range(chance.randint(1, 7))),
+        bad=tuple(scan for scan in range(N_SCANS) if chance.random() < 0.1),
+        deadly=tuple(scan for scan in range(N_SCANS) if chance.random() < 0.05),
+        workers=tuple(chance.choice([1, 1, 2, -1]) for _ in range(chance.randint(1, 3))),
+        chunk_s=chance.choice([0.05, 0.5]),
+        n_runs=chance.choice([1, 1, 2]),
+        n_daemons=chance.choice([0, 0, 1, 2]),
+        steps=tuple(
+            Step(verb, chance.randrange(6), chance.random(), chance.choice(waits))
+            for verb in chance.choices(verbs, weights, k=n_steps)
+        ),
+    )
 
 
 @dataclass
 class Broker:
-    """The queue: messages can be lost, doubled and delivered in any order."""
+    """The queue: messages can be lost, doubled, and come late."""
 
-    chance: random.Random
     messages: list[Chunk] = field(default_factory=list)
-    lose: float = 0.0
-    double: float = 0.0
 
     def send(self, chunks: Sequence[Chunk]) -> None:
-        for chunk in chunks:
-            if self.chance.random() < self.lose:
-                continue
-            self.messages.append(chunk)
-            if self.chance.random() < self.double:
-                self.messages.append(chunk)
+        self.messages.extend(chunks)
 
     def waiting(self) -> frozenset[str]:
         return frozenset(chunk.id for chunk in self.messages)
 
     def take(self) -> Chunk | None:
-        if not self.messages:
-            return None
-        return self.messages.pop(self.chance.randrange(len(self.messages)))
+        return self.messages.pop(0) if self.messages else None
 
 
-@dataclass
-class Worker:
-    """One main process with one pool process, which works in small steps."""
+class Fleet:
+    """Everything there is, and the story of what happened to it."""
 
-    world: World
-    broker: Broker
-    reservations: ModelReservations
-    name: str = field(default_factory=lambda: f"m{secrets.token_hex(3)}")
-    pid: int = 1
-    reservation: Reservation | None = None
-    todo: list[str] = field(default_factory=list)
-    groups: dict[str, list[str]] = field(default_factory=dict)
-    is_computing: bool = False
-    is_mute: bool = False
-    is_stopping: bool = False
-    #: A pool process ended, and what it held is not freed yet.
-    has_lost: bool = False
+    def __init__(self, schedule: Schedule, *, is_telling: bool = False) -> None:
+        self.now = 0.0
+        self.story: list[str] = []
+        self.is_telling = is_telling
+        self.n_made_up = 0
+        self.n_fatal = 0
+        self.has_excuse = False
+        self.wasted: list[str] = []
+        self.chunk_s = schedule.chunk_s
+        self.world = World(set(schedule.scans), set(schedule.bad), set(schedule.deadly))
+        self.server = ModelReservations(lambda: self.now, LEASE_S)
+        self.broker = Broker()
+        self.saved: tuple[object, list[Chunk], int] | None = None
+        self.populates: list[Populate] = []
+        self.workers = [self.new_worker(n) for n in schedule.workers]
+        self.drivers: list[Loop | Scheduler] = [
+            *(self.new_daemon() for _ in range(schedule.n_daemons)),
+            *(self.new_run() for _ in range(schedule.n_runs)),
+        ]
 
-    @property
-    def holder(self) -> str:
-        return f"{self.name}/{self.pid}"
+    def tell(self, text: str) -> None:
+        if self.is_telling:
+            self.story.append(f"{self.now:7.2f} s  {text}")
 
-    def beat(self) -> None:
-        if self.has_lost:
-            self.reservations.prune(self.name, [self.pid], is_lost=True)
-            self.has_lost = False
-        if not self.is_mute:
-            self.reservations.beat(Main(self.name, slots=1, is_stopping=self.is_stopping))
+    def name(self, kind: str) -> str:
+        self.n_made_up += 1
+        return f"{kind}{self.n_made_up}"
 
-    def step(self) -> None:
-        """Do the next thing: take a message, compute, commit or release."""
-        if self.reservation is None:
-            self._take()
-        elif self.todo and self.is_computing:
-            self._commit(self.todo[0])
-        elif self.todo:
-            self._compute(self.todo[0])
-        else:
-            self._release()
+    def new_worker(self, n: int) -> Worker:
+        worker = Worker(
+            self.name("w"),
+            self.world,
+            self.broker,
+            self.server,
+            abs(n),
+            is_hasty=n < 0,
+            tell=self.tell,
+            waste=self.wasted.append,
+        )
+        worker.look(self.now)
+        return worker
 
-    def _take(self) -> None:
-        if self.reservations.is_down or self.is_stopping:
-            return
-        if (chunk := self.broker.take()) is None:
-            return
-        reservation = self.reservations.reserve(chunk, self.holder)
-        if reservation.keys:
-            self.reservation, self.todo = reservation, list(reservation.keys)
-            self.groups = {}
-
-    def _compute(self, key: str) -> None:
-        assert self.reservation is not None
-        table = self.reservation.table
-        if key in self.world.rows[table]:
-            self._done("exists")
-        elif self.world.scan_of(table, key) in self.world.deadly:
-            self.die()
-        else:
-            self.is_computing = True
-
-    def _commit(self, key: str) -> None:
-        assert self.reservation is not None
-        table = self.reservation.table
-        self.is_computing = False
-        if self.world.scan_of(table, key) in self.world.bad:
-            self.world.errors[table].add(key)
-            self._done("failed")
-            return
-        standing = self.reservations.holds(self.reservation, key)
-        if not standing.is_held:
-            self._done("lost")
-        else:
-            self._done("made" if self.world.commit(table, key) else "exists")
-        if standing.is_stopping:
-            self.groups.setdefault("returned", []).extend(self.todo)
-            self.todo = []
-
-    def _done(self, group: str) -> None:
-        self.groups.setdefault(group, []).append(self.todo.pop(0))
-
-    def _release(self) -> None:
-        if self.reservations.is_down:
-            return
-        r = self.reservation
-        assert r is not None
-        groups = {name: tuple(keys) for name, keys in self.groups.items() if name != "failed"}
-        failed = tuple((key, "bad") for key in self.groups.get("failed", ()))
-        self.reservation = None
-        self.reservations.release(
-            r, Released(r.table, r.chunk, r.run, **groups, failed=failed, seconds=0.1)
+    def new_run(self, *, is_endless: bool = False) -> Loop:
+        limits = Limits(chunk_s=self.chunk_s, is_endless=is_endless)
+        return Loop(
+            self.name("run"),
+            self.world,
+            self.server,
+            self.broker,
+            limits,
+            clock=lambda: self.now,
         )
 
-    def die(self) -> None:
-        """Lose the pool process; the main process sees it a little later, and starts another."""
-        self.has_lost = True
-        self.pid += 1
-        self.reservation, self.todo, self.is_computing = None, [], False
+    def new_daemon(self) -> Scheduler:
+        return Scheduler(
+            self.world,
+            self.server,
+            self.broker,
+            chunk_s=self.chunk_s,
+            name=self.name("daemon"),
+            clock=lambda: self.now,
+        )
+
+    # Steps.
+
+    def take(self, step: Step) -> None:
+        """Let one thing happen."""
+        self.pass_time(step.wait_s)
+        verb = step.verb
+        if verb not in WORK:
+            self.has_excuse = self.has_excuse or verb in EXCUSES
+            self.n_fatal += verb in FATAL
+            self.tell(f"* {verb}")
+        getattr(self, "_" + verb.replace(" ", "_"))(step)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the timers of the workers fire meanwhile."""
+        end = self.now + seconds
+        while self.now < end:
+            self.now = min(end, self.now + BEAT_S)
+            self.look()
+
+    def look(self) -> None:
+        for worker in self.workers:
+            worker.look(self.now)
+
+    def _turn(self, step: Step) -> None:
+        if self.drivers:
+            self.drive(self.drivers[step.who % len(self.drivers)])
+
+    def drive(self, driver: Loop | Scheduler) -> None:
+        try:
+            if isinstance(driver, Scheduler) or not driver.is_finished:
+                driver.turn(0.0)
+        except (FleetError, TransientDatabaseError):
+            pass
+
+    def _work(self, step: Step) -> None:
+        hands = [(worker, each) for worker in self.workers for each in worker.processes]
+        n_all = len(hands) + len(self.populates)
+        who = step.who % n_all
+        for _ in range(1 + int(step.share * 5)):
+            if who >= len(hands):
+                self.populates[who - len(hands)].step()
+            elif not hands[who][0].step(hands[who][1]):
+                break
+
+    def _wait(self, step: Step) -> None:
+        self.pass_time((1.0, 6.0, 20.0)[int(step.share * 3)])
+
+    # Messages.
+
+    def _lose(self, step: Step) -> None:
+        if messages := self.broker.messages:
+            self.tell(f"the message of {messages.pop(step.who % len(messages)).id} is lost")
+
+    def _double(self, step: Step) -> None:
+        if messages := self.broker.messages:
+            messages.append(messages[step.who % len(messages)])
+
+    def _late(self, step: Step) -> None:
+        if messages := self.broker.messages:
+            messages.append(messages.pop(step.who % len(messages)))
+
+    # Workers.
+
+    def _worker(self, step: Step) -> Worker:
+        return self.workers[step.who % len(self.workers)]
+
+    def _kill(self, step: Step) -> None:
+        worker = self._worker(step)
+        worker.kill(worker.processes[int(step.share * len(worker.processes))])
+
+    def _kill_worker(self, step: Step) -> None:
+        worker = self._worker(step)
+        self.tell(f"{worker.name} dies")
+        self.workers.remove(worker)
+        self.workers.append(self.new_worker(len(worker.processes)))
+
+    def _kill_in_commit(self, step: Step) -> None:
+        """A whole worker dies while the server has its COMMIT and has not decided yet."""
+        worker = self._worker(step)
+        for process in worker.processes:
+            if process.stage == "commit" and not self.world.is_down:
+                assert process.reservation is not None
+                key = (process.reservation.table, process.todo[0])
+                if key[1] not in self.world.rows[key[0]]:
+                    self.world.undecided.add(key)
+                    self.tell(f"the COMMIT of {key} is in doubt")
+        self._kill_worker(step)
+
+    def _stop_worker(self, step: Step) -> None:
+        worker = self._worker(step)
+        worker.is_stopping, worker.beaten_at = True, -inf
+        if worker.has_reached_redis() and not any(p.reservation for p in worker.processes):
+            self.server.leave(worker.name)
+            self.workers.remove(worker)
+            self.workers.append(self.new_worker(len(worker.processes)))
+
+    def _pause(self, step: Step) -> None:
+        worker = self._worker(step)
+        worker.processes[int(step.share * len(worker.processes))].is_paused = True
+
+    def _pause_worker(self, step: Step) -> None:
+        self._worker(step).is_paused = True
+        self.tell(f"{self._worker(step).name} is stopped by SIGSTOP")
+
+    def _resume(self, step: Step) -> None:
+        del step
+        for worker in self.workers:
+            worker.is_paused = worker.is_cut = False
+            for process in worker.processes:
+                process.is_paused = False
+
+    def _cut(self, step: Step) -> None:
+        self._worker(step).is_cut = True
+        self.tell(f"{self._worker(step).name} is cut off from Redis")
+
+    def _populate(self, step: Step) -> None:
+        del step
+        if len(self.populates) < 3 and not self.world.is_down:
+            self.populates.append(Populate(self.name("populate"), self.world, self.tell))
+
+    # Redis.
+
+    def _flush(self, step: Step) -> None:
+        del step
+        self.server.flush()
+        self.broker.messages.clear()
+
+    def _sync(self, step: Step) -> None:
+        del step
+        messages = list(self.broker.messages)
+        self.saved = (copy.deepcopy(self.server.memory), messages, len(self.server.events))
+
+    def _restart(self, step: Step) -> None:
+        """Redis comes back with what it had on disk."""
+        del step
+        if self.saved is None:
+            return
+        memory, messages, n_events = self.saved
+        self.server.memory = copy.deepcopy(memory)  # type: ignore[assignment]
+        self.broker.messages[:] = messages
+        # Positions go on: in a stream they are times.
+        events = self.server.events
+        events[n_events:] = [Freed("", "", "", (), "forgotten")] * (len(events) - n_events)
+
+    def _down(self, step: Step) -> None:
+        self.server.is_down = step.share < 0.5
+
+    def _trim(self, step: Step) -> None:
+        """The stream forgets its oldest entries: announcements may be missed."""
+        events = self.server.events
+        n_gone = int(step.share * len(events))
+        events[:n_gone] = [Freed("", "", "", (), "trimmed")] * n_gone
+
+    # The database.
+
+    def _database_down(self, step: Step) -> None:
+        self.world.is_down = step.share < 0.5
+
+    def _deaf(self, step: Step) -> None:
+        del step
+        self.world.is_deaf = True
+
+    def _decide(self, step: Step) -> None:
+        if not self.world.is_down:
+            self.world.decide(is_done=step.share < 0.5)
+
+    def _insert(self, step: Step) -> None:
+        self.world.insert(int(step.share * N_SCANS))
+
+    # Schedulers.
+
+    def _new_run(self, step: Step) -> None:
+        del step
+        if len(self.drivers) < 4:
+            self.drivers.append(self.new_run())
+
+    def _new_daemon(self, step: Step) -> None:
+        del step
+        if len(self.drivers) < 4:
+            self.drivers.append(self.new_daemon())
+
+    def _kill_run(self, step: Step) -> None:
+        self._kill_driver(step, Loop)
+
+    def _kill_daemon(self, step: Step) -> None:
+        self._kill_driver(step, Scheduler)
+
+    def _kill_driver(self, step: Step, kind: type) -> None:
+        if found := [driver for driver in self.drivers if isinstance(driver, kind)]:
+            self.drivers.remove(found[step.who % len(found)])
+
+    # The end.
+
+    def calm(self) -> None:
+        """End the disasters and let the fleet finish."""
+        self.tell("calm")
+        self.server.is_down = self.world.is_down = self.world.is_deaf = False
+        self.world.decide(is_done=bool(len(self.world.undecided) % 2))
+        self._resume(Step("resume"))
+        for worker in self.workers:
+            worker.is_stopping = False
+        if not any(self.unfinished()):
+            self.drivers.append(self.new_run())
+        for _ in range(PATIENCE):
+            self.round()
+            if not (self.is_busy() or any(self.unfinished())):
+                return
+        message = f"not finished: {self}"
+        raise AssertionError(message)
+
+    def tidy(self) -> None:
+        """Let the next scheduler look at the fleet: it frees what nobody will ever release.
+
+        That is what a killed worker had committed and not released, and a chunk of a scheduler that
+        is gone whose message was lost and whose keys were made by others.
+        """
+        self.drivers.append(self.new_run(is_endless=True))
+        for _ in range(TIDY):
+            if self.server.everything_free():
+                return
+            self.round()
+
+    def round(self) -> None:
+        """Let everybody do what there is to do, then jump to when time alone changes something."""
+        for driver in self.drivers:
+            self.drive(driver)
+        for populate in self.populates:
+            while populate.step():
+                pass
+        for worker in self.workers:
+            for process in list(worker.processes):
+                while process in worker.processes and worker.step(process):
+                    pass
+        self.drivers = [d for d in self.drivers if isinstance(d, Scheduler) or not d.is_finished]
+        wake = min((d.wakes_at for d in self.drivers), default=inf)
+        self.pass_time(min(BEAT_S, max(0.001, wake - self.now)))
+        self.look()
+
+    def unfinished(self) -> Iterator[Loop]:
+        return (d for d in self.drivers if isinstance(d, Loop) and not d.is_finished)
+
+    def is_busy(self) -> bool:
+        return bool(self.broker.messages) or any(
+            process.reservation for worker in self.workers for process in worker.processes
+        )
+
+    def __str__(self) -> str:
+        due = {table: self.world.due(table) for table in TABLES}
+        memory = self.server.memory
+        return "\n".join(
+            [
+                f"at {self.now:.2f} s, due {due}",
+                f"jobs {memory.jobs}, chunks {memory.chunks}, losses {dict(memory.losses)}",
+                *self.story,
+            ]
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.world = World(scans={1, 2})
         self.reservations = ModelReservations(lambda: self.now, lease_s=1000.0)
-        self.broker = Broker(random.Random(0))
+        self.broker = Broker()
         self.reservations.beat(Main("m", slots=1, tables=("Spot",)))
         self.loop = self.new_loop()
 
