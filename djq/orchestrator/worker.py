@@ -53,6 +53,7 @@ class Pulse(bootsteps.StartStopStep):
         workplace.beat()
         hub.call_repeatedly(workplace.settings.heartbeat_s, workplace.beat)
         hub.call_repeatedly(WATCH_S, watch, parent)
+        hub.call_repeatedly(workplace.settings.heartbeat_s, sweep, parent)
 
     def close(self, parent: Any) -> None:  # noqa: ANN401
         """Shutdown begins: the pool finishes the keys in hand."""
@@ -76,6 +77,19 @@ def watch(worker: Any) -> None:  # noqa: ANN401
     processes: list[int] | None = worker.pool.info.get("processes")
     if processes is not None:
         workplace_of(worker.app).watch(processes)
+
+
+def sweep(worker: Any) -> None:  # noqa: ANN401 - Celery's worker
+    """Free what idle processes of the pool hold by Redis's memory.
+
+    They released it; a Redis that was restarted and lost its last second does not know.
+    """
+    pids = {request.worker_pid for request in state.reserved_requests}
+    # None: sent to the pool, and the process that has it is not known yet. Holders that are threads
+    # cannot be told apart by their process.
+    are_processes = worker.pool is not None and "processes" in worker.pool.info
+    if None not in pids and (are_processes or not pids):
+        workplace_of(worker.app).sweep(pids)
 
 
 class FleetConsumer(Consumer):

@@ -150,6 +150,16 @@ class Workplace:
         if n_keys:
             logger.warning("process_lost: %s keys are free again", n_keys)
 
+    def sweep(self, busy: Iterable[int]) -> None:
+        """Free what the pool's processes hold that have nothing in hand; `busy` are the others."""
+        try:
+            n_keys = self.reservations.prune(self._main.id, busy, is_lost=False)
+        except RedisUnavailableError as error:
+            logger.warning("sweep_failed: %s", error)
+            return
+        if n_keys:
+            logger.warning("release_forgotten: %s keys are free again", n_keys)
+
     def refuse(self, chunk: str, table: str) -> PipelineMissingError:
         """Give a chunk back whose table this worker does not know; return the error to show."""
         message = (

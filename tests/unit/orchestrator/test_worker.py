@@ -1,0 +1,41 @@
+"""What the main process of a worker tells reservations about its pool."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from celery.worker import state
+
+from djq.orchestrator.worker import sweep
+
+
+def requests(*pids: int | None) -> list[SimpleNamespace]:
+    return [SimpleNamespace(worker_pid=pid) for pid in pids]
+
+
+@pytest.mark.parametrize(
+    ("pids", "info", "expected"),
+    [
+        ((), {"processes": [11, 12]}, [set()]),
+        ((12,), {"processes": [11, 12]}, [{12}]),
+        # A message went to the pool, and who has it is not known yet.
+        ((12, None), {"processes": [11, 12]}, []),
+        # Threads of one process.
+        ((11,), {}, []),
+        ((), {}, [set()]),
+    ],
+)
+def test_only_processes_that_are_known_to_be_idle_are_swept(
+    monkeypatch: pytest.MonkeyPatch,
+    pids: tuple[int | None, ...],
+    info: dict[str, list[int]],
+    expected: list[set[int]],
+) -> None:
+    swept: list[set[int]] = []
+    monkeypatch.setattr(state, "reserved_requests", requests(*pids))
+    workplace = SimpleNamespace(sweep=swept.append)
+    sweep(
+        SimpleNamespace(pool=SimpleNamespace(info=info), app=SimpleNamespace(workplace=workplace))
+    )
+    assert swept == expected
