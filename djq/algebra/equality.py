@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from djq.algebra.expressions import FALSE, Call, Expression, Literal, Name, both, either
+from djq.algebra.expressions import (
+    FALSE,
+    TRUE,
+    Call,
+    Expression,
+    Listed,
+    Literal,
+    Name,
+    both,
+    either,
+)
 from djq.definition.acceptance import OutsideError
 from djq.definition.attributes import Attribute, CoreType, NativeType
 from djq.definition.exactness import exact, plain
@@ -59,6 +69,29 @@ def equals_any(
     left = Call("tuple", tuple(Name(names[i]) for i in varying))
     options = [Call("tuple", tuple(row[i] for i in varying)) for row in rows]
     return both(*common, Call("in", (left, *options)))
+
+
+def is_listed(names: Sequence[str], rows: Iterable[Sequence[Value]]) -> Expression:
+    """Return whether a row has, in `names`, the values of any of `rows`.
+
+    Unlike `equals_any` it takes keys as a database gave them, whose values need no reading: a
+    thousand keys cost little more than one. What is the same in all rows becomes an equality,
+    which an index serves best.
+    """
+    columns = list(zip(*rows, strict=True))
+    if not columns:
+        return FALSE if names else TRUE
+    shared = [len(set(column)) == 1 for column in columns]
+    found = [
+        Call("=", (Name(name), Literal(column[0])))
+        for name, column, is_shared in zip(names, columns, shared, strict=True)
+        if is_shared
+    ]
+    varying = [i for i, is_shared in enumerate(shared) if not is_shared]
+    if not varying:
+        return both(*found)
+    listed = tuple(zip(*(columns[i] for i in varying), strict=True))
+    return both(*found, Listed(tuple(names[i] for i in varying), listed))
 
 
 def _is_many(value: Value) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from djq.algebra.nodes import Node
     from djq.definition.acceptance import Value
@@ -60,7 +60,28 @@ class Matches:
     names: tuple[str, ...]
 
 
-Expression: TypeAlias = Name | Literal | Parameter | Call | Matches
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Whether the values of `names` are one of `rows`: many keys as one value, none of them null.
+
+    The values are as the attributes hold them. Statements that differ only in how many rows are
+    listed share a text, as far as they may.
+    """
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[Value, ...], ...]
+
+    def spelled(self, rows: Iterable[Sequence[Expression]] | None = None) -> Call:
+        """Return it as a comparison with each of the rows, or with others in their place."""
+        if rows is None:
+            rows = ([Literal(value) for value in row] for row in self.rows)
+        if len(self.names) == 1:
+            return Call("in", (Name(self.names[0]), *(row[0] for row in rows)))
+        left = Call("tuple", tuple(Name(n) for n in self.names))
+        return Call("in", (left, *(Call("tuple", tuple(row)) for row in rows)))
+
+
+Expression: TypeAlias = Name | Literal | Parameter | Call | Matches | Listed
 
 #: Functions that make one value from many rows.
 AGGREGATES = frozenset(
@@ -115,7 +136,7 @@ def names_in(expression: Expression) -> Iterator[str]:
     """Iterate over the attributes that an expression reads."""
     if isinstance(expression, Name):
         yield expression.attribute
-    elif isinstance(expression, Matches):
+    elif isinstance(expression, Matches | Listed):
         yield from expression.names
     elif isinstance(expression, Call):
         for argument in expression.arguments:

@@ -8,7 +8,7 @@ from djq.definition import graph
 from djq.orchestrator.states import Place
 from djq.populate import plan
 from djq.populate.failures import JobError
-from djq.populate.keys import from_key_id, key_id, to_wire
+from djq.populate.keys import from_key_id, from_key_ids, to_wire
 from djq.populate.version import code_version
 from djq.tables.table import Part
 
@@ -48,14 +48,14 @@ class DatabasePlan:
         """Return due keys in the order of the primary key, at most `search.limit`."""
         table = self.tables[search.table]
         heading = table.job_heading
-        keys = plan.due_keys(
+        found = plan.due_ids(
             table,
             limit=search.limit,
             restrictions=self._restrictions,
             among=self._among(search),
             after=None if search.after is None else from_key_id(heading, search.after),
         )
-        return tuple(key_id(heading, key) for key in keys)
+        return tuple(found)
 
     def bury(self, table: str, key: str, n_losses: int) -> None:
         """Record an error for a key that killed its workers."""
@@ -77,10 +77,12 @@ class DatabasePlan:
         if search.parent is None:
             return None
         child, parent = self.tables[search.table], self.tables[search.parent]
-        keys = [from_key_id(parent.job_heading, key) for key in search.among]
+        keys = from_key_ids(parent.job_heading, search.among)
+        names = parent.job_heading.primary_key
         return [
-            {names.get(name, name): value for name, value in key.items()}
-            for names in _renamings(child, parent)
+            dict(zip(mine, key.values(), strict=True))
+            for renaming in _renamings(child, parent)
+            for mine in [[renaming.get(name, name) for name in names]]
             for key in keys
         ]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from djq.algebra import ordering
-from djq.algebra.expressions import Call, Expression, Matches, Name
+from djq.algebra.equality import is_listed
+from djq.algebra.expressions import Call, Expression, Matches, Name, either
 from djq.algebra.nodes import (
     Aggregation,
     Grouping,
@@ -19,11 +21,13 @@ from djq.algebra.nodes import (
     Top,
     Union,
 )
+from djq.algebra.operators import restrict
 from djq.definition import graph
 from djq.definition.heading import Heading
 from djq.definition.names import describe_name
 from djq.definition.spec import TableName, Tier
 from djq.errors import DefinitionError
+from djq.populate.keys import from_key_id, key_ids
 from djq.populate.version import code_version
 from djq.tables.query import Query
 
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
     from djq.definition.acceptance import Value
     from djq.populate.autopopulate import AutoPopulate
     from djq.populate.keys import Key
+
+#: Keys that are listed at a time where all are: a page costs some milliseconds whatever it holds.
+PAGE_KEYS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +116,92 @@ def due_keys(
 
     With `among`, only keys that agree with one of these (say, of a parent) where they share names.
     """
+    page = _page(table, limit, restrictions, among, after, retries=retries)
+    return page.keys()
+
+
+def due_ids(
+    table: type[AutoPopulate],
+    *,
+    limit: int,
+    restrictions: Sequence[Value] = (),
+    among: Sequence[Mapping[str, Value]] | None = None,
+    after: Mapping[str, Value] | None = None,
+    retries: bool = False,
+) -> list[str]:
+    """Return the keys of `due_keys` as ids, whose making costs a third of a key's."""
+    page = _page(table, limit, restrictions, among, after, retries=retries)
+    if not page.heading.names:
+        return ["[]"] * len(page)
+    return key_ids(page.connection.database.fetch_columns(page.node))
+
+
+def stream_due_ids(
+    table: type[AutoPopulate], restrictions: Sequence[Value] = (), *, page_keys: int = PAGE_KEYS
+) -> Iterator[list[str]]:
+    """Iterate over all due keys as ids, page by page: no more than a page is held.
+
+    The pages are questions of their own: a stream of rows would hold a session of the database,
+    and what it has to keep for it, for as long as the keys are worked on.
+    """
+    after: Key | None = None
+    while True:
+        page = due_ids(table, limit=page_keys, restrictions=restrictions, after=after)
+        if page:
+            yield page
+        if len(page) < page_keys:
+            return
+        after = from_key_id(table.job_heading, page[-1])
+
+
+def _page(
+    table: type[AutoPopulate],
+    limit: int,
+    restrictions: Sequence[Value],
+    among: Sequence[Mapping[str, Value]] | None,
+    after: Mapping[str, Value] | None,
+    *,
+    retries: bool,
+) -> Query:
+    """Return the first due keys behind one, in the order of the primary key."""
     wanted = due(table, restrictions, retries=retries)
+    node = wanted.node
     if among is not None:
-        wanted = wanted & list(among)
-    node = wanted.node if after is None else ordering.after(wanted.node, after)
-    names = table.job_heading.primary_key
-    node = ordering.order(node, names, limit=limit)
-    return Query(node, wanted.connection).keys()
+        node = restrict(node, _among(among, wanted.heading))
+    if after is not None:
+        node = ordering.after(node, after)
+    node = ordering.order(node, table.job_heading.primary_key, limit=limit)
+    return Query(node, wanted.connection)
+
+
+def _among(keys: Sequence[Mapping[str, Value]], heading: Heading) -> Expression:
+    """Return whether a key agrees with one of `keys` in the attributes that they share."""
+    first = keys[0].keys() if keys else ()
+    if all(key.keys() == first for key in keys):
+        names = tuple(n for n in heading.names if n in first)
+        return is_listed(names, _values(keys, names))
+    groups: dict[tuple[str, ...], list[Mapping[str, Value]]] = {}
+    for key in keys:
+        groups.setdefault(tuple(n for n in heading.names if n in key), []).append(key)
+    return either(*(is_listed(names, _values(some, names)) for names, some in groups.items()))
+
+
+def _values(
+    keys: Sequence[Mapping[str, Value]], names: tuple[str, ...]
+) -> Iterable[tuple[Value, ...]]:
+    """Return the keys' values of some names, at the pace of C."""
+    if len(names) > 1:
+        return map(itemgetter(*names), keys)
+    return [tuple([key[n] for n in names]) for key in keys]
 
 
 def made_keys(table: type[AutoPopulate], keys: Sequence[Mapping[str, Value]]) -> list[Key]:
     """Return which of `keys` have a row, by one query."""
     if not keys:
         return []
-    wanted = [dict(k) for k in keys]
-    if is_coarse(table):
-        return (key_source(table) & wanted & table()).keys()
-    return (table() & wanted).keys()
+    source: Query = (key_source(table) & table()) if is_coarse(table) else table()
+    node = restrict(source.node, _among(keys, table.job_heading))
+    return Query(node, source.connection).keys()
 
 
 def is_coarse(table: type[AutoPopulate]) -> bool:

@@ -16,6 +16,7 @@ from djq.algebra.expressions import (
     TRUE,
     Call,
     Expression,
+    Listed,
     Literal,
     Matches,
     Name,
@@ -278,6 +279,8 @@ class Compiler:
                 return literal(expression)
             case Matches():
                 return self._matches(expression, columns)
+            case Listed():
+                return self._call(expression.spelled(), columns, counted)
             case Call(function="count", arguments=()):
                 return sa.func.count(counted) if counted is not None else sa.func.count()
             case Call():

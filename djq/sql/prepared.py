@@ -49,9 +49,13 @@ class Prepared:
     columns: tuple[tuple[int, Convert, ConvertColumn], ...]
     #: The rows have no attributes: a SELECT shows something all the same.
     is_blank: bool = False
+    #: The driver takes a query's values as they are, in their order.
+    is_direct: bool = False
 
     def bind(self, values: Sequence[Value] | dict[str, Value]) -> tuple[Value, ...]:
         """Return the driver's parameters, in the order of the placeholders."""
+        if self.is_direct:
+            return tuple(values)[: len(self.places)]  # a query may have values that it never reads
         return tuple([place.value(values) for place in self.places])
 
     def bind_columns(self, columns: Mapping[str, Sequence[Value]]) -> list[Sequence[Value]]:
@@ -110,6 +114,8 @@ def prepare(
         str(compiled),
         tuple(places),
         tuple((i, *c) for i, c in enumerate(converters) if c is not None),
+        is_direct=bool(places)
+        and all(p.source == i and p.convert is None for i, p in enumerate(places)),
     )
 
 

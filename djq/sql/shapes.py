@@ -6,9 +6,18 @@ that building SQL is paid once and looking the shape up costs some microseconds.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from djq.algebra.expressions import Call, Expression, Literal, Matches, Name, Parameter
+from djq.algebra.expressions import (
+    Call,
+    Expression,
+    Listed,
+    Literal,
+    Matches,
+    Name,
+    Parameter,
+)
 from djq.algebra.nodes import (
     Aggregation,
     Grouping,
@@ -22,6 +31,8 @@ from djq.algebra.nodes import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from djq.definition.acceptance import Value
 
 Shape: TypeAlias = Any
@@ -70,9 +81,38 @@ def _shape(expression: Expression, values: list[Value]) -> Shape:
             return (expression.function, *[_shape(a, values) for a in expression.arguments])
         case Matches():
             return ("matches", shape_of(expression.query, values), expression.names)
+        case Listed():
+            return _shape_listed(expression, values)
         case Parameter():
             message = "a shape is taken before values are replaced by parameters"
             raise AssertionError(message)
+
+
+def _shape_listed(listed: Listed, values: list[Value]) -> Shape:
+    """Append the rows' values, the last row repeated until they are a power of two."""
+    rows, n_rows = listed.rows, len(listed.rows)
+    size = padded_to(n_rows)
+    flat = tuple(chain.from_iterable(rows))
+    values.extend(flat)
+    values.extend(rows[-1] * (size - n_rows))
+    if isinstance(values, Values):
+        values.n_listed += size * len(listed.names)
+    kinds = [tuple(dict.fromkeys(map(type, column))) for column in zip(*rows, strict=True)]
+    # Values of several classes may need each its own parameter.
+    mixed = (n_rows, *map(type, flat)) if any(len(kind) > 1 for kind in kinds) else None
+    return ("listed", listed.names, size, *kinds, mixed)
+
+
+class Values(list["Value"]):
+    """The values of a query in order."""
+
+    #: So many of them are of `Listed` rows, whose number says nothing about how often it is met.
+    n_listed = 0
+
+
+def padded_to(n_rows: int) -> int:
+    """Return how many rows a statement for `n_rows` listed ones takes: a power of two."""
+    return 1 << (n_rows - 1).bit_length()
 
 
 class Parametrizer:
@@ -134,5 +174,13 @@ class Parametrizer:
                 return Call(expression.function, arguments)
             case Matches():
                 return Matches(self.node(expression.query), expression.names)
+            case Listed():
+                return expression.spelled(self._listed(expression.rows))
             case _:
                 return expression
+
+    def _listed(self, rows: Sequence[Sequence[Value]]) -> Iterator[list[Expression]]:
+        for i in range(padded_to(len(rows))):
+            row = rows[min(i, len(rows) - 1)]
+            yield [Parameter(self._count + j, value) for j, value in enumerate(row)]
+            self._count += len(row)

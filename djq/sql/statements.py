@@ -12,7 +12,7 @@ from djq.sql.clauses import full_heading, table_clause
 from djq.sql.compile import Compiler
 from djq.sql.prepared import Prepared, prepare
 from djq.sql.reducing import Reducer
-from djq.sql.shapes import Parametrizer, shape_of
+from djq.sql.shapes import Parametrizer, Values, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -29,6 +29,8 @@ Duplicates: TypeAlias = Literal["refuse", "skip", "replace"]
 
 #: Shapes that are kept; a pipeline has some dozens.
 MAX_SHAPES = 2_000
+#: Places of values in all that is kept, some 100 bytes each.
+MAX_PLACES = 200_000
 #: A statement with more values than this is rarely met twice.
 MAX_VALUES = 64
 
@@ -40,10 +42,11 @@ class Statements:
         self.dialect = dialect
         self.sa_dialect = sa_dialect
         self._kept: dict[Hashable, Prepared] = {}
+        self._n_places = 0
 
     def ask(self, asking: Asking, node: Node) -> tuple[Prepared, list[Value]]:
         """Return the statement for a query's rows, their count, or any; and its values."""
-        values: list[Value] = []
+        values = Values()
         shape = (asking, shape_of(node, values))
         prepared = self._kept.get(shape)
         if prepared is None:
@@ -52,7 +55,7 @@ class Statements:
             prepared = prepare(build(Parametrizer().node(node)), self.sa_dialect)
             if asking == "select" and not node.heading.names:
                 prepared = replace(prepared, is_blank=True)
-            if len(values) <= MAX_VALUES:
+            if len(values) - values.n_listed <= MAX_VALUES:
                 self._keep(shape, prepared)
         return prepared, values
 
@@ -114,8 +117,10 @@ class Statements:
         return _on_duplicate_key(table, key, others)
 
     def _keep(self, shape: Hashable, prepared: Prepared) -> None:
-        if len(self._kept) >= MAX_SHAPES:
+        self._n_places += len(prepared.places)
+        if len(self._kept) >= MAX_SHAPES or self._n_places > MAX_PLACES:
             self._kept.clear()
+            self._n_places = len(prepared.places)
         self._kept[shape] = prepared
 
 

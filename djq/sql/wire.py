@@ -107,7 +107,9 @@ class QuickConnection(_Driver):
 
     def ask(self, statement: str, parameters: Sequence[Any]) -> QuickResult:
         """Send a statement; return its answer."""
-        text = statement % tuple([self.escape(p) for p in parameters])
+        # A list of keys has many whole numbers, which are their own text.
+        escape = self.escape
+        text = statement % tuple([p if p.__class__ is int else escape(p) for p in parameters])
         self.query(text)  # pyright: ignore[reportUnknownMemberType] - PyMySQL leaves types out
         found: QuickResult = self._result
         return found

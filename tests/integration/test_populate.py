@@ -17,8 +17,8 @@ from djq.errors import (
     UsageError,
 )
 from djq.populate import make as making
-from djq.populate.make import make_chunk
-from djq.populate.plan import due_keys
+from djq.populate.chunks import make_chunk
+from djq.populate.plan import due_keys, stream_due_ids
 
 
 class OopsError(Exception):
@@ -601,3 +601,12 @@ def test_rows_carry_their_provenance_which_queries_do_not_show(raised, connectio
     assert len(version) == 12
     assert host
     assert worker == "w-7"
+
+
+def test_all_due_keys_are_streamed_as_ids_page_by_page(raised):
+    raised.populate({"n": 3})
+
+    pages = list(stream_due_ids(raised, ["power = 2"], page_keys=3))
+
+    assert pages == [["[0,2]", "[1,2]", "[2,2]"], ["[4,2]"]]
+    assert list(stream_due_ids(raised, [{"n": 3}])) == []
