@@ -27,7 +27,8 @@ Every exception that djq raises on purpose derives from `DjqError`::
     │   ├── RedisUnavailableError
     │   └── PipelineMissingError a worker was asked for a table it does not know
     ├── MakeError                `make` did not do its part
-    │   └── NothingInsertedError
+    │   ├── NothingInsertedError
+    │   └── InputsChangedError   trying again may help
     └── ControlFlow              not a failure
         └── LeaseLostError       the reservation moved on: the result must not be committed
 
@@ -139,6 +140,10 @@ class MakeError(DjqError):
 
 class NothingInsertedError(MakeError):
     """A `make` returned and had inserted no row."""
+
+
+class InputsChangedError(MakeError):
+    """What a make fetched changed before its result was committed; it is made again."""
 
 
 class ControlFlow(DjqError):  # noqa: N818 - not a failure

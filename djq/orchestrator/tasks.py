@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from djq.orchestrator.events import Released
 from djq.orchestrator.states import Chunk
+from djq.populate.chunks import make_chunk
 from djq.populate.keys import from_key_id, key_id
-from djq.populate.make import make_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

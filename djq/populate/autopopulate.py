@@ -12,20 +12,23 @@ from djq.definition.attributes import Attribute, CoreType
 from djq.definition.spec import Tier
 from djq.errors import DefinitionError, UsageError
 from djq.populate import plan
+from djq.populate.chunks import make_chunk
 from djq.populate.display import Display, TableProgress, open_display
 from djq.populate.jobs import RECORD_NAMES, Jobs, jobs_spec
 from djq.populate.keys import Key
-from djq.populate.make import Outcome, make_chunk
+from djq.populate.makers import Maker, maker_of
 from djq.populate.options import PopulateOptions, check_options
 from djq.tables.classwise import on_class_too, seen_on_class_too
 from djq.tables.query import Query
 from djq.tables.table import Table, TableMeta
+from djq.tables.upstream import Upstream, upstream_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from djq.definition.acceptance import Value
     from djq.definition.heading import Heading
+    from djq.populate.make import Outcome
 
 #: Keys that are listed at a time: enough to make the query's cost small, few enough to hold.
 PAGE_KEYS = 500
@@ -59,6 +62,9 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         _hidden("_job_version", CoreType("varchar", (64,)), "of the code"),
         _hidden("_job_host", CoreType("varchar", (255,)), "where it ran"),
         _hidden("_job_worker", CoreType("varchar", (255,)), "which process made it"),
+        _hidden("_job_attempt", CoreType("int16"), "how many times it was tried, with this one"),
+        _hidden("_job_commit", CoreType("varchar", (64,)), "of the code's git repository"),
+        _hidden("_job_peak_bytes", CoreType("int64"), "most memory of the process meanwhile"),
     )
 
     #: How the keys are made: `populate_options = dj.PopulateOptions(max_retries=2)`.
@@ -68,6 +74,8 @@ class AutoPopulate(Table, metaclass=AutoMeta):
     #: What one call of make is given: the key, or the part of it that `key_source` has where a
     #: make inserts several rows. Set when the class is declared.
     job_heading: ClassVar[Heading]
+    #: How its rows are made. Set when the class is declared.
+    maker: ClassVar[Maker]
 
     def make(self, key: Key) -> None:  # noqa: ARG002 - tables define their own
         """Compute one key: fetch its inputs, and insert its row and parts with `self.insert1`."""
@@ -89,6 +97,11 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         keys = Query(Relation(parent.name, parent.heading), self.connection)
         renamed = {mine: theirs for mine, theirs in reference.columns if mine != theirs}
         return keys.proj(**renamed)
+
+    @property
+    def upstream(self) -> Upstream:
+        """Within its make: the table's ancestors, restricted to the key, as `upstream[Session]`."""
+        return upstream_of(self)
 
     @seen_on_class_too
     def jobs(self) -> Jobs:
@@ -134,7 +147,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         until a later call makes their keys.
         """
         table = type(self)
-        if table.make is AutoPopulate.make:
+        if not table.maker:
             raise DefinitionError(_no_make(table))
         if not isinstance(self.node, Relation):
             message = (
@@ -166,10 +179,16 @@ class AutoPopulate(Table, metaclass=AutoMeta):
             )
 
     @classmethod
+    def check_class(cls) -> None:
+        """Refuse a class whose make cannot work."""
+        maker_of(cls, AutoPopulate)
+
+    @classmethod
     def declared(cls) -> None:
         """Declare the table of job records beside it."""
         check_options(cls.spec.display_name, cls.populate_options)
         has_own_source = any("key_source" in vars(c) for c in cls.__mro__ if c is not AutoPopulate)
+        cls.maker = maker_of(cls, AutoPopulate)
         cls.job_heading = plan.job_heading(cls, has_own_source=has_own_source)
         cls.schema.create(jobs_spec(cls.spec, cls.job_heading), {})
 

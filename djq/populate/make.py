@@ -1,43 +1,45 @@
-"""One key in one transaction, and a chunk of keys one after the other."""
+"""One key in one transaction: tried again where that helps, and recorded where it failed."""
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import platform
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from djq.definition.acceptance import Value
 from djq.errors import (
     DuplicateError,
+    InputsChangedError,
     LeaseLostError,
     NothingInsertedError,
     StoreUnavailableError,
     TransientDatabaseError,
 )
-from djq.populate import plan
+from djq.populate import memory, plan
 from djq.populate.failures import JobError
+from djq.populate.git import commit_of
 from djq.populate.version import code_version
-from djq.tables.insert import show_key
+from djq.tables.insert import now, show_key
 from djq.tables.making import Making, making
 
 if TYPE_CHECKING:
     from djq.populate.autopopulate import AutoPopulate
     from djq.populate.keys import Key
+    from djq.tables.making import KeyValues
 
 Status: TypeAlias = Literal["made", "exists", "failed", "empty", "lost", "returned"]
 Holds: TypeAlias = Callable[[Mapping[str, Value]], bool]
 
-#: How often a key is tried when the database or the store stumbles.
+#: How often a key is tried when the database or the store stumbles, or its inputs change.
 MAX_TRIES = 5
 #: Wait before the second try; doubled for each further one, with jitter [s].
 BACKOFF_S = 0.1
 
-TRANSIENT = (TransientDatabaseError, StoreUnavailableError)
+TRANSIENT = (TransientDatabaseError, StoreUnavailableError, InputsChangedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,100 +56,115 @@ class Outcome:
     error: JobError | None = None
 
 
-def _always(_: Mapping[str, Value]) -> bool:
+def always(_: Mapping[str, Value]) -> bool:
+    """Say that a key is ours, where nobody else asks for it."""
     return True
 
 
-def _never() -> bool:
-    return False
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What all keys of a chunk have in common: their table, and who makes them how."""
+
+    table: type[AutoPopulate]
+    #: Asked right before each COMMIT: is this key still ours? If not, it is rolled back.
+    holds: Holds = always
+    #: Further arguments for each call of make.
+    kwargs: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    #: Name of the worker, for the rows' provenance.
+    worker: str = ""
+    #: Whether rows of several keys are one job.
+    is_coarse: bool = field(init=False)
+    _provenance: Mapping[str, Value] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Ask once what is the same for every key."""
+        object.__setattr__(self, "is_coarse", plan.is_coarse(self.table))
+        provenance = {
+            "_job_version": code_version(self.table),
+            "_job_commit": commit_of(self.table),
+            "_job_host": platform.node(),
+            "_job_worker": self.worker or f"pid {os.getpid()}",
+        }
+        object.__setattr__(self, "_provenance", provenance)
+
+    def values(self, key: Mapping[str, Value]) -> KeyValues:
+        """Return the values that tell a job of the table from its others."""
+        return tuple(key[name] for name in self.table.job_heading.primary_key)
+
+    def making(self, keys: Sequence[Key], attempt: int, *, may_insert: bool = True) -> Making:
+        """Return a new call of make."""
+        return Making(
+            self.table.spec.name,
+            self.table.job_heading.primary_key,
+            frozenset(self.values(key) for key in keys),
+            {**self._provenance, "_job_start_time": now(), "_job_attempt": attempt},
+            is_whole=not self.is_coarse,
+            may_insert=may_insert,
+            measure=memory.peak_bytes,
+        )
 
 
-def make_chunk(
-    table: type[AutoPopulate],
-    keys: Sequence[Mapping[str, Value]],
-    *,
-    holds: Holds = _always,
-    should_stop: Callable[[], bool] = _never,
-    worker: str = "",
-) -> Iterator[Outcome]:
-    """Make keys one after the other, each in a transaction of its own.
+class Patience:
+    """How often something was tried, and whether it is worth another time."""
 
-    Parameters
-    ----------
-    keys
-        Which of them are made already is asked once, for all.
-    holds
-        Asked right before each COMMIT: is this key still ours? If not, it is rolled back.
-    should_stop
-        Asked between keys: if true, the remaining keys come out as `returned`.
-    worker
-        Name of the worker, for the rows' provenance.
-    """
-    names = table.job_heading.primary_key
-    made = {tuple(k[n] for n in names) for k in plan.made_keys(table, keys)}
-    missing = [k for k in keys if tuple(k[n] for n in names) not in made]
-    if missing and plan.is_coarse(table):
-        table().jobs.clear(missing, table())
-    for given in keys:
-        key = dict(given)
-        if should_stop():
-            yield Outcome(key, "returned")
-        elif tuple(key[n] for n in names) in made:
-            yield Outcome(key, "exists")
-        else:
-            yield make_key(table, key, holds=holds, worker=worker)
+    def __init__(self) -> None:
+        self.tries = 0
+
+    def try_again(self) -> bool:
+        """Wait a little and say yes, or say no."""
+        if self.tries >= MAX_TRIES:
+            return False
+        # Jitter keeps workers that collided from colliding again.
+        time.sleep(BACKOFF_S * 2 ** (self.tries - 1) * random.uniform(0.5, 1.5))  # noqa: S311
+        return True
 
 
-def make_key(
-    table: type[AutoPopulate], key: Key, *, holds: Holds = _always, worker: str = ""
-) -> Outcome:
+def make_key(assignment: Assignment, key: Key) -> Outcome:
     """Make one key: everything that its `make` inserts is committed together, or nothing.
 
     The table's primary key is the fence: whoever commits first wins, and the other's work is
     dropped. Only `KeyboardInterrupt` and `SystemExit` come out as exceptions; they leave no trace.
     """
+    table = assignment.table
     started = time.monotonic()
-    tries = 0
+    memory.begin()
+    instance = table()
+    work = table.maker.work(instance, key, assignment.kwargs)
+    patience = Patience()
     while True:
-        tries += 1
+        patience.tries += 1
         try:
-            _commit(table, key, holds, worker)
+            with making(assignment.making([key], patience.tries, may_insert=False)):
+                work.prepare()
+            call = assignment.making([key], patience.tries)
+            call.started = started
+            with instance.connection.transaction, making(call):
+                work.insert()
+                _check(assignment, key, call)
             return Outcome(key, "made", time.monotonic() - started)
         except LeaseLostError:
             return Outcome(key, "lost", time.monotonic() - started)
-        except TRANSIENT as error:
-            if tries >= MAX_TRIES:
-                return _fail(table, key, error, started)
-            # Jitter keeps workers that collided from colliding again.
-            time.sleep(BACKOFF_S * 2 ** (tries - 1) * random.uniform(0.5, 1.5))  # noqa: S311
         except Exception as error:  # noqa: BLE001 - what the user's code raises belongs to its key
-            if plan.made_keys(table, [key]):  # by somebody else, which may be why it was raised
-                return Outcome(key, "exists", time.monotonic() - started)
-            return _fail(table, key, error, started)
+            if isinstance(error, TRANSIENT) and patience.try_again():
+                continue
+            return fail(assignment, key, error, started)
+        finally:
+            memory.end(time.monotonic() - started)
 
 
-def _commit(table: type[AutoPopulate], key: Key, holds: Holds, worker: str) -> None:
-    instance = table()
-    names = table.job_heading.primary_key
-    call = Making(
-        table.spec.name,
-        names,
-        frozenset([tuple(key[n] for n in names)]),
-        _provenance(table, worker),
-        is_whole=not plan.is_coarse(table),
-    )
-    with instance.connection.transaction, making(call):
-        instance.make(dict(key))
-        if not call.is_done:
-            _check_made(table, key, is_ours=bool(call.inserted))
-        if plan.is_coarse(table):
-            instance.jobs.complete(key)
-        if not holds(key):
-            message = f"{table.spec.display_name} {show_key(key)}: the reservation moved on"
-            raise LeaseLostError(message)
+def _check(assignment: Assignment, key: Key, call: Making) -> None:
+    """Let the transaction go only if it made this key, and the key is still ours."""
+    table = assignment.table
+    if not call.is_done:
+        check_made(assignment, key, is_ours=bool(call.inserted))
+    if assignment.is_coarse:
+        table().jobs.complete(key)
+    if not assignment.holds(key):
+        message = f"{table.spec.display_name} {show_key(key)}: the reservation moved on"
+        raise LeaseLostError(message)
 
 
-def _check_made(table: type[AutoPopulate], key: Key, *, is_ours: bool) -> None:
+def check_made(assignment: Assignment, key: Key, *, is_ours: bool) -> None:
     """Ask whether the row is there though no insert told so: parts alone may have been inserted.
 
     Raises
@@ -157,31 +174,32 @@ def _check_made(table: type[AutoPopulate], key: Key, *, is_ours: bool) -> None:
     DuplicateError
         It is not of this transaction.
     """
+    table = assignment.table
     if not plan.made_keys(table, [key]):
-        message = (
-            f"{table.spec.display_name}.make inserted nothing for {show_key(key)}: "
-            "call self.insert1({**key, ...}) in it, or leave such keys out of key_source"
-        )
-        raise NothingInsertedError(message)
-    if is_ours or plan.is_coarse(table):  # then its record tells two results apart
+        raise nothing_inserted(table, key)
+    if is_ours or assignment.is_coarse:  # then its record tells two results apart
         return
     if table().connection.database.is_committed((table() & key).node):
         message = f"{table.spec.display_name} {show_key(key)}: somebody else made it meanwhile"
         raise DuplicateError(message)
 
 
-def _provenance(table: type[AutoPopulate], worker: str) -> dict[str, Value]:
-    return {
-        "_job_start_time": dt.datetime.now(dt.UTC).replace(tzinfo=None),
-        "_job_version": code_version(table),
-        "_job_host": platform.node(),
-        "_job_worker": worker or f"pid {os.getpid()}",
-    }
+def nothing_inserted(table: type[AutoPopulate], key: Key) -> NothingInsertedError:
+    """Return the error of a make that left its key without a row."""
+    name = table.maker.name
+    message = (
+        f"{table.spec.display_name}.{name} inserted nothing for {show_key(key)}: "
+        "call self.insert1({**key, ...}) in it, or leave such keys out of key_source"
+    )
+    return NothingInsertedError(message)
 
 
-def _fail(table: type[AutoPopulate], key: Key, exception: Exception, started: float) -> Outcome:
+def fail(assignment: Assignment, key: Key, exception: Exception, started: float) -> Outcome:
     """Record the failure, outside of the transaction that was rolled back."""
+    table = assignment.table
     seconds = time.monotonic() - started
+    if plan.made_keys(table, [key]):  # by somebody else, which may be why it was raised
+        return Outcome(key, "exists", seconds)
     error = JobError.of(exception)
     status: Literal["empty", "failed"] = (
         "empty" if isinstance(exception, NothingInsertedError) else "failed"

@@ -14,6 +14,7 @@ from djq.errors import DatabaseError, DefinitionError, UsageError
 from djq.sql.alter import plan
 from djq.sql.verify import as_present, differences, different, reflect_as
 from djq.tables.asking import check_terminal, confirm, show
+from djq.tables.making import refuse_definition
 from djq.tables.query import Query
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def _wider(modification: Modification) -> Modification:
 
 
 def _check_free(connection: Connection, name: str) -> None:
+    refuse_definition(name)
     if connection.in_transaction:
         message = (
             f"{name} cannot be altered inside a transaction or a make: most databases would "

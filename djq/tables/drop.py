@@ -12,6 +12,7 @@ from djq.definition.spec import AUTO_TIERS, TableName, Tier
 from djq.errors import BrokenReferenceError, IntegrityError, MissingTableError, UsageError
 from djq.sql import drop as statements
 from djq.tables.asking import check_terminal, confirm, show, show_counts
+from djq.tables.making import refuse_definition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -123,6 +124,7 @@ def _check(table: Deletable) -> None:
 
 
 def _refuse_inside(database: Database, what: str) -> None:
+    refuse_definition(what)
     if database.in_transaction:
         message = (
             f"{what} cannot be dropped inside a transaction or a make: most databases would commit "

@@ -164,8 +164,15 @@ def check_direct_insert(spec: TableSpec, *, allowed: bool) -> None:
     """Refuse rows for a computed table that do not come from its `make`."""
     if allowed or spec.tier not in AUTO_TIERS:
         return
-    if current_of(spec.master or spec.name) is not None:
+    call = current_of(spec.master or spec.name)
+    if call is not None and call.may_insert:
         return
+    if call is not None:
+        message = (
+            f"{spec.display_name}: there is no transaction yet while make fetches and computes: "
+            "insert in make_insert, or behind the last yield of a generator"
+        )
+        raise UsageError(message)
     message = (
         f"{spec.display_name} is filled by make: call populate(), or insert with "
         "allow_direct_insert=True if you must"

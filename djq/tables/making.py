@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from djq.algebra.carrying import key_in
 from djq.algebra.expressions import Call, Expression, both
+from djq.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -39,7 +40,13 @@ class Making:
     provenance: Mapping[str, Value]
     #: Whether these are whole primary keys; else a completion record is the fence.
     is_whole: bool = True
+    #: Whether a transaction is open for the table's rows; before, make only reads and computes.
+    may_insert: bool = True
+    #: Tells the peak of the memory [bytes].
+    measure: Callable[[], int | None] = lambda: None
     started: float = field(default_factory=time.monotonic)
+    #: The ancestors' rows, once they were asked for.
+    upstream: object = None
     #: Keys of which a row was inserted.
     inserted: set[KeyValues] = field(default_factory=set[KeyValues])
     #: Whether rows of the table may have gone since.
@@ -96,7 +103,8 @@ class Making:
 
     def hidden_values(self) -> dict[str, Value]:
         """Return the hidden columns of a row that is inserted now."""
-        return {**self.provenance, "_job_duration": time.monotonic() - self.started}
+        seconds = (time.monotonic() - self.started) / len(self.keys)
+        return {**self.provenance, "_job_duration": seconds, "_job_peak_bytes": self.measure()}
 
 
 def values_of(names: Sequence[str]) -> Callable[[Mapping[str, Value]], KeyValues]:
@@ -119,6 +127,23 @@ def current_of(table: TableName) -> Making | None:
     """Return the call of a table's own `make` that this code runs in."""
     call = _current.get()
     return call if call is not None and call.table == table else None
+
+
+def refuse_definition(what: str) -> None:
+    """Refuse to declare, alter or drop a table inside of a make.
+
+    Raises
+    ------
+    UsageError
+        This code runs in one.
+    """
+    if _current.get() is not None:
+        message = (
+            f"{what} cannot be declared, altered or dropped inside a transaction or a make: most "
+            "databases would commit it silently, and it would come again with every key. Declare "
+            "tables in the module of the pipeline"
+        )
+        raise UsageError(message)
 
 
 @contextmanager

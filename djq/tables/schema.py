@@ -16,6 +16,7 @@ from djq.tables.alter import widen
 from djq.tables.connection import Connection, conn
 from djq.tables.declaration import Declaration, check_class, parts_of, scope_of
 from djq.tables.free import FreeTable
+from djq.tables.making import refuse_definition
 from djq.tables.table import Table
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ class Schema:
     def __call__(self, cls: type[T]) -> type[T]:
         """Declare the class's table and its parts' tables, unless they are there."""
         check_class(cls)
+        cls.check_class()
         scope = scope_of(cls, self._context, depth=1)
         if self.is_active:
             self._declare(cls, scope)
@@ -206,6 +208,7 @@ class Schema:
             return differences(database, spec)
         if not self._may_create(spec):
             return ()
+        refuse_definition(spec.display_name)
         if not self._is_created:
             create_schema(database, self.name)
             self._is_created = True

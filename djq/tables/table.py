@@ -184,6 +184,10 @@ class Table(Writable, Deletable, Navigable, metaclass=TableMeta):
         return _encoder(self.spec, self.connection)
 
     @classmethod
+    def check_class(cls) -> None:
+        """Refuse a class that cannot work, before anything is declared."""
+
+    @classmethod
     def declared(cls) -> None:
         """Do what follows a declaration; called once by the schema."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import djq as dj
-from djq.populate.make import make_chunk
+from djq.populate.chunks import make_chunk
 
 if TYPE_CHECKING:
     from djq.tables.schema import Schema

@@ -8,7 +8,7 @@ import pytest
 
 import djq as dj
 from djq.errors import DuplicateError
-from djq.populate.make import make_chunk
+from djq.populate.chunks import make_chunk
 
 KEY = {"n": 1}
 

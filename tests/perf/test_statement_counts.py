@@ -8,7 +8,7 @@ import re
 import pytest
 
 import djq as dj
-from djq.populate.make import make_chunk
+from djq.populate.chunks import make_chunk
 from djq.populate.plan import due_keys
 
 N_KEYS = 20

@@ -1,0 +1,314 @@
+"""The forms that a `make` may have: in one piece, in three, as a generator, for many keys."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
+
+from djq.errors import DefinitionError, InputsChangedError, MakeError, UsageError
+from djq.populate.digests import digest
+from djq.tables.explain import show_key
+
+if TYPE_CHECKING:
+    from djq.definition.acceptance import Value
+    from djq.populate.keys import Key
+
+Form: TypeAlias = Literal["make", "_make_tuples", "parts", "generator"]
+
+#: The methods of a make in three parts, in their order.
+THREE = ("make_fetch", "make_compute", "make_insert")
+
+
+class Work(Protocol):
+    """One key in work."""
+
+    def prepare(self) -> None:
+        """Do what needs no transaction, unless it is done already."""
+        ...
+
+    def insert(self) -> None:
+        """Do the rest, in a transaction; called again if that is rolled back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """How the rows of a table are made; chosen once, when its class is declared."""
+
+    #: What makes one key; None: nothing does.
+    form: Form | None
+    #: Whether there is a `make_many`.
+    has_many: bool = False
+
+    def __bool__(self) -> bool:
+        """Tell whether there is any make."""
+        return self.form is not None or self.has_many
+
+    @property
+    def name(self) -> str:
+        """The method, for messages."""
+        names = {"_make_tuples": "_make_tuples", "parts": "make_insert", None: "make_many"}
+        return names.get(self.form, "make")
+
+    def work(self, table: Value, key: Key, kwargs: Mapping[str, Value]) -> Work:
+        """Return the work on one key."""
+        match self.form:
+            case "parts":
+                return _InParts(table, key, _Methods(table, key, kwargs))
+            case "generator":
+                return _InParts(table, key, _Steps(table, key, kwargs))
+            case None:
+                return self.work_on_many(table, [key], kwargs)
+            case name:
+                return _Whole(lambda: getattr(table, name)(dict(key), **kwargs))
+
+    def work_on_many(self, table: Value, keys: Sequence[Key], kwargs: Mapping[str, Value]) -> Work:
+        """Return the work on many keys at once, for a `make_many`."""
+        # The method may change what it is given.
+        return _Whole(lambda: table.make_many([dict(k) for k in keys], **kwargs))
+
+    def check_kwargs(self, cls: type, kwargs: Mapping[str, Value] | None) -> dict[str, Value]:
+        """Return arguments for each call of make, checked.
+
+        Raises
+        ------
+        UsageError
+            They are no mapping of names, or make does not take them.
+        """
+        given: object = {} if kwargs is None else kwargs
+        if not _is_named(given):
+            message = f"make_kwargs is {given!r}; it is a mapping of argument names to values"
+            raise UsageError(message)
+        found: dict[str, Value] = dict(kwargs or {})
+        names = {"parts": ["make_fetch"], None: []}.get(self.form, [str(self.name)])
+        for name in [*names, *(["make_many"] if self.has_many else [])]:
+            problem = _misfit(cls, name, found)
+            if problem is not None:
+                message = f"{cls.__name__}.{name} does not take make_kwargs={found!r}: {problem}"
+                raise UsageError(message)
+        return found
+
+
+def maker_of(cls: type, base: type) -> Maker:
+    """Return how a class makes its rows; `base` is the class whose `make` is none.
+
+    Raises
+    ------
+    DefinitionError
+        It is not clear which of its methods is meant, or one cannot be called.
+    """
+    own = {
+        name
+        for name in ("make", "_make_tuples", "make_many", *THREE)
+        if getattr(cls, name, None) is not getattr(base, name, None)
+    }
+    for name in sorted(own):
+        _check_method(cls, name)
+    three = [name for name in THREE if name in own]
+    if three and len(three) < len(THREE):
+        lacking = ", ".join(name for name in THREE if name not in own)
+        message = (
+            f"{cls.__name__} defines {', '.join(three)}, and lacks {lacking}: a make in three "
+            "parts has make_fetch(key), make_compute(key, *fetched), make_insert(key, *computed)"
+        )
+        raise DefinitionError(message)
+    if three and "make" in own:
+        message = (
+            f"{cls.__name__} defines both make and {', '.join(THREE)}: leave out one of the two, "
+            "so that it is clear what makes a key"
+        )
+        raise DefinitionError(message)
+    form: Form | None = None
+    if three:
+        form = "parts"
+    elif "make" in own:
+        form = "generator" if inspect.isgeneratorfunction(_function(cls, "make")) else "make"
+    elif "_make_tuples" in own:
+        form = "_make_tuples"
+    return Maker(form, "make_many" in own)
+
+
+def _function(cls: type, name: str) -> object:
+    """Return a method as it was defined, behind decorators that say so."""
+    found: object = getattr(cls, name)
+    return inspect.unwrap(found) if callable(found) else found
+
+
+def _check_method(cls: type, name: str) -> None:
+    function = _function(cls, name)
+    problem = None
+    if not callable(function):
+        problem = f"is {function!r}, and no method"
+    elif inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        problem = "is asynchronous, and nobody would wait for it: define it without async"
+    elif name != "make" and inspect.isgeneratorfunction(function):
+        problem = "yields, and only make may be a generator: return the values"
+    else:
+        misfit = _misfit(cls, name, {})
+        if misfit is not None:
+            problem = f"cannot be called: {misfit}"
+    if problem is not None:
+        argument = "keys" if name == "make_many" else "key"
+        message = f"{cls.__name__}.{name} {problem}. Define {name}(self, {argument}, …)"
+        raise DefinitionError(message)
+
+
+def _misfit(cls: type, name: str, kwargs: Mapping[str, Value]) -> str | None:
+    """Return why a method cannot be called with a key and these arguments, None if it can."""
+    method: Any = inspect.getattr_static(cls, name)
+    if not inspect.isfunction(method):
+        return None  # its signature is its own matter
+    signature = inspect.signature(method)
+    try:
+        # The values that make_compute and make_insert get behind the key are not known here.
+        bind = signature.bind_partial if name in THREE[1:] else signature.bind
+        bind(None, None, **kwargs)
+    except TypeError as error:
+        return f"it is {name}{signature}, {error}"
+    return None
+
+
+def _is_named(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) for name in cast("Mapping[object, object]", value)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """All in the transaction."""
+
+    call: Callable[[], object]
+
+    def prepare(self) -> None:
+        """Do nothing: all needs the transaction."""
+
+    def insert(self) -> None:
+        self.call()
+
+
+class _Stages(Protocol):
+    """Three steps of a make, each of which may be repeated from `fetch` on."""
+
+    def fetch(self) -> Value: ...
+
+    def compute(self, fetched: Value) -> Value: ...
+
+    def insert(self, computed: Value) -> None: ...
+
+
+@dataclass(slots=True)
+class _InParts:
+    """Fetch and compute outside of the transaction; in it only fetch again, compare and insert."""
+
+    table: Value
+    key: Key
+    stages: _Stages
+    _digest: bytes | None = None
+    _computed: Value = None
+
+    def prepare(self) -> None:
+        """Fetch and compute; what was computed is kept while the inputs are the same."""
+        if self._digest is not None:
+            return
+        fetched = self.stages.fetch()
+        found = digest(fetched)  # before compute may change it
+        self._computed = self.stages.compute(fetched)
+        self._digest = found
+
+    def insert(self) -> None:
+        """Insert what was computed, if the inputs are what they were.
+
+        Raises
+        ------
+        InputsChangedError
+            They are not: all begins anew.
+        """
+        # On SQLite nobody writes from here on; elsewhere the transaction's snapshot begins here.
+        self.table.connection.database.hold()
+        if digest(self.stages.fetch()) != self._digest:
+            self._digest = self._computed = None
+            message = (
+                f"{self.table.display_name} {show_key(self.key)}: what make_fetch reads changed "
+                "while make_compute was at work, or it comes in another order each time: then "
+                "fetch it with order_by"
+            )
+            raise InputsChangedError(message)
+        self.stages.insert(self._computed)
+
+
+@dataclass(slots=True)
+class _Methods:
+    """`make_fetch`, `make_compute`, `make_insert`."""
+
+    table: Value
+    key: Key
+    kwargs: Mapping[str, Value]
+
+    def fetch(self) -> Value:
+        return self._checked("make_fetch", self.table.make_fetch(dict(self.key), **self.kwargs))
+
+    def compute(self, fetched: Value) -> Value:
+        return self._checked("make_compute", self.table.make_compute(dict(self.key), *fetched))
+
+    def insert(self, computed: Value) -> None:
+        self.table.make_insert(dict(self.key), *computed)
+
+    def _checked(self, name: str, value: Value) -> Value:
+        if isinstance(value, tuple | list):
+            return value  # pyright: ignore[reportUnknownVariableType] # the user's
+        message = (
+            f"{self.table.display_name}.{name} returned {type(value).__name__}, and the next part "
+            "gets the items of a tuple: return (value,) for one value, () for none"
+        )
+        raise MakeError(message)
+
+
+def _ended() -> Generator[Any, Any, Any]:
+    yield from ()
+
+
+@dataclass(slots=True)
+class _Steps:
+    """A generator: it yields what it fetched, then what it computed, then inserts.
+
+    The second time it is sent what it computed in place of its first yield's value, None before.
+    """
+
+    table: Value
+    key: Key
+    kwargs: Mapping[str, Value]
+    _running: Generator[Any, Any, Any] = field(default_factory=_ended)
+
+    def fetch(self) -> Value:
+        self._running = self.table.make(dict(self.key), **self.kwargs)
+        return self._next("fetched")
+
+    def compute(self, fetched: Value) -> Value:  # noqa: ARG002 - the generator has it
+        try:
+            return self._next("computed")
+        finally:
+            self._running.close()
+
+    def insert(self, computed: Value) -> None:
+        try:
+            self._running.send(computed)
+            for _ in self._running:
+                pass
+        except StopIteration:
+            pass
+        finally:
+            self._running.close()
+
+    def _next(self, what: str) -> Value:
+        try:
+            return next(self._running)
+        except StopIteration:
+            message = (
+                f"{self.table.display_name}.make is a generator and ended before it yielded what "
+                f"it {what}: `computed = yield fetched; if computed is None: "
+                "computed = …; yield computed`, then the inserts"
+            )
+            raise MakeError(message) from None
