@@ -14,10 +14,11 @@ from djq.errors import DefinitionError, UsageError
 from djq.populate import plan
 from djq.populate.chunks import make_chunk
 from djq.populate.display import Display, TableProgress, open_display
-from djq.populate.jobs import RECORD_NAMES, Jobs, jobs_spec
+from djq.populate.jobs import Jobs
 from djq.populate.keys import Key
 from djq.populate.makers import Maker, maker_of
 from djq.populate.options import PopulateOptions, check_options
+from djq.populate.records import RECORD_NAMES, jobs_spec
 from djq.tables.classwise import on_class_too, seen_on_class_too
 from djq.tables.query import Query
 from djq.tables.table import Table, TableMeta
@@ -106,7 +107,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
     @seen_on_class_too
     def jobs(self) -> Jobs:
         """Durable records of errors, ignored and empty keys."""
-        return Jobs(self.spec, self.job_heading, self.connection)
+        return Jobs(self)
 
     @on_class_too
     def progress(self, *restrictions: Value) -> plan.Progress:

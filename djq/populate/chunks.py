@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, TypeAlias
 
 from djq.errors import DuplicateError, LeaseLostError, NothingInsertedError
-from djq.populate import memory, plan
+from djq.populate import memory, plan, tails
 from djq.populate.make import (
     TRANSIENT,
     Assignment,
@@ -62,7 +62,14 @@ def make_chunk(
         Further arguments for each call of make.
     """
     assignment = Assignment(table, holds, dict(make_kwargs or {}), worker)
-    values = assignment.values
+    with tails.listening():
+        yield from _make_all(assignment, keys, should_stop)
+
+
+def _make_all(
+    assignment: Assignment, keys: Sequence[Mapping[str, Value]], should_stop: Stop
+) -> Iterator[Outcome]:
+    table, values = assignment.table, assignment.values
     made = {values(k) for k in plan.made_keys(table, keys)}
     missing = [dict(k) for k in keys if values(k) not in made]
     if missing and assignment.is_coarse:
@@ -141,6 +148,7 @@ def _commit(assignment: Assignment, keys: Sequence[Key], attempt: int) -> list[O
     table = assignment.table
     instance = table()
     memory.begin()
+    tails.begin()
     call = assignment.making(keys, attempt)
     work = table.maker.work_on_many(instance, keys, assignment.kwargs)
     with instance.connection.transaction, making(call):

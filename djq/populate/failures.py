@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sysconfig
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from djq.errors import NothingInsertedError, StoreUnavailableError, TransientDatabaseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from types import FrameType
+
+    from djq.definition.acceptance import Value
+    from djq.populate.options import PopulateOptions
+
+#: `transient`: the database or the store stumbled too often; `lost`: the process died with the key
+#: in hand; `empty`: nothing was inserted; `user`: what its code raised.
+Cause: TypeAlias = Literal["transient", "memory", "time_limit", "lost", "empty", "user"]
+#: The causes as job records know them; a preempted worker's key goes back without a record.
+CAUSES = ("transient", "preempted", "memory", "time_limit", "lost", "empty", "user")
+#: Trying again does not help where make does nothing, or kills the process time and again.
+_FINAL = frozenset({"empty", "lost"})
+_KINDS: tuple[tuple[type[BaseException], Cause], ...] = (
+    (NothingInsertedError, "empty"),
+    (TransientDatabaseError, "transient"),
+    (StoreUnavailableError, "transient"),
+    (MemoryError, "memory"),
+)
 
 #: Longest message that is kept in the row itself, as in DataJoint's job tables [characters].
 MAX_MESSAGE = 2047
@@ -32,18 +53,66 @@ class JobError:
     traceback: str
     fingerprint: str
     exception: BaseException | None = None
+    cause: Cause = "user"
+    #: The last lines that the make wrote.
+    log: str = ""
+    #: How many times the key was tried under this version of the code, known when it is recorded.
+    attempt: int = 1
+    #: When it is tried again by itself, by the clock of the database; None: never.
+    retry_at: dt.datetime | None = None
 
     @classmethod
-    def of(cls, exception: BaseException) -> JobError:
+    def of(cls, exception: BaseException, log: str = "") -> JobError:
         """Describe an exception."""
         text = "".join(traceback.format_exception(exception))
         first = f"{type(exception).__name__}: {exception}" if str(exception) else repr(exception)
         return cls(
-            message=first[:MAX_MESSAGE],
-            traceback=text[-MAX_TRACEBACK:],
-            fingerprint=fingerprint(exception),
+            message=_storable(first)[:MAX_MESSAGE],
+            traceback=_storable(text)[-MAX_TRACEBACK:],
+            fingerprint=_storable(fingerprint(exception)),
             exception=exception,
+            cause=cause_of(exception),
+            log=_storable(log),
         )
+
+
+def cause_of(exception: BaseException) -> Cause:
+    """Return what kind of failure an exception is."""
+    for kind, cause in _KINDS:
+        if isinstance(exception, kind):
+            return cause
+    return "user"
+
+
+def planned(
+    error: JobError,
+    known: Mapping[str, Value] | None,
+    options: PopulateOptions,
+    clock: Callable[[], dt.datetime],
+) -> tuple[JobError, str | None]:
+    """Return an error with its attempt and the time of the next one, and the next one's queue.
+
+    Parameters
+    ----------
+    known
+        The record of the key's last failure under the same version of the code, if there is one.
+    clock
+        Tells the time of the database.
+    """
+    attempt = 1 + ((known["attempt"] or 1) if known else 0)
+    queue: str | None = known["queue"] if known else None
+    wait_s = None if error.cause in _FINAL else options.retry_after_s(attempt)
+    if error.cause == "memory" and options.big_queue and queue != options.big_queue:
+        wait_s, queue = 0.0, options.big_queue
+    if wait_s is None:
+        return replace(error, attempt=attempt, retry_at=None), None
+    retry_at = clock() + dt.timedelta(seconds=wait_s)
+    return replace(error, attempt=attempt, retry_at=retry_at), queue
+
+
+def _storable(text: str) -> str:
+    """Return a text that every database takes: names of files may hold what is no character."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def fingerprint(exception: BaseException) -> str:

@@ -6,14 +6,16 @@ import datetime as dt
 import getpass
 import os
 import platform
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from djq.algebra.conditions import read_mapping
+from djq.algebra.expressions import Call, Name, both, either
 from djq.algebra.nodes import Relation
-from djq.definition.attributes import Attribute, CodecType, CoreType
-from djq.definition.heading import Heading
-from djq.definition.spec import TableName, TableSpec, Tier
+from djq.algebra.operators import restrict
+from djq.errors import DuplicateError
+from djq.populate.failures import planned
+from djq.populate.records import jobs_spec
 from djq.tables.encode import RowEncoder
 from djq.tables.query import Query
 
@@ -21,78 +23,32 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from djq.definition.acceptance import Value
+    from djq.populate.autopopulate import AutoPopulate
     from djq.populate.failures import JobError
+    from djq.populate.options import PopulateOptions
     from djq.sql.statements import Duplicates
-    from djq.tables.connection import Connection
 
 Status: TypeAlias = Literal["error", "ignore", "empty", "success"]
 
-#: DataJoint's statuses, and `empty`: make returned without inserting.
-STATUSES = ("pending", "reserved", "success", "error", "ignore", "empty")
 #: A key with one of these is not tried again by itself.
 BLOCKING: tuple[Status, ...] = ("error", "ignore", "empty")
 #: A key with one of these was tried in vain.
 FAILED: tuple[Status, ...] = ("error", "empty")
 
-_TIME = CoreType("datetime", (3,))
-
-
-def _optional(name: str, type_: CoreType | CodecType, comment: str) -> Attribute:
-    return Attribute(name, type_, nullable=True, default=None, comment=comment)
-
-
-#: The columns of DataJoint's job tables, with `attempt`, `token` and `fingerprint` added.
-_RECORD = (
-    Attribute("status", CoreType("enum", STATUSES), comment="what became of the key"),
-    _optional("priority", CoreType("int8"), "lower is more urgent"),
-    _optional("created_time", _TIME, "UTC"),
-    _optional("scheduled_time", _TIME, "not before, UTC"),
-    _optional("reserved_time", _TIME, "UTC"),
-    _optional("completed_time", _TIME, "UTC"),
-    _optional("duration", CoreType("float64"), "s"),
-    _optional("error_message", CoreType("varchar", (2047,)), "type and text of the exception"),
-    _optional("error_stack", CodecType("blob"), "traceback"),
-    _optional("user", CoreType("varchar", (255,)), "who ran the worker"),
-    _optional("host", CoreType("varchar", (255,)), "where it ran"),
-    _optional("pid", CoreType("int64"), "process"),
-    _optional("connection_id", CoreType("int64"), "of the database session"),
-    _optional("version", CoreType("varchar", (255,)), "of the code"),
-    _optional("attempt", CoreType("int32"), "how many times it was tried"),
-    _optional("token", CoreType("varchar", (64,)), "of the reservation"),
-    _optional("fingerprint", CoreType("varchar", (255,)), "equal for equal causes"),
-)
-#: Names that the key of a table with jobs cannot have.
-RECORD_NAMES = frozenset(a.name for a in _RECORD)
-
-
-@lru_cache(maxsize=1024)
-def jobs_spec(spec: TableSpec, job_heading: Heading) -> TableSpec:
-    """Return the spec of a table's job records: `~~detection` for `__detection`.
-
-    `job_heading` has the attributes that identify a job.
-    """
-    base = spec.name.table.removeprefix(spec.tier.value)
-    key = [replace(a, comment="", is_auto=False) for a in job_heading]
-    return TableSpec(
-        name=TableName(spec.name.schema, f"{Tier.JOB.value}{base}"),
-        class_name=f"{spec.class_name}.jobs",
-        tier=Tier.JOB,
-        heading=Heading((*key, *_RECORD)),
-        comment=f"jobs of {spec.name.table}",
-    )
+_SCHEDULED = Name("scheduled_time")
 
 
 class Jobs(Query):
     """The durable job records of one table: a query like any other, and a few verbs."""
 
-    def __init__(self, spec: TableSpec, job_heading: Heading, connection: Connection) -> None:
-        self.spec = jobs_spec(spec, job_heading)
-        self._display_name = spec.display_name
-        super().__init__(Relation(self.spec.name, self.spec.heading), connection)
+    def __init__(self, table: AutoPopulate) -> None:
+        self.table = type(table)
+        self.spec = jobs_spec(table.spec, table.job_heading)
+        super().__init__(Relation(self.spec.name, self.spec.heading), table.connection)
 
     @property
     def errors(self) -> Query:
-        """Keys whose make raised, with message, traceback and fingerprint."""
+        """Keys whose make raised, with message, traceback, last lines of its log, fingerprint."""
         return self & {"status": "error"}
 
     @property
@@ -106,11 +62,16 @@ class Jobs(Query):
         return self & {"status": "empty"}
 
     def blocking(self, version: str) -> Query:
-        """Keys that are not due: ignored, or failed under this very version of the code."""
-        return self & [
-            {"status": "ignore"},
-            {"status": ["error", "empty"], "version": version},
-        ]
+        """Keys that are not due: ignored, or failed under this very version of the code.
+
+        A failed key that is to be tried again is due when its time has come, by the clock of the
+        database: those of workers differ.
+        """
+        failed = {"status": list(FAILED), "version": version}
+        waits = either(Call("is null", (_SCHEDULED,)), Call(">", (_SCHEDULED, Call("utc now"))))
+        is_ignored = read_mapping({"status": "ignore"}, self.heading)
+        is_failed = both(read_mapping(failed, self.heading), waits)
+        return self.over(restrict(self.node, either(is_ignored, is_failed)))
 
     def record(
         self,
@@ -126,6 +87,47 @@ class Jobs(Query):
             key, status, error=error, seconds=seconds, version=version, duplicates="replace"
         )
 
+    def fail(
+        self,
+        key: Mapping[str, Value],
+        error: JobError,
+        *,
+        options: PopulateOptions,
+        seconds: float,
+        version: str,
+    ) -> JobError:
+        """Write that a key failed, and when it is tried again; return the error with both.
+
+        What somebody ignored meanwhile stays so.
+        """
+        mine = self & {name: key[name] for name in self.spec.heading.primary_key}
+        database = self.connection.database
+
+        def write() -> JobError:
+            database.hold()
+            found = mine.proj("status", "version", "attempt", "queue").to_dicts()
+            known = next((r for r in found if r["status"] in FAILED), None)
+            is_same = known is not None and known["version"] == version
+            failed, queue = planned(error, known if is_same else None, options, database.clock)
+            if found:
+                self._delete(mine - {"status": "ignore"})
+            status: Status = "empty" if error.cause == "empty" else "error"
+            self._insert(
+                key,
+                status,
+                error=failed,
+                seconds=seconds,
+                version=version,
+                duplicates="refuse",
+                queue=queue,
+            )
+            return failed
+
+        try:
+            return database.atomically(write)
+        except DuplicateError:  # somebody ignored it, or saw it fail, at this very moment
+            return error
+
     def _insert(
         self,
         key: Mapping[str, Value],
@@ -135,6 +137,7 @@ class Jobs(Query):
         error: JobError | None = None,
         seconds: float | None = None,
         version: str | None = None,
+        queue: str | None = None,
     ) -> None:
         now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
         row: dict[str, Any] = {
@@ -145,7 +148,12 @@ class Jobs(Query):
             "duration": seconds,
             "error_message": error.message if error else None,
             "error_stack": error.traceback if error else None,
+            "error_log": (error.log or None) if error else None,
             "fingerprint": error.fingerprint if error else None,
+            "cause": error.cause if error else None,
+            "attempt": error.attempt if error else None,
+            "scheduled_time": error.retry_at if error else None,
+            "queue": queue,
             "user": _user(),
             "host": platform.node(),
             "pid": os.getpid(),
@@ -205,7 +213,7 @@ class Jobs(Query):
         return sorted(groups.values(), key=lambda g: -int(g["count"]))
 
     def _describe(self) -> str:
-        return f"the jobs of {self._display_name}"
+        return f"the jobs of {self.table.spec.display_name}"
 
 
 @lru_cache(maxsize=1)

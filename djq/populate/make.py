@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import random
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from djq.definition.acceptance import Value
 from djq.errors import (
+    DjqError,
     DuplicateError,
     InputsChangedError,
     LeaseLostError,
@@ -19,7 +21,7 @@ from djq.errors import (
     StoreUnavailableError,
     TransientDatabaseError,
 )
-from djq.populate import memory, plan
+from djq.populate import memory, plan, tails
 from djq.populate.failures import JobError
 from djq.populate.git import commit_of
 from djq.populate.version import code_version
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from djq.populate.autopopulate import AutoPopulate
     from djq.populate.keys import Key
     from djq.tables.making import KeyValues
+
+logger = logging.getLogger("djq.make")
 
 Status: TypeAlias = Literal["made", "exists", "failed", "empty", "lost", "returned"]
 Holds: TypeAlias = Callable[[Mapping[str, Value]], bool]
@@ -128,6 +132,7 @@ def make_key(assignment: Assignment, key: Key) -> Outcome:
     table = assignment.table
     started = time.monotonic()
     memory.begin()
+    tails.begin()
     instance = table()
     work = table.maker.work(instance, key, assignment.kwargs)
     patience = Patience()
@@ -195,20 +200,26 @@ def nothing_inserted(table: type[AutoPopulate], key: Key) -> NothingInsertedErro
 
 
 def fail(assignment: Assignment, key: Key, exception: Exception, started: float) -> Outcome:
-    """Record the failure, outside of the transaction that was rolled back."""
+    """Record the failure, outside of the transaction that was rolled back.
+
+    Where that fails, too, the key is lost to this process, and due as before.
+    """
     table = assignment.table
     seconds = time.monotonic() - started
-    if plan.made_keys(table, [key]):  # by somebody else, which may be why it was raised
-        return Outcome(key, "exists", seconds)
-    error = JobError.of(exception)
-    status: Literal["empty", "failed"] = (
-        "empty" if isinstance(exception, NothingInsertedError) else "failed"
-    )
-    table().jobs.record(
-        key,
-        "empty" if status == "empty" else "error",
-        error=error,
-        seconds=seconds,
-        version=code_version(table),
-    )
-    return Outcome(key, status, seconds, error)
+    error = JobError.of(exception, tails.text())
+    try:
+        if plan.made_keys(table, [key]):  # by somebody else, which may be why it was raised
+            return Outcome(key, "exists", seconds)
+        recorded = table().jobs.fail(
+            key,
+            error,
+            options=table.populate_options,
+            seconds=seconds,
+            version=code_version(table),
+        )
+    except DjqError as failure:
+        logger.error(  # noqa: TRY400 - the error that matters is the other one
+            "record_failed: %s %s: %s; %s", table.spec.display_name, key, error.message, failure
+        )
+        return Outcome(key, "lost", seconds, error)
+    return Outcome(key, "empty" if error.cause == "empty" else "failed", seconds, recorded)

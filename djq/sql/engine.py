@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import getpass
 import os
 from contextlib import nullcontext
@@ -306,6 +307,13 @@ class Database(Transactions):
         if self.is_sqlite:
             return f"{getpass.getuser()}@localhost"
         return str(self.read(sa.text("SELECT user()"))[0][0])
+
+    def clock(self) -> dt.datetime:
+        """Return the time of the database, UTC and naive: one clock for all processes."""
+        if self.is_sqlite:
+            return dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        found: dt.datetime = self.read(sa.text("SELECT utc_timestamp(6)"))[0][0]
+        return found
 
     @property
     def connection_id(self) -> int:

@@ -165,6 +165,14 @@ def _now(dialect: Dialect, arguments: Sequence[Column]) -> Column:
     return native("now", type_=DATETIME)
 
 
+def _utc_now(dialect: Dialect, arguments: Sequence[Column]) -> Column:
+    """Return the time of the database, in fractions of a second."""
+    del arguments
+    if dialect.is_sqlite:
+        return word("strftime('%Y-%m-%d %H:%M:%f000', 'now')", DATETIME)
+    return native("utc_timestamp", word("6"), type_=DATETIME)
+
+
 def _today(dialect: Dialect, arguments: Sequence[Column]) -> Column:
     del arguments
     if dialect.is_sqlite:
@@ -197,6 +205,7 @@ FUNCTIONS: dict[str, Function] = {
     "unix_timestamp": Function(_unix_timestamp),
 }
 OPERATORS: dict[str, Function] = {
+    "utc now": Function(_utc_now, 0, 0),
     **{f"add {unit}": Function(_added(unit, 1), 2, 2) for unit in UNITS},
     **{f"subtract {unit}": Function(_added(unit, -1), 2, 2) for unit in UNITS},
     **{f"timestampdiff {unit}": Function(_difference(unit), 2, 2) for unit in UNITS},
