@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import os
 import re
 import tomllib
@@ -140,7 +139,7 @@ class Settings(BaseSettings):
     pipeline: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     #: Where embedded files live: database, stores, sockets and logs of the local stack.
     state_dir: Path = Path(".djq")
-    #: Separates installations that share one Redis; None: made from the database's address.
+    #: Separates installations that share one Redis; None: made from what the database says it is.
     namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] | None = None
 
     #: A holder renews its heartbeat this often [s].
@@ -205,16 +204,6 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.state_dir / 'pipeline.sqlite'}"
-
-    @property
-    def resolved_namespace(self) -> str:
-        """The name under which this installation's keys live in Redis."""
-        if self.namespace is not None:
-            return self.namespace
-        parts = urlsplit(self.resolved_database_url)
-        if parts.scheme.startswith("sqlite"):
-            return f"sqlite-{hashlib.sha256(parts.path.encode()).hexdigest()[:12]}"
-        return f"{parts.hostname or 'localhost'}-{parts.port or 3306}"
 
     def store(self, name: str) -> StoreSettings:
         """Return the settings of the store `name`.

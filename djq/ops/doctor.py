@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from djq.errors import DjqError, RedisUnavailableError
+from djq.orchestrator.namespace import namespace_of
 from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.server import masked, open_server, resolve_url
 from djq.populate.pipeline import load_pipeline
@@ -92,7 +93,9 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         return
     with contextlib.closing(open_server(settings)) as server:
         server.ping()
-    yield Finding("redis", Health.OK, masked(url))
+    namespace = namespace_of(settings)
+    source = "DJQ_NAMESPACE" if settings.namespace else "of the database"
+    yield Finding("redis", Health.OK, f"{masked(url)}, namespace {namespace} ({source})")
 
 
 def _fleet(settings: Settings) -> Iterator[Finding]:

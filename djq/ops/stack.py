@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from djq.ops.child import Program
 from djq.ops.embedded import EmbeddedServer, locked
 from djq.ops.supervisor import Supervisor
+from djq.orchestrator.namespace import namespace_of
 from djq.orchestrator.server import ANNOUNCEMENT, open_server
 from djq.settings import PREFIX, Settings
 
@@ -75,6 +76,8 @@ def running(settings: Settings, plan: Plan, report: Callable[[Restart], None]) -
         else:
             with contextlib.closing(open_server(settings)) as configured:
                 configured.ping()
+        # Found out once, for all of its processes.
+        settings = settings.model_copy(update={"namespace": namespace_of(settings)})
         port = free_port(settings.flower_port) if plan.has_flower else None
         stages.append(list(_programs(settings, plan, port)))
         logs = settings.state_dir / "logs"

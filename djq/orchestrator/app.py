@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 
+from djq.orchestrator.namespace import namespace_of
 from djq.orchestrator.server import broker_url, resolve_url
 from djq.orchestrator.tasks import add_tasks
 from djq.orchestrator.worker import Pulse
@@ -87,7 +88,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         # Messages are hints: none is kept until it was worked on, none is delivered again after a
         # timeout. What a killed worker had taken is found by its lease and by the scheduler.
         "ack_emulation": False,
-        "global_keyprefix": f"djq:{{{settings.resolved_namespace}}}:celery:",
+        "global_keyprefix": f"djq:{{{namespace_of(settings)}}}:celery:",
         "socket_timeout": BROKER_TIMEOUT_S,
         "socket_connect_timeout": 5,
         "health_check_interval": 25,

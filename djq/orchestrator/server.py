@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from djq.errors import RedisUnavailableError
+from djq.orchestrator.namespace import namespace_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -196,5 +197,13 @@ class Server:
 
 
 def open_server(settings: Settings) -> Server:
-    """Return the server that the settings name; nothing is connected yet."""
-    return Server(resolve_url(settings), settings.resolved_namespace)
+    """Return the server that the settings name; nothing is connected to it yet.
+
+    Raises
+    ------
+    RedisUnavailableError
+        None is configured.
+    DatabaseError
+        No namespace is set, and the database, which would say one, does not answer.
+    """
+    return Server(resolve_url(settings), namespace_of(settings))

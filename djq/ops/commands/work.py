@@ -12,6 +12,7 @@ from djq.ops import logs, progress
 from djq.ops.output import confirm, show_grid, show_json, show_key
 from djq.ops.selection import select
 from djq.ops.status import Status
+from djq.orchestrator.namespace import namespace_of
 from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.run import submit
 from djq.orchestrator.server import open_server
@@ -101,6 +102,7 @@ def status(names: tuple[str, ...], *, as_json: bool) -> int:
         modules = " ".join(selection.settings.pipeline)
         click.echo(f'no worker: start some with "djq worker {modules}" or "djq up {modules}"')
     click.echo(f"scheduler: {'leads' if fleet['has_scheduler'] else 'none'}")
+    click.echo(f"namespace in Redis: {fleet['namespace']}")
     click.echo(f"chunks: {fleet['n_running']:,} in hand, {fleet['n_waiting']:,} waiting")
     return progress.status_of(counts)
 
@@ -140,6 +142,7 @@ def _fleet(settings: Settings) -> dict[str, Any]:
         return {"problem": str(error)}
     n_running = sum(chunk.is_reserved for chunk in chunks)
     return {
+        "namespace": namespace_of(settings),
         "workers": [
             {
                 "host": main.host,
