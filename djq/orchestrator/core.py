@@ -8,22 +8,27 @@ decide what really happens.
 Work is found in two ways. *Hints*: keys of a table were made, so the tables that depend on it are
 searched among those keys only. *Passes*: every table is searched from its first key to its last, at
 the start, when Redis forgot everything, and at a pace tied to what a pass costs; this finds
-whatever hints missed. Deeper tables come first, so that finished results come out early and little
-lies half done; at most a few chunks per worker slot are in flight.
+whatever hints missed. One search of each kind may be open at a time, so that a page of a big table
+delays no hint. Deeper tables come first, so that finished results come out early and little lies
+half done; each queue has at most a few chunks per worker slot in flight.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
 
+from djq.orchestrator.budget import Budget
 from djq.orchestrator.events import Freed, Released
+from djq.orchestrator.passes import Passes
 from djq.orchestrator.states import (
     Bury,
     Cancelled,
     Chunk,
     Drop,
     Event,
+    Find,
     Finish,
     Forgive,
     Found,
@@ -41,20 +46,12 @@ from djq.orchestrator.states import (
 from djq.orchestrator.tablestate import TableState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from djq.orchestrator.tablestate import Probe
 
-
-#: Chunks in flight: enough that no slot waits for the scheduler, few enough that order still
-#: matters.
-CHUNKS_PER_SLOT = 4
-MIN_CHUNKS = 4
 #: Keys of one search: soon to be queued, so that they are still due when they are.
 MIN_PAGE, MAX_PAGE = 50, 5_000
-#: A full pass begins at most this often [s], and takes at most one part in 20 of the time.
-MIN_PASS_S = 2.0
-PASS_PACE = 20.0
 #: The scheduler leaves a failed key alone at least so long [s]: bounds what a worker of another
 #: version costs, and how long `retry` seems to do nothing. A run does not try it again.
 FAILED_S = 5.0
@@ -80,27 +77,21 @@ class Core:
         self._limits = limits
         self._tables = {
             place.table: TableState(place)
-            for place in sorted(places, key=lambda p: (-p.level, p.table))
+            for place in sorted(places, key=lambda p: (-p.level, -p.priority, p.table))
         }
-        self._in_flight: dict[str, Chunk] = {}
+        self._budget = Budget(limits.priority)
+        self._passes = Passes(self._tables.values())
         self._absent: set[str] = set()
-        self._slots = 1
         self._n_chunks = 0
         #: Keys queued by this run, less those that came back untouched.
         self._n_taken = 0
-        self._searching: TableState | None = None
+        #: The open searches: a page of a whole table, and one among keys.
+        self._scan: Find | None = None
+        self._probe: Find | None = None
         self._urgent: list[Instruction] = []
         self._now = 0.0
-        self._is_led = False
         self._is_cancelled = False
         self._is_finished = False
-        # A pass: is one going on, is one wanted, when may the next begin, what did it
-        # cost, did it find anything?
-        self._in_pass = False
-        self._wants_pass = True
-        self._next_pass = 0.0
-        self._pass_cost = 0.0
-        self._pass_found = 0
         # Did anything happen since the last pass began, at all and to our own chunks?
         self._has_changed = False
         self._has_progressed = False
@@ -108,7 +99,13 @@ class Core:
     @property
     def chunks(self) -> tuple[str, ...]:
         """The chunks in flight."""
-        return tuple(self._in_flight)
+        return tuple(self._budget.in_flight)
+
+    @property
+    def wants(self) -> frozenset[str]:
+        """The queues that it has something for."""
+        queues = {table.place.queue for table in self._tables.values() if table.ready}
+        return frozenset(queues | {chunk.queue for chunk in self._budget.in_flight.values()})
 
     def recall(self, losses: Mapping[str, Mapping[str, int]]) -> None:
         """Note which keys of each table dying workers took along, and how often."""
@@ -120,12 +117,29 @@ class Core:
     @property
     def wakes_at(self) -> float:
         """When time alone changes what is to be done; infinite if it does not."""
-        times = [self._next_pass, *(table.waits_until for table in self._tables.values())]
-        return min((time for time in times if time > self._now), default=inf)
+        soonest = self._passes.wakes_at
+        soonest = soonest if soonest > self._now else inf
+        for table in self._tables.values():
+            if self._now < table.waits_until < soonest:
+                soonest = table.waits_until
+            if table.retries and table.retries[0][0] < soonest:
+                soonest = table.retries[0][0]
+        return soonest
 
     def handle(self, event: Event, now: float) -> list[Instruction]:
         """Take note of an event at a time [s, any origin, not decreasing]; return what to do."""
+        return self.handle_all((event,), now)
+
+    def handle_all(self, events: Iterable[Event], now: float) -> list[Instruction]:
+        """Take note of events that came together; return what to do."""
         self._now = now
+        for event in events:
+            self._note(event, now)
+        return self._plan(now)
+
+    # Taking note.
+
+    def _note(self, event: Event, now: float) -> None:
         match event:
             case Found():
                 self._found(event, now)
@@ -137,62 +151,64 @@ class Core:
                 self._freed(event, now)
             case Surveyed():
                 self._surveyed(event)
-            case RedisLost():
-                self._forget()
-            case Cancelled():
-                self._cancel()
             case Led():
                 self._follow(event)
-            case Resumed() | Tick():
-                self._resume(event)
-        return self._plan(now)
-
-    # Taking note.
+            case RedisLost() | Cancelled() | Resumed() | Tick():
+                self._obey(event)
 
     def _found(self, event: Found, now: float) -> None:
-        table, self._searching = self._searching, None
-        if table is None:
+        table = self._tables[event.search.table]
+        if event.search.is_scan:
+            self._scan = None
+        else:
+            self._probe = None
+        if not table.expects(event.search):
             return
         probe = table.probe
-        n_due = table.look_on(event) if self._is_led else table.found(event, now)
-        if probe is not None and event.is_exhausted and not self._is_led:
+        n_due = table.look_on(event) if table.is_led else table.found(event, now)
+        if event.search.is_scan:
+            self._passes.note(table, event, n_due, now)
+        elif event.is_exhausted and probe is not None and not table.is_led:
             self._forgive(table, probe)
-        if probe is None:
-            self._pass_cost += event.seconds
-            self._pass_found += n_due
-        if self._in_pass and not any(t.is_scanning for t in self._tables.values()):
-            self._in_pass = False
-            self._next_pass = now + max(MIN_PASS_S, PASS_PACE * self._pass_cost)
 
     def _forgive(self, table: TableState, probe: Probe) -> None:
         if settled := table.settled_losses(probe):
             self._urgent.append(Forgive(table.place.table, settled))
 
     def _queued(self, event: Queued) -> None:
-        chunk = self._in_flight[event.chunk]
-        refused = set(chunk.keys).difference(event.accepted)
-        self._tables[chunk.table].known -= refused
-        self._n_taken -= len(refused)
+        chunk = self._budget.in_flight[event.chunk]
+        n_refused = len(chunk.keys) - len(event.accepted)
+        if n_refused:
+            self._tables[chunk.table].known.difference_update(
+                set(chunk.keys).difference(event.accepted)
+            )
+            self._n_taken -= n_refused
         if event.accepted:
-            self._in_flight[chunk.id] = Chunk(chunk.id, chunk.run, chunk.table, event.accepted)
+            if n_refused:
+                self._budget.in_flight[chunk.id] = replace(chunk, keys=event.accepted)
             self._has_changed = self._has_progressed = True
         else:
-            del self._in_flight[chunk.id]
+            self._budget.give_back(chunk.id)
 
     def _released(self, event: Released, now: float) -> None:
         self._land(event.chunk, n_untouched=len(event.unsettled))
         if table := self._tables.get(event.table):
             self._has_changed = True
-            table.learn(event, now)
-            table.settle(event, now + FAILED_S if self._limits.is_endless else inf)
+            if event.n_tried:
+                table.learn(event)
+            else:
+                self._come_back(table, event.exists + event.unsettled, now)
+            table.settle(event, now, now + FAILED_S if self._limits.is_endless else inf)
             if event.unsettled:
                 table.hint(event.table, event.unsettled)
         self._arrived(event.table, event.made + event.exists)
 
     def _arrived(self, parent: str, keys: Sequence[str]) -> None:
         """Note that the tables that depend on these keys may have due keys now."""
+        if not keys:
+            return
         for child in self._tables.values():
-            if keys and parent in child.place.parents:
+            if parent in child.place.parents:
                 child.hint(parent, keys)
 
     def _freed(self, event: Freed, now: float) -> None:
@@ -211,53 +227,65 @@ class Core:
             else:
                 again.append(key)
         if not event.losses:
-            table.learn(Released(event.table, event.chunk, event.run), now)
+            self._come_back(table, event.keys, now)
         if again:
             table.hint(event.table, again)
 
+    def _come_back(self, table: TableState, keys: Sequence[str], now: float) -> None:
+        table.come_back(keys, now, self._budget.limit(table.place.queue))
+
     def _land(self, chunk_id: str, n_untouched: int = 0) -> None:
         """Take a chunk out of the flight, if it is one of ours."""
-        chunk = self._in_flight.pop(chunk_id, None)
+        chunk = self._budget.give_back(chunk_id)
         if chunk is not None:
             self._n_taken -= n_untouched
             self._tables[chunk.table].known.difference_update(chunk.keys)
             self._has_progressed = True
 
     def _surveyed(self, event: Surveyed) -> None:
-        self._slots = max(1, event.slots)
-        absent = {chunk for chunk in self._in_flight if chunk not in event.chunks}
+        self._budget.note(event)
+        absent = {chunk for chunk in self._budget.in_flight if chunk not in event.chunks}
         # Absent twice: the announcement of its end is not on the way, it was missed.
-        for chunk in [self._in_flight[name] for name in sorted(absent & self._absent)]:
+        for chunk in [self._budget.in_flight[name] for name in sorted(absent & self._absent)]:
             self._land(chunk.id)
             self._tables[chunk.table].hint(chunk.table, chunk.keys)
             self._arrived(chunk.table, chunk.keys)
-        self._absent = absent & set(self._in_flight)
+        self._absent = absent & set(self._budget.in_flight)
+
+    def _obey(self, event: RedisLost | Cancelled | Resumed | Tick) -> None:
+        match event:
+            case RedisLost():
+                self._forget()
+            case Cancelled():
+                self._cancel()
+            case Resumed():
+                self._is_finished, self._has_changed = False, True
+            case Tick():
+                pass
 
     def _forget(self) -> None:
         for chunk in self.chunks:
             self._land(chunk)
-        self._in_pass, self._wants_pass = False, True
+        self._passes.abandon()
 
     def _cancel(self) -> None:
         self._is_cancelled = True
         for table in self._tables.values():
-            table.known.difference_update(table.ready)
-            table.ready.clear()
-        if self._in_flight:
+            table.drop_ready()
+        if self._budget.in_flight:
             self._urgent.append(Drop(self.chunks))
 
-    def _resume(self, event: Resumed | Tick) -> None:
-        if isinstance(event, Resumed):
-            self._is_finished, self._has_changed = False, True
-
     def _follow(self, event: Led) -> None:
-        if event.is_led == self._is_led:
-            return
-        self._is_led = event.is_led
-        for table in self._tables.values():
-            table.known.difference_update(table.ready)
-            table.ready.clear()
-        self._wants_pass = True
+        changed = [t for t in self._tables.values() if t.is_led != (t.place.table in event.tables)]
+        for table in changed:
+            table.is_led = not table.is_led
+            table.is_ignored = table.is_led and self._limits.is_endless
+            table.drop_ready()
+            if table.is_ignored:
+                table.is_scanning, table.probe = False, None
+                table.hints.clear()
+        if changed:
+            self._passes.abandon()
 
     # Deciding.
 
@@ -266,13 +294,15 @@ class Core:
         if self._is_finished:
             return []
         if self.is_full_up:
-            if not self._in_flight:
+            if not self._budget.in_flight:
                 self._is_finished = True
                 instructions.append(Finish())
             return instructions
+        for table in self._tables.values():
+            table.wake(now)
         self._begin_pass(now)
-        if self._searching is None:
-            instructions += self._advance(now)
+        if self._probe is None:
+            self._advance(instructions, now)
         if self._is_done:
             self._is_finished = True
             instructions.append(Finish())
@@ -292,65 +322,74 @@ class Core:
     @property
     def _is_quiet(self) -> bool:
         return (
-            not self._in_flight
-            and self._searching is None
+            not self._budget.in_flight
+            and self._scan is None
+            and self._probe is None
             and all(table.is_idle for table in self._tables.values())
         )
 
     @property
     def _is_done(self) -> bool:
         """Whether a whole pass found nothing due, with nothing going on meanwhile."""
+        passes = self._passes
         return (
-            not self._limits.is_endless
+            not (self._limits.is_endless or self._budget.in_flight or self._has_changed)
+            and not (passes.is_open or passes.is_wanted or passes.n_found)
             and self._is_quiet
-            and not (self._in_pass or self._wants_pass or self._has_changed or self._pass_found)
+            and not any(table.retries for table in self._tables.values())
         )
 
     def _begin_pass(self, now: float) -> None:
-        if self._in_pass:
+        if self._passes.is_open:
+            self._passes.search_again(now)
             return
-        is_last = self._is_quiet and self._has_progressed and not self._limits.is_endless
-        if not (self._wants_pass or is_last or now >= self._next_pass):
-            return
-        self._in_pass, self._wants_pass = bool(self._tables), False
-        self._pass_cost, self._pass_found = 0.0, 0
-        self._has_changed = self._has_progressed = False
-        for table in self._tables.values():
-            table.scan()
+        is_last = self._has_progressed and not self._limits.is_endless and self._is_quiet
+        if is_last or self._passes.is_due(now):
+            self._has_changed = self._has_progressed = False
+            self._passes.begin()
 
-    def _advance(self, now: float) -> list[Instruction]:
-        """Fill the room in flight, deepest tables first."""
-        instructions: list[Instruction] = []
+    def _advance(self, instructions: list[Instruction], now: float) -> None:
+        """Fill the room in flight and search on, deepest tables first."""
         for table in self._tables.values():
-            if table.waits_until > now:
+            if table.waits_until > now or table.is_idle:
                 continue
-            while table.ready and self._room > 0:
+            room = self._room(table) if table.ready or not table.is_led else 1
+            while table.ready and room > 0:
                 instructions.append(self._queue(table))
-            if self._room <= 0:
-                break
-            if find := table.next_find(self._page(table)):
-                self._searching = table
-                instructions.append(find)
-                break
-        return instructions
+                room = self._room(table)
+            if room > 0 and (table.hints or table.probe):
+                self._probe = table.next_probe(self._page(table))
+                if self._probe is not None:
+                    instructions.append(self._probe)
+                    return
+            if table.is_scanning and self._scan is None and self._needs_more(table):
+                self._scan = Find(table.place.table, self._page(table), table.after)
+                instructions.append(self._scan)
 
-    @property
-    def _room(self) -> int:
-        if self._rest == 0:
-            return 0
-        return max(MIN_CHUNKS, CHUNKS_PER_SLOT * self._slots) - len(self._in_flight)
+    def _room(self, table: TableState) -> int:
+        return self._budget.room(table.place) if self._rest else 0
+
+    def _needs_more(self, table: TableState) -> bool:
+        """Whether less is ready than will be wanted while a page is searched."""
+        return not table.ready or 2 * len(table.ready) <= self._page(table)
 
     def _page(self, table: TableState) -> int:
-        if self._is_led:
+        if table.is_led:
             return 1
-        size = table.chunk_size(self._limits.chunk_s, self._slots)
-        return max(MIN_PAGE, min(MAX_PAGE, 2 * self._room * size))
+        size = self._size(table)
+        wanted = 2 * self._budget.limit(table.place.queue) * size
+        return max(MIN_PAGE, min(MAX_PAGE, wanted))
+
+    def _size(self, table: TableState) -> int:
+        place = table.place
+        chunk_s = self._limits.chunk_s if place.chunk_s is None else place.chunk_s
+        return table.chunk_size(chunk_s, self._budget.slots_of(place.queue))
 
     def _queue(self, table: TableState) -> Queue:
-        size = table.chunk_size(self._limits.chunk_s, self._slots)
-        keys = table.take(min(size, self._rest))
+        keys = table.take(min(self._size(table), self._rest))
         self._n_chunks += 1
         self._n_taken += len(keys)
-        chunk = Chunk(f"{self._run}-{self._n_chunks}", self._run, table.place.table, keys)
-        self._in_flight[chunk.id] = chunk
+        place = table.place
+        chunk = Chunk(f"{self._run}-{self._n_chunks}", self._run, place.table, keys, place.queue)
+        self._budget.take(chunk, place)
         return Queue(chunk)

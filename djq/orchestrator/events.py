@@ -18,6 +18,8 @@ class Released:
     exists: tuple[str, ...] = ()
     #: Key id and first line of the error's message.
     failed: tuple[tuple[str, str], ...] = ()
+    #: Of these, keys that are to be tried again, and after how long [s].
+    retries: tuple[tuple[str, float], ...] = ()
     empty: tuple[str, ...] = ()
     #: Not touched: the worker is shutting down, or the chunk took much longer than expected.
     returned: tuple[str, ...] = ()
@@ -68,6 +70,8 @@ def encode(event: Released) -> str:
     body.update({group: getattr(event, group) for group in GROUPS if getattr(event, group)})
     if event.failed:
         body["failed"] = event.failed
+    if event.retries:
+        body["retries"] = event.retries
     return json.dumps(
         body | {"seconds": round(event.seconds, 6), "worker": event.worker}, separators=(",", ":")
     )
@@ -87,6 +91,7 @@ def decode(text: str) -> Announcement | None:
                 made=groups["made"],
                 exists=groups["exists"],
                 failed=tuple((key, message) for key, message in body.get("failed", ())),
+                retries=tuple((key, float(wait)) for key, wait in body.get("retries", ())),
                 empty=groups["empty"],
                 returned=groups["returned"],
                 lost=groups["lost"],

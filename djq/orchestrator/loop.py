@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from djq.errors import DatabaseError, TransientDatabaseError
@@ -13,7 +13,6 @@ from djq.orchestrator.core import Core
 from djq.orchestrator.states import (
     Bury,
     Cancelled,
-    Chunk,
     Drop,
     Find,
     Finish,
@@ -28,26 +27,26 @@ from djq.orchestrator.states import (
     Surveyed,
     Tick,
 )
+from djq.orchestrator.survey import Survey
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from djq.orchestrator.dispatch import Dispatcher
     from djq.orchestrator.events import Announcement
-    from djq.orchestrator.reservations import Census, ChunkRecord, Reservations
-    from djq.orchestrator.states import Event, Instruction, Place
+    from djq.orchestrator.reservations import Census, Reservations
+    from djq.orchestrator.scans import BackgroundScans
+    from djq.orchestrator.states import Chunk, Event, Instruction, Place
 
 logger = logging.getLogger("djq.scheduler")
 
 #: Who is alive, and which chunks are known, is looked up this often [s].
 SURVEY_S = 1.0
-#: A chunk that is neither waiting in the queue nor begun for this long has lost its message [s].
-GRACE_S = 5.0
-#: A message that left the queue is begun within this time, if a worker has it [s].
-AWAY_S = 2.0
 #: The longest wait for announcements [s]; a request to stop is seen that late.
 WAIT_S = 0.5
+#: And while a table is searched in the background [s].
+SCAN_WAIT_S = 0.02
 #: First and longest wait before a server that did not answer is asked again [s].
 MIN_RETRY_S, MAX_RETRY_S = 0.2, 2.0
 
@@ -78,6 +77,8 @@ class Loop:
         Name of the run, unique.
     limits
         What bounds the run.
+    scans
+        Searches whole tables; None: the loop waits for each page.
     observe
         Hears every announcement and every census.
     clock
@@ -92,6 +93,7 @@ class Loop:
         dispatcher: Dispatcher,
         limits: Limits,
         *,
+        scans: BackgroundScans | None = None,
         observe: Callable[[Announcement | Census], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -99,20 +101,19 @@ class Loop:
         self._plan = plan
         self._reservations = reservations
         self._dispatcher = dispatcher
+        self._scans = scans
         self._observe = observe
         self._clock = clock
         self._is_endless = limits.is_endless
         self._tables = {place.table for place in plan.places}
         self._core = Core(run, plan.places, limits)
+        self._survey = Survey(reservations, dispatcher, self._tables)
         #: Where we are on the stream of announcements; None before the first turn.
         self._position: str | None = None
         self._to_do: deque[Instruction] = deque()
-        self._epoch: str | None = None
         self._next_survey = 0.0
-        #: Chunk -> since when it was neither begun nor seen waiting in the queue.
-        self._unseen: dict[str, float] = {}
-        #: Of these, chunk -> since when its message was away from the queue.
-        self._away: dict[str, float] = {}
+        #: The search in the background.
+        self._scanning: Find | None = None
 
     def turn(self, wait_s: float) -> None:
         """Do what is to be done, then wait for announcements, at most so long.
@@ -132,17 +133,21 @@ class Loop:
         self._perform()
         now = self._clock()
         if now >= self._next_survey:
-            self._survey(now)
-        self._tell(Tick())
+            self._look(now)
+        self._collect()
+        self._tell([Tick()])
         if self.is_finished:
             return
+        if self._scanning is not None:
+            wait_s = min(wait_s, SCAN_WAIT_S)
         soonest = self.wakes_at - self._clock()
         self._position, heard = self._reservations.announcements(
             self._position, wait_s=max(0.0, min(wait_s, soonest))
         )
         for event in heard:
             self._observe(event)
-            self._tell(event)
+        if heard:
+            self._tell(heard)
 
     @property
     def wakes_at(self) -> float:
@@ -151,10 +156,14 @@ class Loop:
 
     def cancel(self) -> None:
         """Queue nothing more, and take back what no worker has begun."""
-        self._tell(Cancelled())
+        self._tell([Cancelled()])
 
-    def _tell(self, event: Event) -> None:
-        self._to_do.extend(self._core.handle(event, self._clock()))
+    def lead(self, tables: frozenset[str]) -> None:
+        """Queue what is due in these tables only: others lead the rest."""
+        self._tell([Led(frozenset(self._tables - tables))])
+
+    def _tell(self, events: Iterable[Event]) -> None:
+        self._to_do.extend(self._core.handle_all(events, self._clock()))
         self._perform()
 
     def _perform(self) -> None:
@@ -164,8 +173,8 @@ class Loop:
             # Only now: what raised an error stays, to be done again.
             for _ in range(max(1, len(chunks))):
                 self._to_do.popleft()
-            for answer in answers:
-                self._to_do.extend(self._core.handle(answer, self._clock()))
+            if answers:
+                self._to_do.extend(self._core.handle_all(answers, self._clock()))
 
     def _next_chunks(self) -> list[Chunk]:
         """Return the chunks at the head of the list, to be queued together."""
@@ -176,21 +185,25 @@ class Loop:
             chunks.append(instruction.chunk)
         return chunks
 
-    def _queue(self, chunks: Sequence[Chunk]) -> list[Event]:
+    def _queue(self, chunks: Sequence[Chunk]) -> Sequence[Event]:
         accepted = self._reservations.queue(chunks)
         self._dispatcher.send(
             [
-                Chunk(chunk.id, chunk.run, chunk.table, keys)
+                chunk if len(keys) == len(chunk.keys) else replace(chunk, keys=keys)
                 for chunk, keys in zip(chunks, accepted, strict=True)
                 if keys
             ]
         )
         return [Queued(chunk.id, keys) for chunk, keys in zip(chunks, accepted, strict=True)]
 
-    def _do(self, instruction: Instruction) -> list[Event]:
+    def _do(self, instruction: Instruction) -> Sequence[Event]:
         match instruction:
             case Find():
-                return [self._find(instruction)]
+                if instruction.is_scan and self._scans is not None:
+                    self._scans.begin(self._find, instruction)
+                    self._scanning = instruction
+                else:
+                    return [self._find(instruction)]
             case Drop():
                 self._reservations.drop(instruction.chunks, "cancelled")
             case Bury():
@@ -200,11 +213,11 @@ class Loop:
                 self._reservations.forgive(instruction.table, instruction.keys)
             case Finish():
                 return self._finish()
-            case Queue():  # pragma: no cover - `_next_chunks` took it
+            case Queue():  # pragma: no cover - `_perform` took it
                 raise AssertionError
         return []
 
-    def _finish(self) -> list[Event]:
+    def _finish(self) -> Sequence[Event]:
         """End the run, unless others still work on its tables.
 
         Their chunks are not ours, and what they commit between two searches of one pass makes keys
@@ -233,53 +246,37 @@ class Loop:
             # One broken table must not stop the others; the next pass tries again.
             logger.exception("search_failed", extra={"table": search.table})
             keys = ()
-        return Found(keys, len(keys) < search.limit, self._clock() - began)
+        return Found(search, keys, len(keys) < search.limit, self._clock() - began)
 
-    # Looking at the fleet.
-
-    def _survey(self, now: float) -> None:
-        census = self._reservations.reap()
-        for main in census.reaped:
-            logger.warning("worker_lost", extra={"main": main})
-        if self._epoch is not None and census.epoch != self._epoch:
-            logger.warning("redis_lost")
-            self._position = self._reservations.position()
-            self._tell(RedisLost())
-        if census.epoch != self._epoch:
-            losses = {table: self._reservations.losses(table) for table in sorted(self._tables)}
-            self._core.recall(losses)
-        self._epoch = census.epoch
-        records = self._reservations.chunks()
-        self._drop_unseen(records, now)
-        self._observe(census)
-        self._tell(Led(self._is_led()))
-        self._tell(Surveyed(census.slots, frozenset(record.id for record in records)))
-        self._next_survey = now + SURVEY_S
-
-    def _is_led(self) -> bool:
-        """Whether the daemon leads, and makes all our tables."""
-        if self._is_endless:
-            return False
-        leader = self._reservations.leader()
-        return leader is not None and self._tables <= set(json.loads(leader)["tables"])
-
-    def _drop_unseen(self, records: Sequence[ChunkRecord], now: float) -> None:
-        """Find chunks whose message was lost, and free their keys."""
-        unbegun = {record.id for record in records if not record.is_reserved}
-        self._unseen = {chunk: self._unseen.get(chunk, now) for chunk in unbegun}
-        suspects = {chunk for chunk, since in self._unseen.items() if now - since >= GRACE_S}
-        if not suspects:
+    def _collect(self) -> None:
+        """Hear the answer of the search in the background, if it is there."""
+        if self._scanning is None or self._scans is None:
             return
-        waiting = self._dispatcher.waiting()
-        self._unseen.update(dict.fromkeys(suspects & waiting, now))
-        # A message may have been taken from the queue this moment, and is not begun yet: it is
-        # lost only if it stays away.
-        away = suspects - waiting
-        self._away = {chunk: self._away.get(chunk, now) for chunk in away}
-        lost = sorted(chunk for chunk, since in self._away.items() if now - since >= AWAY_S)
-        if lost:
-            logger.warning("messages_lost", extra={"chunks": lost})
-            self._reservations.drop(lost, "message lost")
+        search = self._scanning
+        try:
+            found = self._scans.collect()
+        except TransientDatabaseError:
+            self._to_do.append(search)
+            raise
+        if found is not None:
+            self._scanning = None
+            self._tell([found])
+
+    def _look(self, now: float) -> None:
+        """Look at the fleet."""
+        sight = self._survey.look(now)
+        events: list[Event] = []
+        if sight.is_forgotten:
+            self._position = self._reservations.position()
+            events.append(RedisLost())
+        if sight.losses is not None:
+            self._core.recall(sight.losses)
+        if not self._is_endless:
+            events.append(Led(sight.led))
+        events.append(Surveyed(sight.census.slots, sight.chunks, sight.queues))
+        self._next_survey = now + SURVEY_S
+        self._observe(sight.census)
+        self._tell(events)
 
 
 class Patience:

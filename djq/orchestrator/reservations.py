@@ -97,6 +97,8 @@ class Main:
     #: Chunks that its pool works on at the same time.
     slots: int = 0
     tables: tuple[str, ...] = ()
+    #: The queues that it takes messages from.
+    queues: tuple[str, ...] = ()
     is_stopping: bool = False
 
 
@@ -390,7 +392,8 @@ class Reservations:
 def _main(text: str) -> Main:
     info: dict[str, Any] = json.loads(text)
     known = {name: info[name] for name in ("host", "pid", "slots", "is_stopping") if name in info}
-    return Main(id=str(info.get("id", "")), tables=tuple(info.get("tables", ())), **known)
+    tables, queues = (tuple(info.get(name, ())) for name in ("tables", "queues"))
+    return Main(id=str(info.get("id", "")), tables=tables, queues=queues, **known)
 
 
 def _record(chunk: str, body: Mapping[str, Any]) -> ChunkRecord:

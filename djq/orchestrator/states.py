@@ -5,9 +5,16 @@ Pure: no clock, socket, thread or chance. The decisions are in `core.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from djq.orchestrator.events import Freed, Released
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Queue of tables that name none.
+DEFAULT_QUEUE = "djq.default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +25,7 @@ class Chunk:
     run: str
     table: str
     keys: tuple[str, ...]
+    queue: str = DEFAULT_QUEUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,15 @@ class Place:
     level: int
     #: Tables whose new rows can make its keys due.
     parents: tuple[str, ...] = ()
+    #: Among tables of one level, higher ones go first.
+    priority: int = 0
+    queue: str = DEFAULT_QUEUE
+    #: What a chunk needs of what is limited across the fleet: name -> (units, limit).
+    units: Mapping[str, tuple[int, int]] = field(
+        default_factory=dict[str, tuple[int, int]], hash=False
+    )
+    #: A chunk should take about this long; None: as the run says [s].
+    chunk_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +58,8 @@ class Limits:
     max_keys: int | None = None
     #: Go on when nothing is due.
     is_endless: bool = False
+    #: Runs of higher priority go first.
+    priority: int = 0
 
 
 # Events, besides `Released` and `Freed`.
@@ -52,9 +71,30 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Find:
+    """Search due keys in the order of the primary key; answer with `Found`.
+
+    A search among keys is answered before anything else; one of the whole table may take its time.
+    """
+
+    table: str
+    limit: int
+    after: str | None = None
+    #: Only keys that go with one of `among`, keys of the table `parent`.
+    parent: str | None = None
+    among: tuple[str, ...] = ()
+
+    @property
+    def is_scan(self) -> bool:
+        """Whether it is a page of the whole table."""
+        return self.parent is None
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """A search came back."""
 
+    search: Find
     keys: tuple[str, ...]
     is_exhausted: bool
     #: What it cost [s].
@@ -77,6 +117,12 @@ class Surveyed:
     slots: int
     #: Chunks that Redis knows.
     chunks: frozenset[str]
+    #: Slots of the workers of each queue; empty: all work on every queue.
+    queues: Mapping[str, int] = field(default_factory=dict[str, int], hash=False)
+    #: Queue -> priorities of the other runs that have something for it.
+    rivals: Mapping[str, tuple[int, ...]] = field(
+        default_factory=dict[str, tuple[int, ...]], hash=False
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +137,9 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Led:
-    """Whether another scheduler queues what is due in all these tables; then only look on."""
+    """The tables for which another scheduler queues what is due; there, only look on."""
 
-    is_led: bool
+    tables: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +150,6 @@ class Resumed:
 Event = Tick | Found | Queued | Surveyed | RedisLost | Cancelled | Led | Resumed | Released | Freed
 
 # Instructions.
-
-
-@dataclass(frozen=True, slots=True)
-class Find:
-    """Search due keys in the order of the primary key; answer with `Found` before anything else."""
-
-    table: str
-    limit: int
-    after: str | None = None
-    #: Only keys that go with one of `among`, keys of the table `parent`.
-    parent: str | None = None
-    among: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

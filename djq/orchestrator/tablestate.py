@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from itertools import islice
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from djq.orchestrator.states import Find
@@ -22,10 +23,13 @@ MIN_CHUNK_S = 0.05
 #: Keys of one table that one search among them may name, and that wait for one; above, a pass is
 #: cheaper.
 HINTS_PER_SEARCH, MAX_HINTS = 1_000, 10_000
-#: A table whose chunks come back untouched waits this long, doubling [s].
+#: A table whose keys come back untouched again waits this long, doubling [s].
 MIN_BACKOFF_S, MAX_BACKOFF_S = 0.1, 30.0
 #: Failed keys of a table that are remembered.
 MAX_FAILED = 100_000
+#: A key that is to be tried again is searched so much later: its time in the database is rounded
+#: [s].
+RETRY_SLACK_S = 0.2
 #: Weight of the newest chunk in the estimate of seconds per key.
 NEWEST = 0.3
 
@@ -55,10 +59,23 @@ class TableState:
     failed: dict[str, float] = field(default_factory=dict[str, float])
     #: Parent -> its new keys, in the order of their coming.
     hints: dict[str, dict[str, None]] = field(default_factory=dict[str, dict[str, None]])
+    #: When keys are to be tried again: a heap.
+    retries: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
     probe: Probe | None = None
     is_scanning: bool = False
     after: str | None = None
+    #: What the present scan has cost, and the last one did [s].
+    scan_s: float = 0.0
+    last_scan_s: float = 0.0
+    #: When a long pass may search the table once more.
+    next_scan: float = inf
+    #: Another scheduler queues what is due; is it of no interest then?
+    is_led: bool = False
+    is_ignored: bool = False
     seconds_per_key: float | None = None
+    #: Keys that came back untouched since the last one was tried, and how many chunks did.
+    came_back: set[str] = field(default_factory=set[str])
+    n_came_back: int = 0
     n_fruitless: int = 0
     waits_until: float = 0.0
 
@@ -69,14 +86,26 @@ class TableState:
 
     def hint(self, parent: str, keys: Iterable[str]) -> None:
         """Note that keys of a parent, or of this table itself, can have made keys due."""
+        if self.is_ignored:
+            return
         self.hints.setdefault(parent, {}).update(dict.fromkeys(keys))
         if sum(map(len, self.hints.values())) > MAX_HINTS:
             self.hints.clear()
             self.scan()
 
+    def drop_ready(self) -> None:
+        """Forget what was found and not queued."""
+        self.known.difference_update(self.ready)
+        self.ready.clear()
+
+    def wake(self, now: float) -> None:
+        """Search the keys whose time to be tried again has come."""
+        while self.retries and self.retries[0][0] <= now:
+            self.hint(self.place.table, [heappop(self.retries)[1]])
+
     def scan(self) -> None:
         """Search the whole table, from its first key."""
-        self.is_scanning, self.after = True, None
+        self.is_scanning, self.after, self.scan_s = not self.is_ignored, None, 0.0
 
     def chunk_size(self, chunk_s: float, slots: int) -> int:
         """Return how many keys take about `chunk_s`; one as long as that is not known."""
@@ -98,9 +127,8 @@ class TableState:
                 keys.append(self.ready.popleft())
         return tuple(keys)
 
-    def next_find(self, limit: int) -> Find | None:
-        """Return the next search, hints first; None if there is nothing to search."""
-        name = self.place.table
+    def next_probe(self, limit: int) -> Find | None:
+        """Return the next search among keys; None if there are none."""
         if self.probe is None and self.hints:
             parent, keys = next(iter(self.hints.items()))
             taken = tuple(islice(keys, HINTS_PER_SEARCH))
@@ -109,25 +137,32 @@ class TableState:
             if not keys:
                 del self.hints[parent]
             self.probe = Probe(parent, taken)
-        if self.probe is not None:
-            return Find(name, limit, self.probe.after, self.probe.parent, self.probe.keys)
-        return Find(name, limit, self.after) if self.is_scanning else None
+        if self.probe is None:
+            return None
+        probe = self.probe
+        return Find(self.place.table, limit, probe.after, probe.parent, probe.keys)
+
+    def expects(self, search: Find) -> bool:
+        """Whether this is still the next search: a scan may have begun anew meanwhile."""
+        if search.is_scan:
+            return self.is_scanning and self.after == search.after
+        return self.probe is not None and self.probe.keys == search.among
 
     def found(self, event: Found, now: float) -> int:
-        """Note the answer to the last search; return how many of its keys are to be made."""
+        """Note the answer to a search; return how many of its keys are to be made."""
         due = [key for key in event.keys if self.failed.get(key, 0.0) <= now]
         new = [key for key in due if key not in self.known]
         self.ready.extend(new)
         self.known.update(new)
         last = event.keys[-1] if event.keys else None
-        if self.probe is not None:
+        if event.search.is_scan:
+            self.after = last
+            self.is_scanning = not event.is_exhausted
+        elif self.probe is not None:
             self.probe.after = last
             self.probe.due.update(event.keys)
             if event.is_exhausted:
                 self.probe = None
-        else:
-            self.after = last
-            self.is_scanning = not event.is_exhausted
         return len(due)
 
     def settled_losses(self, probe: Probe) -> tuple[str, ...]:
@@ -145,12 +180,12 @@ class TableState:
     def look_on(self, event: Found) -> int:
         """Note the answer to the last search without taking its keys; return how many came."""
         # A search among a few keys does not answer for the table: the pass goes on.
-        self.is_scanning = self.is_scanning and self.probe is not None
+        self.is_scanning = self.is_scanning and not event.search.is_scan
         self.probe = None
         self.hints.clear()
         return len(event.keys)
 
-    def settle(self, event: Released, blocked_until: float) -> None:
+    def settle(self, event: Released, now: float, blocked_until: float) -> None:
         """Note what was tried; what failed is left alone for a while.
 
         Its record in the database says so, too, but only to code of the version that wrote it: a
@@ -159,21 +194,35 @@ class TableState:
         for key in (*event.made, *event.exists):
             self.losses.pop(key, None)
             self.failed.pop(key, None)
+        again = {key: now + wait + RETRY_SLACK_S for key, wait in event.retries}
+        for key, at in again.items():
+            heappush(self.retries, (at, key))
         for key in (*(key for key, _ in event.failed), *event.empty):
             self.losses.pop(key, None)
             if len(self.failed) < MAX_FAILED:
-                self.failed[key] = blocked_until
+                self.failed[key] = again.get(key, blocked_until)
 
-    def learn(self, event: Released, now: float) -> None:
-        """Note how long keys take, and whether trying is worth while at all."""
-        if event.n_tried == 0:
-            # Nothing came of it: already made, given back or lost. Doing the same
-            # again at once would be a busy loop.
-            wait = min(MAX_BACKOFF_S, MIN_BACKOFF_S * 2**self.n_fruitless)
-            self.n_fruitless = min(self.n_fruitless + 1, 16)
-            self.waits_until = now + wait
-            return
-        self.n_fruitless, self.waits_until = 0, 0.0
+    def learn(self, event: Released) -> None:
+        """Note how long keys take."""
+        self.came_back.clear()
+        self.n_came_back = self.n_fruitless = 0
+        self.waits_until = 0.0
         newest = event.seconds / event.n_tried
         before = newest if self.seconds_per_key is None else self.seconds_per_key
         self.seconds_per_key = before + NEWEST * (newest - before)
+
+    def come_back(self, keys: Iterable[str], now: float, n_tolerated: int) -> None:
+        """Note that nothing came of the keys of a chunk: made already, given back or lost.
+
+        They may go out again at once, as when a worker ends. If they come back once more, or one
+        chunk after the other does, that would be a busy loop.
+        """
+        keys = set(keys)
+        is_again = not keys.isdisjoint(self.came_back)
+        if len(self.came_back) < MAX_FAILED:
+            self.came_back |= keys
+        self.n_came_back += 1
+        if is_again or self.n_came_back > n_tolerated:
+            wait = min(MAX_BACKOFF_S, MIN_BACKOFF_S * 2**self.n_fruitless)
+            self.n_fruitless = min(self.n_fruitless + 1, 16)
+            self.waits_until = now + wait

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
 
-from djq.orchestrator.core import (
-    CHUNKS_PER_SLOT,
-    MAX_LOSSES,
-    MIN_CHUNKS,
-    MIN_PASS_S,
-    PASS_PACE,
-    Core,
-)
+from djq.orchestrator.budget import CHUNKS_PER_SLOT, MIN_CHUNKS
+from djq.orchestrator.core import MAX_LOSSES, Core
 from djq.orchestrator.events import Freed, Released
+from djq.orchestrator.passes import MIN_PASS_S, PASS_PACE
 from djq.orchestrator.states import (
+    DEFAULT_QUEUE,
     Bury,
     Cancelled,
     Chunk,
@@ -36,7 +33,12 @@ from djq.orchestrator.states import (
     Surveyed,
     Tick,
 )
-from djq.orchestrator.tablestate import MAX_BACKOFF_S, MAX_HINTS, MAX_KEYS_PER_CHUNK
+from djq.orchestrator.tablestate import (
+    MAX_BACKOFF_S,
+    MAX_HINTS,
+    MAX_KEYS_PER_CHUNK,
+    RETRY_SLACK_S,
+)
 
 PLACES = (Place("Spot", 0), Place("Sum", 1, ("Spot",)))
 
@@ -84,7 +86,8 @@ class Talk:
             due = [key for key in due if key in search.among]
         if search.after is not None:
             due = due[due.index(search.after) + 1 :]
-        return Found(tuple(due[: search.limit]), len(due) < search.limit, self.search_s)
+        found = tuple(due[: search.limit])
+        return Found(search, found, len(found) < search.limit, self.search_s)
 
     def release(self, chunk: Chunk, *, seconds: float = 1.0, **groups: object) -> list[Instruction]:
         made = groups or {"made": chunk.keys}
@@ -302,7 +305,143 @@ class TestLosses:
         assert [chunk.keys for chunk in talk.sent] == [ids(1), ids(1)]
 
 
+class TestRetries:
+    def test_a_failed_key_is_searched_when_its_time_has_come(self) -> None:
+        # Given: a key that failed and is to be tried again after 10 s.
+        talk = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        failed = (("[1]", "bad"),)
+        retries = (("[1]", 10.0),)
+        event = Released("Spot", talk.sent[0].id, "run", failed=failed, retries=retries, seconds=1)
+        talk.tell(event)
+        # Then: the run waits for it, and wakes up for it.
+        assert not talk.is_finished
+        assert len(talk.sent) == 1
+        while not len(talk.sent) > 1:
+            assert talk.now < 20
+            talk.now = talk.core.wakes_at
+            talk.tell(Tick())
+        assert talk.now == pytest.approx(10 + RETRY_SLACK_S)
+        # When: it is made.
+        talk.release(talk.sent[1])
+        # Then: that is all.
+        assert talk.is_finished
+
+
+class TestQueues:
+    GPU, CPU = Place("Net", 1, queue="djq.gpu"), Place("Spot", 0)
+
+    def test_a_full_queue_stops_no_other(self) -> None:
+        # Given: one slot for each queue, and much to do on both.
+        due = {"Net": [*ids(*range(99))], "Spot": [*ids(*range(99))]}
+        talk = Talk(due=due, places=(self.GPU, self.CPU))
+        talk.tell(Tick())
+        assert Counter(chunk.queue for chunk in talk.sent) == {"djq.gpu": 4, DEFAULT_QUEUE: 4}
+
+    def test_the_room_of_each_follows_its_workers(self) -> None:
+        due = {"Net": [*ids(*range(99))], "Spot": [*ids(*range(99))]}
+        talk = Talk(due=due, places=(self.GPU, self.CPU))
+        talk.tell(Surveyed(12, frozenset(), queues={"djq.gpu": 2, DEFAULT_QUEUE: 10}))
+        assert Counter(chunk.queue for chunk in talk.sent) == {"djq.gpu": 8, DEFAULT_QUEUE: 40}
+
+    def test_a_table_that_waits_for_its_queue_does_not_keep_others_from_being_searched(
+        self,
+    ) -> None:
+        # Given: a deep table with more than its queue takes.
+        due = {"Net": [*ids(*range(500))], "Spot": []}
+        talk = Talk(Limits(is_endless=True), due=due, places=(self.GPU, self.CPU))
+        talk.tell(Tick())
+        talk.said.clear()
+        # When: it is time to look for what others inserted.
+        talk.due["Spot"] = [*ids(1)]
+        talk.now = MIN_PASS_S + 0.1
+        talk.tell(Tick())
+        # Then: that is found.
+        assert talk.sent[-1].table == "Spot"
+
+    def test_what_is_limited_bounds_the_chunks_that_need_it(self) -> None:
+        # Given: two licences, of which each chunk takes one.
+        place = Place("Spot", 0, units={"matlab": (1, 2)})
+        talk = Talk(due={"Spot": [*ids(*range(99))]}, places=(place,))
+        talk.tell(Surveyed(100, frozenset()))
+        assert len(talk.sent) == 3
+        talk.release(talk.sent[0], seconds=100)
+        assert len(talk.sent) == 4
+
+
+class TestPriorities:
+    def test_higher_tables_of_a_level_go_first(self) -> None:
+        places = (Place("A", 0), Place("B", 0, priority=5))
+        due = {"A": [*ids(*range(9))], "B": [*ids(*range(9))]}
+        talk = Talk(due=due, places=places)
+        talk.tell(Tick())
+        assert {chunk.table for chunk in talk.sent} == {"B"}
+
+    @pytest.mark.parametrize(
+        ("rivals", "expected"), [((), 40), ((1,), 0), ((0,), 20), ((0, 0, -1), 13), ((-1,), 40)]
+    )
+    def test_runs_share_a_queue(self, rivals: tuple[int, ...], expected: int) -> None:
+        talk = Talk(due={"Spot": [*ids(*range(999))]}, places=(Place("Spot", 0),))
+        talk.tell(Surveyed(10, frozenset(), rivals={DEFAULT_QUEUE: rivals}))
+        assert len(talk.sent) == expected
+
+
+class TestBackground:
+    """A page of a whole table takes its time."""
+
+    def test_a_hint_does_not_wait_for_a_page(self) -> None:
+        # Given: a scheduler in the middle of a page.
+        core = Core("run", PLACES, Limits(is_endless=True))
+        (page,) = core.handle(Tick(), 0.0)
+        assert isinstance(page, Find)
+        assert page.is_scan
+        # When: a key is made.
+        said = core.handle(Released("Spot", "foreign", "other", made=ids(1)), 0.1)
+        # Then: its child is searched at once.
+        assert [(i.table, i.parent) for i in said if isinstance(i, Find)] == [("Sum", "Spot")]
+
+    def test_one_page_is_searched_at_a_time(self) -> None:
+        core = Core("run", PLACES, Limits(is_endless=True))
+        (page,) = core.handle(Tick(), 0.0)
+        assert core.handle(Tick(), 1.0) == []
+        assert isinstance(page, Find)
+        (second,) = core.handle(Found(page, (), is_exhausted=True), 1.0)
+        assert (page.table, second.table) == ("Sum", "Spot")
+
+    def test_a_page_of_a_search_that_began_anew_is_thrown_away(self) -> None:
+        # Given: the second page of a table.
+        core = Core("run", (Place("Spot", 0),), Limits())
+        (first,) = core.handle(Tick(), 0.0)
+        assert isinstance(first, Find)
+        said = core.handle(Found(first, ids(1, 2), is_exhausted=False), 0.0)
+        (second,) = [each for each in said if isinstance(each, Find)]
+        assert second.after == "[2]"
+        # When: Redis forgets everything meanwhile.
+        core.handle(RedisLost(), 0.0)
+        said = core.handle(Found(second, (), is_exhausted=True), 0.0)
+        # Then: it is searched from its first key.
+        assert [each.after for each in said if isinstance(each, Find)] == [None]
+
+
 class TestFruitlessness:
+    def test_keys_that_a_leaving_worker_gives_back_go_out_at_once(self) -> None:
+        talk = Talk(due={"Spot": [*ids(1, 2)]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        talk.tell(Freed("Spot", talk.sent[0].id, "run", ids(1), "worker left"))
+        assert [chunk.keys for chunk in talk.sent] == [ids(1), ids(2), ids(1)]
+
+    def test_chunks_that_all_come_back_are_sent_more_slowly(self) -> None:
+        # Given: workers that refuse everything.
+        talk = Talk(due={"Spot": [*ids(*range(900))]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        # When: one chunk after the other comes back.
+        for chunk in talk.sent:
+            if len(talk.sent) > 100:
+                break
+            talk.tell(Freed("Spot", chunk.id, "run", chunk.keys, "unknown table"))
+        # Then: the table waits, though each key came back but once.
+        assert len(talk.sent) <= 3 * MIN_CHUNKS
+
     def test_a_table_that_comes_back_untouched_waits_longer_each_time(self) -> None:
         talk = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),))
         waits: list[float] = []
@@ -350,7 +489,7 @@ class TestCancel:
 class TestLed:
     def test_it_queues_nothing_and_ends_when_nothing_is_due(self) -> None:
         talk = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),))
-        talk.tell(Led(is_led=True))
+        talk.tell(Led(frozenset({"Spot"})))
         assert (talk.sent, talk.is_finished) == ([], False)
         talk.due["Spot"] = []
         talk.now = 2 * MIN_PASS_S
@@ -359,7 +498,7 @@ class TestLed:
 
     def test_it_goes_on_when_keys_come_back_just_as_a_pass_begins(self) -> None:
         talk = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),))
-        talk.tell(Led(is_led=True))
+        talk.tell(Led(frozenset({"Spot"})))
         # When: the only key in flight comes back, and it is time for a pass.
         talk.now = 2 * MIN_PASS_S
         talk.tell(Freed("Spot", "theirs", "scheduler", ids(1), "message lost"))
@@ -370,8 +509,8 @@ class TestLed:
 
     def test_it_takes_over_when_nobody_leads_any_more(self) -> None:
         talk = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),))
-        talk.tell(Led(is_led=True))
-        talk.tell(Led(is_led=False))
+        talk.tell(Led(frozenset({"Spot"})))
+        talk.tell(Led(frozenset()))
         assert len(talk.sent) == 1
 
 

@@ -10,10 +10,11 @@ import pytest
 
 from djq.errors import MissingTableError, RedisUnavailableError, UnreachableError
 from djq.orchestrator.events import Released
-from djq.orchestrator.loop import AWAY_S, GRACE_S, SURVEY_S, Loop
+from djq.orchestrator.loop import SURVEY_S, Loop
 from djq.orchestrator.reservations import Main
 from djq.orchestrator.scheduler import Scheduler
 from djq.orchestrator.states import Limits
+from djq.orchestrator.survey import AWAY_S, GRACE_S
 from tests.stateful.model_fleet import Broker
 from tests.stateful.model_redis import ModelReservations
 from tests.stateful.model_world import World
@@ -172,19 +173,20 @@ def test_a_database_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) 
     assert bench.sent() == [("[1]",), ("[2]",)]
 
 
-def test_a_run_looks_on_while_the_daemon_leads_its_tables() -> None:
+def test_a_run_looks_on_while_daemons_lead_its_tables() -> None:
     bench = Bench()
-    bench.reservations.lead('{"id": "s-1", "tables": ["Spot", "Twin", "Total", "Other"]}')
+    bench.reservations.take_leads("s-1", ["Spot", "Twin", "Other"])
+    bench.reservations.take_leads("s-2", ["Total"])
     bench.turn()
     assert bench.sent() == []
-    bench.reservations.resign('{"id": "s-1", "tables": ["Spot", "Twin", "Total", "Other"]}')
+    bench.reservations.resign_leads("s-1", ["Spot", "Twin", "Other"])
     bench.turn(SURVEY_S)
     assert bench.sent() == [("[1]",), ("[2]",)]
 
 
-def test_a_run_drives_itself_when_the_daemon_makes_other_tables() -> None:
+def test_a_run_drives_itself_where_nobody_leads() -> None:
     bench = Bench()
-    bench.reservations.lead('{"id": "s-1", "tables": ["Spot"]}')
+    bench.reservations.take_leads("s-1", ["Total"])
     bench.turn()
     assert bench.sent() == [("[1]",), ("[2]",)]
 

@@ -1,0 +1,104 @@
+"""Looking at the fleet: who is alive, which chunks are known, which messages were lost."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from djq.orchestrator.dispatch import Dispatcher
+    from djq.orchestrator.reservations import Census, ChunkRecord, Reservations
+
+logger = logging.getLogger("djq.scheduler")
+
+#: A chunk that is neither waiting in the queue nor begun for this long has lost its message [s].
+GRACE_S = 5.0
+#: A message that left the queue is begun within this time, if a worker has it [s].
+AWAY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a look at the fleet showed."""
+
+    census: Census
+    #: Chunks that Redis knows.
+    chunks: frozenset[str]
+    #: Tables that a daemon leads.
+    led: frozenset[str]
+    #: Redis forgot everything since the last look.
+    is_forgotten: bool = False
+    #: Table -> keys that dying workers took along, and how often; None: no news.
+    losses: Mapping[str, Mapping[str, int]] | None = None
+
+    @property
+    def queues(self) -> Mapping[str, int]:
+        """Slots of each queue that workers name."""
+        counts: Counter[str] = Counter()
+        for main in self.census.mains:
+            if not main.is_stopping:
+                counts.update(dict.fromkeys(main.queues, main.slots))
+        return counts
+
+
+class Survey:
+    """Looks at the fleet, for one run.
+
+    Parameters
+    ----------
+    tables
+        Those of the run.
+    """
+
+    def __init__(
+        self, reservations: Reservations, dispatcher: Dispatcher, tables: Collection[str]
+    ) -> None:
+        self._reservations = reservations
+        self._dispatcher = dispatcher
+        self._tables = sorted(tables)
+        self._epoch: str | None = None
+        #: Chunk -> since when it was neither begun nor seen waiting in the queue.
+        self._unseen: dict[str, float] = {}
+        #: Of these, chunk -> since when its message was away from the queue.
+        self._away: dict[str, float] = {}
+
+    def look(self, now: float) -> Sight:
+        """Free what the dead have, find messages that were lost, and tell what is there."""
+        census = self._reservations.reap()
+        for main in census.reaped:
+            logger.warning("worker_lost", extra={"main": main})
+        is_forgotten = self._epoch is not None and census.epoch != self._epoch
+        losses = None
+        if census.epoch != self._epoch:
+            losses = {table: self._reservations.losses(table) for table in self._tables}
+        records = self._reservations.chunks()
+        self._drop_unseen(records, now)
+        led = frozenset(self._reservations.leaders(self._tables))
+        if is_forgotten:
+            logger.warning("redis_lost")
+        # Last: a look that fails is made again.
+        self._epoch = census.epoch
+        chunks = frozenset(record.id for record in records)
+        return Sight(census, chunks, led, is_forgotten=is_forgotten, losses=losses)
+
+    def _drop_unseen(self, records: Sequence[ChunkRecord], now: float) -> None:
+        """Find chunks whose message was lost, and free their keys."""
+        unbegun = {record.id for record in records if not record.is_reserved}
+        self._unseen = {chunk: self._unseen.get(chunk, now) for chunk in unbegun}
+        suspects = {chunk for chunk, since in self._unseen.items() if now - since >= GRACE_S}
+        if not suspects:
+            return
+        waiting = self._dispatcher.waiting()
+        self._unseen.update(dict.fromkeys(suspects & waiting, now))
+        # A message may have been taken from the queue this moment, and is not begun yet: it is
+        # lost only if it stays away.
+        away = suspects - waiting
+        self._away = {chunk: self._away.get(chunk, now) for chunk in away}
+        lost = sorted(chunk for chunk, since in self._away.items() if now - since >= AWAY_S)
+        if lost:
+            logger.warning("messages_lost", extra={"chunks": lost})
+            self._reservations.drop(lost, "message lost")
