@@ -44,7 +44,14 @@ _HARMLESS = frozenset(
     {
         *("database_tls", "safemode", "create_tables", "display_limit", "display_width"),
         *("namespace", "heartbeat_s", "lease_s", "chunk_s", "database_timeout_s", "flower_port"),
-        *("default_store", "state_dir", "pipeline", "functions", "display_show_tuple_count"),
+        *(
+            "default_store",
+            "state_dir",
+            "fleet_file",
+            "pipeline",
+            "functions",
+            "display_show_tuple_count",
+        ),
     }
 )
 LOCAL_HOSTS = frozenset({"", "localhost", "127.0.0.1", "::1"})
@@ -137,6 +144,8 @@ class Settings(BaseSettings):
     default_store: Annotated[str, Field(min_length=1)] = "default"
     #: Modules that define the pipeline, for workers and schedulers.
     pipeline: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    #: Queues, workers and limits of the fleet; None: `fleet.toml` beside `djq.toml`, if any.
+    fleet_file: Path | None = None
     #: Where embedded files live: database, stores, sockets and logs of the local stack.
     state_dir: Path = Path(".djq")
     #: Separates installations that share one Redis; None: made from what the database says it is.
@@ -250,7 +259,10 @@ def load(**overrides: Any) -> Settings:  # noqa: ANN401 - each setting has its o
         message = f"cannot read {find_file()}: {error}"
         raise ConfigError(message) from error
     base = (find_file() or Path.cwd() / FILE_NAME).parent
-    return settings.model_copy(update={"state_dir": (base / settings.state_dir).resolve()})
+    paths = {"state_dir": (base / settings.state_dir).resolve()}
+    if settings.fleet_file is not None:
+        paths["fleet_file"] = (base / settings.fleet_file).resolve()
+    return settings.model_copy(update=paths)
 
 
 def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
