@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import pkgutil
 import time
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from djq.algebra.nodes import Relation
 from djq.definition.attributes import Attribute, CoreType
@@ -19,6 +19,7 @@ from djq.populate.keys import Key
 from djq.populate.makers import Maker, maker_of
 from djq.populate.options import PopulateOptions, check_options
 from djq.populate.records import RECORD_NAMES, jobs_spec
+from djq.populate.stale import accept, stale
 from djq.tables.classwise import on_class_too, seen_on_class_too
 from djq.tables.query import Query
 from djq.tables.table import Table, TableMeta
@@ -108,6 +109,29 @@ class AutoPopulate(Table, metaclass=AutoMeta):
     def jobs(self) -> Jobs:
         """Durable records of errors, ignored and empty keys."""
         return Jobs(self)
+
+    @on_class_too
+    def stale(self, *, unknown: bool = False) -> Self:
+        """Return the rows that another version of the code made: a query, and deletable.
+
+        They are never made again by themselves: delete them to have them made anew, or `accept`
+        them. With `unknown`, also rows of which no version is known: made by DataJoint, or inserted
+        directly.
+        """
+        return stale(self, unknown=unknown)
+
+    @on_class_too
+    def accept(self, *restrictions: Value, unknown: bool = False) -> int:
+        """Let stale rows count as made by today's code; return how many.
+
+        Parameters
+        ----------
+        restrictions
+            Conditions on the rows; all must hold.
+        unknown
+            Accept rows of which no version is known, too.
+        """
+        return accept(self, restrictions, unknown=unknown)
 
     @on_class_too
     def progress(self, *restrictions: Value) -> plan.Progress:

@@ -229,6 +229,12 @@ class Database(Transactions):
             n = self._change(lambda session: _execute(session, prepared.text, parameters))
         return n > 0
 
+    def update_where(self, node: Node, changes: Row) -> int:
+        """Change columns of the rows of a restricted table; return how many."""
+        prepared = prepare(Reducer(self.dialect).update(node, changes), self._engine.dialect)
+        with needing(self, "SELECT, UPDATE", node):
+            return self._change(lambda session: _execute(session, prepared.text, prepared.bind(())))
+
     def delete(self, node: Node) -> int:
         """Delete the rows of a restricted table; return how many."""
         prepared, values = self.statements.ask("delete", node)

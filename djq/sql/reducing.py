@@ -14,9 +14,10 @@ from djq.sql.functions.logic import truth
 from djq.sql.selection import Selection, is_bare, labelled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from djq.algebra.nodes import Node
+    from djq.definition.acceptance import Value
     from djq.sql.functions import Column
 
 
@@ -25,13 +26,26 @@ class Reducer(Compiler):
 
     def delete(self, node: Node) -> sa.Delete:
         """Return the statement that deletes the rows of a restricted table, and nothing else."""
+        table, selection = self._of_one_table(node, by_join=not self.dialect.is_sqlite)
+        return sa.delete(table).where(*selection.where)
+
+    def update(self, node: Node, changes: Mapping[str, Value]) -> sa.Update:
+        """Return the statement that changes columns of the rows of a restricted table."""
+        table, selection = self._of_one_table(node, by_join=False)
+        new = {n: sa.literal(v, table.c[n].type) for n, v in changes.items()}
+        return sa.update(table).where(*selection.where).values(new)
+
+    def _of_one_table(self, node: Node, *, by_join: bool) -> tuple[sa.TableClause[Any], Selection]:
         self._has_bare_root = True
-        selection = self._reduced(node, by_join=not self.dialect.is_sqlite)
+        selection = self._reduced(node, by_join=by_join)
         source = selection.source
         if not selection.is_flat or not is_bare(source):
-            message = "only the rows of one table can be deleted, restricted by its own attributes"
+            message = (
+                "only the rows of one table can be deleted or changed, restricted by its own "
+                "attributes"
+            )
             raise QueryError(message)
-        return sa.delete(cast("sa.TableClause[Any]", source)).where(*selection.where)
+        return cast("sa.TableClause[Any]", source), selection
 
     def _reduced(self, node: Node, *, by_join: bool) -> Selection:
         """Return a selection whose semijoins are answered from the inside, by index.
