@@ -78,9 +78,10 @@ def is_listed(names: Sequence[str], rows: Iterable[Sequence[Value]]) -> Expressi
     thousand keys cost little more than one. What is the same in all rows becomes an equality,
     which an index serves best.
     """
-    columns = list(zip(*rows, strict=True))
-    if not columns:
-        return FALSE if names else TRUE
+    given = list(rows)
+    if not given or not names:
+        return TRUE if given else FALSE
+    columns = list(zip(*given, strict=True))
     shared = [len(set(column)) == 1 for column in columns]
     found = [
         Call("=", (Name(name), Literal(column[0])))

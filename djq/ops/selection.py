@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from djq.errors import ConfigError
-from djq.populate import plan
+from djq.populate import levels
 from djq.populate.pipeline import Pipeline, load_pipeline
 from djq.settings import Settings, load
 
@@ -62,7 +62,7 @@ def select(names: Sequence[str]) -> Selection:
     settings = read_settings(modules)
     pipeline = load_pipeline(settings.pipeline)
     chosen = {_find(pipeline, name) for name in wanted} or set(pipeline.tables.values())
-    ordered = [t for level in plan.levels(pipeline.tables.values()) for t in level]
+    ordered = [t for level in levels.levels(pipeline.tables.values()) for t in level]
     return Selection(settings, pipeline, tuple(t for t in ordered if t in chosen))
 
 

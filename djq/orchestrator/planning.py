@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from djq.definition import graph
 from djq.orchestrator.states import Place
-from djq.populate import plan
+from djq.populate import levels, plan
 from djq.populate.failures import JobError
 from djq.populate.keys import from_key_id, from_key_ids, to_wire
 from djq.populate.version import code_version
@@ -110,7 +110,7 @@ def _parents(tables: Mapping[str, type[AutoPopulate]]) -> dict[str, tuple[str, .
     for name, table in tables.items():
         made_by |= {part.spec.name: name for part in _parts(table)}
     return {
-        name: tuple(dict.fromkeys(made_by[p] for p in plan.parents(table) if p in made_by))
+        name: tuple(dict.fromkeys(made_by[p] for p in levels.parents(table) if p in made_by))
         for name, table in tables.items()
     }
 

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import getpass
 import os
 import platform
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
 
 from djq.algebra.conditions import read_mapping
 from djq.algebra.expressions import Call, Name, both, either
 from djq.algebra.nodes import Relation
 from djq.algebra.operators import restrict
+from djq.definition.heading import Heading
 from djq.errors import DuplicateError
+from djq.populate import inbox, plan
+from djq.populate.census import take_census
 from djq.populate.failures import planned
 from djq.populate.records import jobs_spec
+from djq.sql.verify import as_present
 from djq.tables.encode import RowEncoder
 from djq.tables.query import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from djq.definition.acceptance import Value
     from djq.populate.autopopulate import AutoPopulate
@@ -36,6 +41,16 @@ BLOCKING: tuple[Status, ...] = ("error", "ignore", "empty")
 FAILED: tuple[Status, ...] = ("error", "empty")
 
 _SCHEDULED = Name("scheduled_time")
+#: DataJoint's names of what is known of a success -> the columns of its row.
+_COMPLETED = {
+    "reserved_time": "_job_start_time",
+    "duration": "_job_duration",
+    "version": "_job_version",
+    "host": "_job_host",
+    "worker": "_job_worker",
+    "attempt": "_job_attempt",
+}
+_ENDED = "_job_start_time + interval cast(round(_job_duration * 1000000) as signed) microsecond"
 
 
 class Jobs(Query):
@@ -47,19 +62,75 @@ class Jobs(Query):
         super().__init__(Relation(self.spec.name, self.spec.heading), table.connection)
 
     @property
-    def errors(self) -> Query:
+    def errors(self) -> Self:
         """Keys whose make raised, with message, traceback, last lines of its log, fingerprint."""
-        return self & {"status": "error"}
+        return self.failed & {"status": "error"}
 
     @property
-    def ignored(self) -> Query:
+    def empty(self) -> Self:
+        """Keys whose make returned without inserting."""
+        return self.failed & {"status": "empty"}
+
+    @property
+    def failed(self) -> Self:
+        """Both; a key that was made since has no error any more."""
+        return (self & {"status": list(FAILED)}) - self.table()
+
+    @property
+    def ignored(self) -> Self:
         """Keys that somebody decided not to make."""
         return self & {"status": "ignore"}
 
     @property
-    def empty(self) -> Query:
-        """Keys whose make returned without inserting."""
-        return self & {"status": "empty"}
+    def pending(self) -> Query:
+        """Keys to make now: computed from the tables, so it is never out of date."""
+        return plan.due(self.table)
+
+    @property
+    def completed(self) -> Query:
+        """Keys that are made, with when and where: of rows that djq made, their hidden columns."""
+        if plan.is_coarse(self.table):
+            return self & {"status": "success"}
+        spec = as_present(self.connection.database, self.table.spec)
+        heading = Heading((*spec.heading, *spec.hidden))
+        made = Query(Relation(spec.name, heading), self.connection)
+        known = {n: old for n, old in _COMPLETED.items() if old in heading}
+        if "_job_start_time" in heading and "_job_duration" in heading:
+            known["completed_time"] = _ENDED
+        return made.proj(*self.table.spec.heading.names, **known)
+
+    @property
+    def reserved(self) -> Query:
+        """Keys that are being made on the fleet or by `reserve_jobs`; none without Redis."""
+        census = take_census(self.connection.settings)
+        ids = census.reserved.get(self.table.spec.display_name, ())
+        return plan.keys_of_ids(self.table, ids)
+
+    def progress(self) -> dict[str, int]:
+        """Count the keys by status, as DataJoint names them, and in `total`."""
+        found = plan.progress(self.table)
+        return {
+            "pending": found.due,
+            "reserved": len(self.reserved),
+            "success": found.made,
+            "error": found.errors,
+            "empty": found.empty,
+            "ignore": found.ignored,
+            "total": found.total,
+        }
+
+    def refresh(self, *restrictions: Value, **_: Value) -> dict[str, int]:
+        """Forget records of keys that are made or no longer wanted; return counts.
+
+        Nothing else is ever out of date. Takes DataJoint's arguments, and needs none.
+        """
+        left = functools.reduce(lambda found, c: found & c, restrictions, self)
+        removed = left.forget_made(self.table()) + self._delete(left - plan.key_source(self.table))
+        return {"added": 0, "removed": removed, "orphaned": 0, "re_pended": 0}
+
+    def delete(self, **_: Value) -> int:
+        """Forget the records that are left of restrictions, as `retry` does; return how many."""
+        return self._delete(self)
 
     def blocking(self, version: str) -> Query:
         """Keys that are not due: ignored, or failed under this very version of the code.
@@ -162,9 +233,19 @@ class Jobs(Query):
         encoded = RowEncoder.of(self.spec, self.connection).encode(row, 1, now)
         self.connection.database.insert(self.spec, [encoded], duplicates=duplicates)
 
-    def ignore(self, key: Mapping[str, Value]) -> None:
-        """Do not make this key until `retry`."""
-        self.record(key, "ignore")
+    def ignore(self, key: Value) -> int:
+        """Do not make this key until `retry`; or all keys that meet a condition. Return how many.
+
+        A mapping is a key, and has all of its attributes. Anything else is a condition on the keys
+        that are not made: `jobs.ignore("session > 7")`, `jobs.ignore(Session & "rig = 2")`.
+        """
+        if isinstance(key, Mapping):
+            self.record(cast("Mapping[str, Value]", key), "ignore")
+            return 1
+        keys = (plan.key_source(self.table, [key]) - self.table()).keys()
+        for one in keys:
+            self.record(one, "ignore")
+        return len(keys)
 
     def retry(self, *restrictions: Value) -> int:
         """Forget the records that match, so that their keys are due again; return how many."""
@@ -200,23 +281,15 @@ class Jobs(Query):
     def _delete(self, which: Query) -> int:
         return self.connection.database.delete(which.node)
 
-    def groups(self) -> Sequence[dict[str, Any]]:
-        """Return the errors by cause, most frequent first: fingerprint, count, message, last."""
-        groups: dict[str, dict[str, Any]] = {}
-        for row in self.errors.proj("fingerprint", "error_message", "completed_time"):
-            name = row["fingerprint"] or ""
-            group = groups.setdefault(
-                name, {"fingerprint": name, "count": 0, "message": row["error_message"]}
-            )
-            group["count"] += 1
-            group["last"] = row["completed_time"]
-        return sorted(groups.values(), key=lambda g: -int(g["count"]))
+    def groups(self, *restrictions: Value) -> list[dict[str, Any]]:
+        """Return the failures by cause, most frequent first; see `inbox.groups`."""
+        return inbox.groups(self, *restrictions)
 
     def _describe(self) -> str:
         return f"the jobs of {self.table.spec.display_name}"
 
 
-@lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=1)
 def _user() -> str:
     try:
         return getpass.getuser()

@@ -9,27 +9,15 @@ from typing import TYPE_CHECKING
 
 from djq.algebra import ordering
 from djq.algebra.equality import is_listed
-from djq.algebra.expressions import Call, Expression, Matches, Name, either
-from djq.algebra.nodes import (
-    Aggregation,
-    Grouping,
-    Join,
-    Node,
-    Projection,
-    Relation,
-    Restriction,
-    Top,
-    Union,
-)
+from djq.algebra.expressions import Expression, Name, either
+from djq.algebra.nodes import Node, Projection
 from djq.algebra.operators import restrict
-from djq.definition import graph
 from djq.definition.heading import Heading
-from djq.definition.names import describe_name
-from djq.definition.spec import TableName, Tier
 from djq.errors import DefinitionError
-from djq.populate.keys import from_key_id, key_ids
+from djq.populate.keys import from_key_id, from_key_ids, key_ids
 from djq.populate.version import code_version
 from djq.tables.query import Query
+from djq.tables.universal import U
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -44,7 +32,10 @@ PAGE_KEYS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a table is; all counts are of keys."""
+    """How far a table is; all counts are of keys.
+
+    As in DataJoint, `remaining, total = Table.progress()` works, too.
+    """
 
     total: int
     made: int
@@ -52,6 +43,22 @@ class Progress:
     errors: int
     ignored: int
     empty: int
+
+    @property
+    def remaining(self) -> int:
+        """Keys that are not made, for whatever reason."""
+        return self.total - self.made
+
+    def __iter__(self) -> Iterator[int]:
+        """Iterate over the keys that are not made, and all."""
+        return iter((self.remaining, self.total))
+
+    def __str__(self) -> str:
+        """Return it as people say it."""
+        percent = 100 * self.made / self.total if self.total else 100.0
+        counts = {"due": self.due, "failed": self.errors + self.empty, "ignored": self.ignored}
+        rest = "".join(f", {n:,} {name}" for name, n in counts.items() if n)
+        return f"{self.made:,} of {self.total:,} made ({percent:.1f} %){rest}"
 
 
 def key_source(table: type[AutoPopulate], restrictions: Sequence[Value] = ()) -> Query:
@@ -204,6 +211,13 @@ def made_keys(table: type[AutoPopulate], keys: Sequence[Mapping[str, Value]]) ->
     return Query(node, source.connection).keys()
 
 
+def keys_of_ids(table: type[AutoPopulate], ids: Sequence[str]) -> Query:
+    """Return the keys of ids, as far as there should be such."""
+    source = key_source(table)
+    keys = from_key_ids(table.job_heading, ids)
+    return Query(restrict(source.node, _among(keys, table.job_heading)), source.connection)
+
+
 def is_coarse(table: type[AutoPopulate]) -> bool:
     """Tell whether one call of make inserts rows of several keys."""
     return len(table.job_heading) < len(table.spec.heading.primary_key)
@@ -233,8 +247,9 @@ def progress(table: type[AutoPopulate], restrictions: Sequence[Value] = ()) -> P
     n_missing = len(missing)
     counts = {"error": 0, "ignore": 0, "empty": 0}
     if n_missing:
-        for row in table().jobs.blocking(code_version(table)).proj("status") & missing:
-            counts[row["status"]] += 1
+        blocking = table().jobs.blocking(code_version(table)) & missing
+        groups = U("status").aggr(blocking.proj("status"), n="count(*)")
+        counts.update({str(row["status"]): int(row["n"]) for row in groups.to_dicts()})
     return Progress(
         total=total,
         made=total - n_missing,
@@ -243,50 +258,3 @@ def progress(table: type[AutoPopulate], restrictions: Sequence[Value] = ()) -> P
         ignored=counts["ignore"],
         empty=counts["empty"],
     )
-
-
-def parents(table: type[AutoPopulate]) -> tuple[TableName, ...]:
-    """Return every table that the due keys depend on: references of the key and the key source."""
-    referred = [f.parent for f in table.spec.foreign_keys if f.in_key]
-    named = [n for n in _relations(key_source(table).node) if n != table.spec.name]
-    return tuple(dict.fromkeys([*referred, *named]))
-
-
-def levels(tables: Iterable[type[AutoPopulate]]) -> list[list[type[AutoPopulate]]]:
-    """Return the tables level by level, each after all that it depends on."""
-    by_name = {t.spec.name: t for t in tables}
-    found = graph.levels({n: map(_master_or_self, parents(t)) for n, t in by_name.items()})
-    return [[by_name[name] for name in level] for level in found]
-
-
-def _master_or_self(name: TableName) -> TableName:
-    """Return the table whose make inserts the rows of a table: a part's master."""
-    master = describe_name(name.table).master
-    return name if master is None else TableName(name.schema, master)
-
-
-def _relations(node: Node) -> Iterator[TableName]:
-    """Iterate over the tables that a query reads; job records are not inputs."""
-    match node:
-        case Relation():
-            if not node.name.table.startswith(Tier.JOB.value):
-                yield node.name
-        case Restriction():
-            yield from _relations(node.source)
-            yield from _in_condition(node.condition)
-        case Projection() | Top() | Grouping():
-            yield from _relations(node.source)
-        case Join() | Union():
-            yield from _relations(node.left)
-            yield from _relations(node.right)
-        case Aggregation():
-            yield from _relations(node.group)
-            yield from _relations(node.detail)
-
-
-def _in_condition(condition: Expression) -> Iterator[TableName]:
-    if isinstance(condition, Matches):
-        yield from _relations(condition.query)
-    elif isinstance(condition, Call):
-        for argument in condition.arguments:
-            yield from _in_condition(argument)

@@ -112,7 +112,8 @@ def test_an_example_runs_by_itself(name, tmp_path):
 
 LEVELS = """
 from djq.populate.pipeline import load_pipeline
-from djq.populate.plan import levels, progress
+from djq.populate.levels import levels
+from djq.populate.plan import progress
 
 found = load_pipeline([f"examples.{name}.workers" for name in %r])
 for level in levels(found.tables.values()):

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from djq.ops.output import confirm, show_json, show_key
 from djq.ops.selection import select
 from djq.ops.status import Status
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from djq.populate.autopopulate import AutoPopulate
+from djq.populate import inbox
 
 #: Records that a person can make due again; ignored keys were put aside on purpose.
 FAILED = ["error", "empty"]
@@ -29,7 +25,8 @@ def errors(
 ) -> int:
     """Show the errors that wait, grouped by their cause."""
     selection = select(names)
-    groups = [group for table in selection.tables for group in _groups(table, condition)]
+    where = [condition] if condition else []
+    groups = [g for table in selection.tables for g in inbox.groups(table().jobs, *where)]
     if as_json:
         show_json(groups)
     elif groups:
@@ -73,30 +70,6 @@ def retry(
     return Status.DONE
 
 
-def _groups(table: type[AutoPopulate], condition: str | None) -> Iterator[dict[str, Any]]:
-    """Return the table's failures by cause, most frequent first."""
-    failed = table.jobs & {"status": FAILED}
-    failed = failed & condition if condition else failed
-    groups: dict[str, dict[str, Any]] = {}
-    for row in failed.proj("status", "fingerprint", "error_message", "completed_time"):
-        cause = row["fingerprint"] or row["status"]
-        if cause not in groups:
-            groups[cause] = {
-                "table": table.spec.display_name,
-                "fingerprint": cause,
-                "status": row["status"],
-                "count": 0,
-                "message": row["error_message"],
-                "example": {name: row[name] for name in failed.primary_key},
-                "last": row["completed_time"],
-            }
-        groups[cause]["count"] += 1
-        groups[cause]["last"] = max(groups[cause]["last"], row["completed_time"])
-    for group in sorted(groups.values(), key=lambda group: -int(group["count"])):
-        # One traceback per group: of the others there may be very many.
-        yield group | {"traceback": (failed & group["example"]).fetch1("error_stack")}
-
-
 def _show(groups: list[dict[str, Any]], modules: str, *, has_traceback: bool) -> None:
     for group in groups:
         count = f"{group['count']:,} {'keys' if group['count'] > 1 else 'key'}"
@@ -105,8 +78,13 @@ def _show(groups: list[dict[str, Any]], modules: str, *, has_traceback: bool) ->
         for line in str(group["message"] or "").splitlines()[:3]:
             click.secho(f"    {line}", fg="red")
         click.echo(f"    as in {show_key(group['example'])}, last at {group['last']:%F %T} UTC")
+        if group["retry_at"] is not None:
+            click.echo(f"    tried again at {group['retry_at']:%F %T} UTC")
         if has_traceback and group["traceback"]:
             click.echo("".join(f"    {line}\n" for line in str(group["traceback"]).splitlines()))
+            if group["log"]:
+                click.echo("    what it wrote last:")
+                click.echo("".join(f"    | {line}\n" for line in group["log"].splitlines()))
     click.echo(
         f'Show where: "djq errors {modules} --traceback". '
         f'After the cause is mended: "djq retry {modules}".'

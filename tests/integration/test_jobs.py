@@ -1,0 +1,203 @@
+"""`Table.jobs`: what waits, runs, failed and is done, as queries, on every database."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+import djq as dj
+from djq.orchestrator.reservations import Main, Reservations, holder_id
+from djq.orchestrator.states import Chunk
+from djq.populate.census import Census, take_census
+from djq.settings import load
+from djq.tables.connection import Connection
+from djq.tables.schema import Schema
+
+
+class OopsError(Exception):
+    pass
+
+
+@pytest.fixture
+def table(schema):
+    """Six keys: 1 is made, 2 and 3 failed alike, 4 failed otherwise, 5 is ignored, 6 is due."""
+
+    @schema
+    class Number(dj.Manual):
+        definition = "n : int32"
+
+    @schema
+    class Result(dj.Computed):
+        definition = """
+        -> Number
+        ---
+        x : int32
+        """
+
+        def make(self, key):
+            if key["n"] in {2, 3}:
+                raise OopsError(key)
+            if key["n"] == 4:
+                raise KeyError(key["n"])
+            self.insert1({**key, "x": 1})
+
+    Number.insert((n,) for n in range(1, 6))
+    Result.jobs.ignore({"n": 5})
+    Result.populate(suppress_errors=True)
+    Number.insert1((6,))
+    return Result
+
+
+def numbers(query):
+    return sorted(query.to_arrays("n"))
+
+
+def test_every_state_is_a_query(table):
+    jobs = table.jobs
+
+    assert numbers(jobs.pending) == [6]
+    assert numbers(jobs.errors) == [2, 3, 4]
+    assert numbers(jobs.errors & {"cause": "user"} & "n > 2") == [3, 4]
+    assert numbers(jobs.ignored) == [5]
+    assert numbers(jobs.empty) == numbers(jobs.reserved) == []
+    assert numbers(jobs.completed) == [1]
+
+
+def test_what_is_done_says_when_and_where(table):
+    done = table.jobs.completed.fetch1()
+
+    assert done["x"] == 1
+    assert done["duration"] >= 0
+    assert done["completed_time"] >= done["reserved_time"]
+    assert done["host"]
+    assert done["version"]
+
+
+def test_counts_have_the_names_of_the_states(table):
+    assert table.jobs.progress() == {
+        "pending": 1,
+        "reserved": 0,
+        "success": 1,
+        "error": 3,
+        "empty": 0,
+        "ignore": 1,
+        "total": 6,
+    }
+
+
+def test_progress_is_remaining_and_total_as_in_datajoint(table):
+    progress = table.progress()
+    remaining, total = progress
+
+    assert (remaining, total) == (progress.remaining, progress.total) == (5, 6)
+    assert str(progress) == "1 of 6 made (16.7 %), 1 due, 3 failed, 1 ignored"
+
+
+def test_an_error_of_a_key_that_is_made_by_now_is_none(table):
+    table.insert1({"n": 2, "x": 0}, allow_direct_insert=True)
+
+    assert numbers(table.jobs.errors) == [3, 4]
+    assert table.jobs.refresh() == {"added": 0, "removed": 1, "orphaned": 0, "re_pended": 0}
+    assert numbers(table.jobs) == [3, 4, 5]
+
+
+def test_records_of_keys_that_are_gone_are_forgotten_by_refresh(table, schema):
+    (schema.tables["Number"] & "n in (4, 5)").delete(prompt=False)
+
+    assert table.jobs.refresh()["removed"] == 2
+    assert numbers(table.jobs) == [2, 3]
+
+
+def test_keys_are_ignored_by_condition_unless_they_are_made(table, schema):
+    assert table.jobs.ignore("n < 3") == 1
+    assert table.jobs.ignore(schema.tables["Number"] & {"n": 6}) == 1
+
+    assert numbers(table.jobs.ignored) == [2, 5, 6]
+    assert numbers(table.jobs.pending) == []
+
+
+def test_records_are_deleted_by_restriction(table):
+    assert (table.jobs & "n = 2").delete() == 1
+    assert table.jobs.errors.delete() == 2
+    assert numbers(table.jobs) == [5]
+    assert numbers(table.jobs.pending) == [2, 3, 4, 6]
+
+
+def test_failures_are_grouped_by_the_database(table):
+    groups = table.jobs.groups()
+
+    assert [(g["count"], g["cause"], g["example"]) for g in groups] == [
+        (2, "user", {"n": 2}),
+        (1, "user", {"n": 4}),
+    ]
+    assert groups[0]["message"] == "OopsError: {'n': 2}"
+    assert groups[0]["fingerprint"].startswith("OopsError in")
+    assert "raise OopsError(key)" in groups[0]["traceback"]
+    assert groups[0]["last"] is not None
+    assert table.jobs.groups("n > 3") == groups[1:]
+    assert table.jobs.groups("n > 9") == []
+
+
+def test_a_coarse_table_has_its_records_for_what_is_done(schema):
+    @schema
+    class Session(dj.Manual):
+        definition = "session : int32"
+
+    @schema
+    class Trial(dj.Computed):
+        definition = """
+        -> Session
+        trial : int32
+        """
+
+        def make(self, key):
+            self.insert({**key, "trial": i} for i in range(3))
+
+    Session.insert([(1,), (2,)])
+    Trial.populate({"session": 1})
+
+    assert Trial.jobs.completed.keys() == [{"session": 1}]
+    assert Trial.jobs.pending.keys() == [{"session": 2}]
+
+
+@pytest.fixture
+def with_redis(tmp_path, redis_url, schema_name):
+    settings = load(
+        database_url=f"sqlite:///{tmp_path / 'r.sqlite'}", redis_url=redis_url, state_dir=tmp_path
+    )
+    connection = Connection(settings)
+    yield Schema(schema_name, connection=connection)
+    connection.close()
+
+
+def test_keys_in_the_hands_of_the_fleet_are_reserved(with_redis):
+    @with_redis
+    class Number(dj.Manual):
+        definition = "n : int32"
+
+    @with_redis
+    class Result(dj.Computed):
+        definition = "-> Number"
+
+        def make(self, key):
+            self.insert1(key)
+
+    Number.insert([(1,), (2,), (3,)])
+    name = Result.spec.display_name
+    fleet = Reservations.open(with_redis.connection.settings)
+    chunk = Chunk("c1", "r1", name, ("[1]", "[3]"))
+    with contextlib.closing(fleet.server):
+        fleet.queue([chunk])
+        queued = numbers(Result.jobs.reserved)
+        fleet.beat(Main("here:1", "here", 1, slots=4))
+        fleet.reserve(chunk, holder_id("here:1", 1))
+    census = take_census(with_redis.connection.settings)
+
+    assert queued == []
+    assert numbers(Result.jobs.reserved) == [1, 3]
+    assert (census.slots, census.is_there) == (4, True)
+
+
+def test_nobody_is_there_without_redis(local_settings):
+    assert take_census(local_settings) == Census()
