@@ -19,9 +19,12 @@ from djq.errors import (
 from djq.orchestrator.app import producer_app
 from djq.orchestrator.dispatch import CeleryDispatcher
 from djq.orchestrator.events import Freed, Released
+from djq.orchestrator.fleet import load_fleet
 from djq.orchestrator.loop import WAIT_S, Loop, Patience
 from djq.orchestrator.planning import DatabasePlan, by_level
 from djq.orchestrator.reservations import Reservations
+from djq.orchestrator.routing import route
+from djq.orchestrator.scans import BackgroundScans
 from djq.orchestrator.scheduler import SCHEDULER_PREFIX
 from djq.orchestrator.states import Limits
 from djq.orchestrator.watch import Company, Counter, messages
@@ -64,6 +67,8 @@ def submit(*what: type[AutoPopulate] | Schema, restrictions: Sequence[Value] = (
     ------
     RedisUnavailableError
         None is configured or it does not answer.
+    ConfigError
+        A table needs what no queue of `fleet.toml` has.
     UsageError
         Nothing to make was named.
     """
@@ -127,6 +132,9 @@ class Run:
         self._connection = next(iter(self._tables.values())).schema.connection
         self._settings = self._connection.settings
         self._restrictions = restrictions
+        self._fleet = load_fleet(self._settings)
+        for name, table in self._tables.items():
+            route(name, table.populate_options, self._fleet)
         self._max_keys = max_keys
         self._failed: dict[str, list[str]] = {}
         self._thread: threading.Thread | None = None
@@ -252,15 +260,17 @@ class Run:
 
     @contextmanager
     def _loop(self) -> Generator[Loop]:
-        due = DatabasePlan(self._tables, self._restrictions)
+        due = DatabasePlan(self._tables, self._restrictions, self._fleet)
         dispatcher = CeleryDispatcher(producer_app(self._settings), due.show)
-        with self._open() as reservations, closing(dispatcher):
+        scans = BackgroundScans(self._connection.close)
+        with self._open() as reservations, closing(dispatcher), closing(scans):
             yield Loop(
                 f"{self.id}.{self._n_threads}",
                 due,
                 reservations,
                 dispatcher,
                 Limits(chunk_s=self._settings.chunk_s, max_keys=self._max_keys),
+                scans=scans,
                 observe=self._hear,
             )
 

@@ -24,14 +24,11 @@ class BackgroundScans:
         self._disconnect = disconnect
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="djq-scan")
         self._future: Future[Found] | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether a search was begun and not collected."""
-        return self._future is not None
+        self._has_begun = False
 
     def begin(self, find: Callable[[Find], Found], search: Find) -> None:
         """Begin a search; one that is open is forgotten."""
+        self._has_begun = True
         self._future = self._thread.submit(find, search)
 
     def collect(self) -> Found | None:
@@ -43,5 +40,6 @@ class BackgroundScans:
 
     def close(self) -> None:
         """Wait for the search that is open, and end the thread."""
-        self._thread.submit(self._disconnect)
+        if self._has_begun:
+            self._thread.submit(self._disconnect)
         self._thread.shutdown()

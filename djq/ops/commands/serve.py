@@ -18,6 +18,7 @@ from djq.orchestrator.app import QUEUE, producer_app, worker_app
 from djq.orchestrator.dispatch import CeleryDispatcher
 from djq.orchestrator.planning import DatabasePlan
 from djq.orchestrator.reservations import Reservations
+from djq.orchestrator.scans import BackgroundScans
 from djq.orchestrator.scheduler import Scheduler
 from djq.orchestrator.server import open_server
 from djq.populate.pipeline import load_pipeline
@@ -118,7 +119,14 @@ def scheduler(modules: tuple[str, ...], level: str) -> int:
     _ask_redis(settings)
     plan = DatabasePlan(load_pipeline(settings.pipeline).tables)
     dispatcher = CeleryDispatcher(producer_app(settings), plan.show)
-    daemon = Scheduler(plan, Reservations.open(settings), dispatcher, chunk_s=settings.chunk_s)
+
+    def disconnect() -> None:
+        for table in plan.tables.values():
+            table.schema.connection.close()
+
+    scans = BackgroundScans(disconnect)
+    reservations = Reservations.open(settings)
+    daemon = Scheduler(plan, reservations, dispatcher, chunk_s=settings.chunk_s, scans=scans)
 
     def stop(number: int, frame: FrameType | None) -> None:
         del number, frame
@@ -126,7 +134,8 @@ def scheduler(modules: tuple[str, ...], level: str) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    daemon.run_forever()
+    with contextlib.closing(scans):
+        daemon.run_forever()
     return Status.DONE
 
 

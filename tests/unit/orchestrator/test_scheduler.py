@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import dataclass, field
@@ -12,8 +13,9 @@ from djq.errors import MissingTableError, RedisUnavailableError, UnreachableErro
 from djq.orchestrator.events import Released
 from djq.orchestrator.loop import SURVEY_S, Loop
 from djq.orchestrator.reservations import Main
+from djq.orchestrator.scans import BackgroundScans
 from djq.orchestrator.scheduler import Scheduler
-from djq.orchestrator.states import Limits
+from djq.orchestrator.states import Find, Limits, Place
 from djq.orchestrator.survey import AWAY_S, GRACE_S
 from tests.stateful.model_fleet import Broker
 from tests.stateful.model_redis import ModelReservations
@@ -35,13 +37,14 @@ class Bench:
         self.reservations.beat(Main("m", slots=1, tables=("Spot",)))
         self.loop = self.new_loop()
 
-    def new_loop(self) -> Loop:
+    def new_loop(self, scans: BackgroundScans | None = None) -> Loop:
         return Loop(
             "run",
             self.world,
             self.reservations,
             self.broker,
             self.limits,
+            scans=scans,
             clock=lambda: self.now,
         )
 
@@ -191,6 +194,56 @@ def test_a_run_drives_itself_where_nobody_leads() -> None:
     assert bench.sent() == [("[1]",), ("[2]",)]
 
 
+class TestBackgroundScans:
+    @pytest.fixture
+    def scans(self):
+        made = BackgroundScans()
+        yield made
+        made.close()
+
+    @pytest.fixture
+    def gate(self, monkeypatch: pytest.MonkeyPatch):
+        """Opens for pages of whole tables when set."""
+        opened = threading.Event()
+        find = World.find
+
+        def slow(self: World, search: Find) -> tuple[str, ...]:
+            if search.is_scan:
+                opened.wait(60)
+            return find(self, search)
+
+        monkeypatch.setattr(World, "find", slow)
+        yield opened
+        opened.set()
+
+    def test_hints_and_surveys_do_not_wait_for_a_page(self, scans, gate) -> None:
+        # Given: a scheduler in the middle of a page.
+        bench = Bench(Limits(is_endless=True))
+        loop = bench.new_loop(scans)
+        loop.turn(0.0)
+        assert bench.sent() == []
+        # When: somebody made a key, and a worker comes.
+        bench.world.commit("Spot", "[1]")
+        bench.reservations.events.append(Released("Spot", "x", "other", made=("[1]",)))
+        bench.reservations.beat(Main("another", slots=7))
+        bench.now += SURVEY_S
+        loop.turn(0.0)
+        # Then: what it made due is sent meanwhile.
+        assert bench.sent() == [("[1,0]",), ("[1,1]",)]
+        # When, then: the pages come, and so does the rest.
+        gate.set()
+        wait_until(lambda: loop.turn(0.0) or ("[2]",) in bench.sent(), what="the pages")
+
+    def test_a_page_that_failed_for_a_moment_is_searched_again(self, scans, monkeypatch) -> None:
+        bench = Bench()
+        loop = bench.new_loop(scans)
+        monkeypatch.setattr(bench.world, "find", failing(UnreachableError("away")))
+        with pytest.raises(UnreachableError):
+            wait_until(lambda: loop.turn(0.0), what="the error")
+        monkeypatch.undo()
+        wait_until(lambda: loop.turn(0.0) or len(bench.sent()) == 2, what="the pages")
+
+
 def failing(error: Exception):
     def fail(*_: object) -> None:
         raise error
@@ -223,6 +276,25 @@ class TestDaemon:
         made[0].stop()
         wait_until(lambda: bench.reservations.leader() not in {None, first}, what="the other")
         assert sorted(bench.sent()) == [("[1]",), ("[2]",)]
+
+    def test_each_leads_the_tables_that_the_other_does_not(self, daemons) -> None:
+        # Given: two schedulers with different pipelines.
+        bench, _, _ = daemons
+        other = World(scans={1}, places=(Place("Spot", 0), Place("Else", 0)))
+        other.rows["Else"], other.errors["Else"] = set(), set()
+        first, second = (
+            Scheduler(world, bench.reservations, bench.broker) for world in (bench.world, other)
+        )
+        # When: both work.
+        first.turn(0.0)
+        second.turn(0.0)
+        # Then: nobody stands by for tables that the other does not have.
+        leaders = bench.reservations.leaders(["Spot", "Twin", "Total", "Else"])
+        assert len(leaders) == 4
+        assert leaders["Spot"] == leaders["Twin"] == leaders["Total"] != leaders["Else"]
+        assert {chunk.run for chunk in bench.broker.messages if chunk.table == "Spot"} == {
+            json.loads(leaders["Spot"])["id"] + ".1"
+        }
 
     def test_it_waits_for_redis(self, daemons, caplog) -> None:
         bench, _, threads = daemons
