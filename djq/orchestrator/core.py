@@ -55,8 +55,6 @@ MIN_PAGE, MAX_PAGE = 50, 5_000
 #: The scheduler leaves a failed key alone at least so long [s]: bounds what a worker of another
 #: version costs, and how long `retry` seems to do nothing. A run does not try it again.
 FAILED_S = 5.0
-#: A key that so many dying workers had in hand is recorded as an error.
-MAX_LOSSES = 3
 
 
 class Core:
@@ -166,6 +164,8 @@ class Core:
             return
         probe = table.probe
         n_due = table.look_on(event) if table.is_led else table.found(event, now)
+        for key, n_losses in table.take_doomed(self._blocked_until(now)).items():
+            self._urgent.append(Bury(table.place.table, key, n_losses))
         if event.search.is_scan:
             self._passes.note(table, event, n_due, now)
         elif event.is_exhausted and probe is not None and not table.is_led:
@@ -198,10 +198,13 @@ class Core:
                 table.learn(event)
             else:
                 self._come_back(table, event.exists + event.unsettled, now)
-            table.settle(event, now, now + FAILED_S if self._limits.is_endless else inf)
+            table.settle(event, now, self._blocked_until(now))
             if event.unsettled:
                 table.hint(event.table, event.unsettled)
         self._arrived(event.table, event.made + event.exists)
+
+    def _blocked_until(self, now: float) -> float:
+        return now + FAILED_S if self._limits.is_endless else inf
 
     def _arrived(self, parent: str, keys: Sequence[str]) -> None:
         """Note that the tables that depend on these keys may have due keys now."""
@@ -217,19 +220,13 @@ class Core:
         if table is None:
             return
         self._has_changed = True
-        again: list[str] = []
         losses = event.losses or (None,) * len(event.keys)
         for key, n_losses in zip(event.keys, losses, strict=True):
             if n_losses is not None:
                 table.losses[key] = n_losses
-            if n_losses is not None and n_losses >= MAX_LOSSES:
-                self._urgent.append(Bury(event.table, key, n_losses))
-            else:
-                again.append(key)
         if not event.losses:
             self._come_back(table, event.keys, now)
-        if again:
-            table.hint(event.table, again)
+        table.hint(event.table, event.keys)
 
     def _come_back(self, table: TableState, keys: Sequence[str], now: float) -> None:
         table.come_back(keys, now, self._budget.limit(table.place.queue))

@@ -25,6 +25,8 @@ MIN_CHUNK_S = 0.05
 HINTS_PER_SEARCH, MAX_HINTS = 1_000, 10_000
 #: A table whose keys come back untouched again waits this long, doubling [s].
 MIN_BACKOFF_S, MAX_BACKOFF_S = 0.1, 30.0
+#: A key that so many dying workers had in hand is recorded as an error.
+MAX_LOSSES = 3
 #: Failed keys of a table that are remembered.
 MAX_FAILED = 100_000
 #: A key that is to be tried again is searched so much later: its time in the database is rounded
@@ -164,6 +166,21 @@ class TableState:
             if event.is_exhausted:
                 self.probe = None
         return len(due)
+
+    def take_doomed(self, blocked_until: float) -> dict[str, int]:
+        """Take out what is ready and cost too many workers; return how many.
+
+        Only now, that the key was found due: the last of them may have made it before it died.
+        """
+        if not self.losses:
+            return {}
+        found = {k: self.losses[k] for k in self.ready if self.losses.get(k, 0) >= MAX_LOSSES}
+        for key in found:
+            self.ready.remove(key)
+            self.known.remove(key)
+            del self.losses[key]
+            self.failed[key] = blocked_until
+        return found
 
     def settled_losses(self, probe: Probe) -> tuple[str, ...]:
         """Forget and return what a search among lost keys, now at its end, did not find due.

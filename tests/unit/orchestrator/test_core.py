@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from djq.orchestrator.budget import CHUNKS_PER_SLOT, MIN_CHUNKS
-from djq.orchestrator.core import MAX_LOSSES, Core
+from djq.orchestrator.core import Core
 from djq.orchestrator.events import Freed, Released
 from djq.orchestrator.passes import MIN_PASS_S, PASS_PACE
 from djq.orchestrator.states import (
@@ -37,6 +37,7 @@ from djq.orchestrator.tablestate import (
     MAX_BACKOFF_S,
     MAX_HINTS,
     MAX_KEYS_PER_CHUNK,
+    MAX_LOSSES,
     RETRY_SLACK_S,
 )
 
@@ -279,6 +280,18 @@ class TestLosses:
             Freed("Spot", talk.sent[0].id, "run", ids(1), "killed", losses=(MAX_LOSSES,))
         )
         assert Bury("Spot", "[1]", MAX_LOSSES) in said
+
+    def test_a_key_that_the_last_of_them_made_is_none(self) -> None:
+        # Given: a worker that dies between its commit and its release.
+        talk = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        talk.due["Spot"] = []
+        # When: it was the third for this key.
+        event = Freed("Spot", talk.sent[0].id, "run", ids(1), "killed", losses=(MAX_LOSSES,))
+        said = talk.tell(event)
+        # Then: there is nothing to record.
+        assert not any(isinstance(each, Bury) for each in said)
+        assert Forgive("Spot", ids(1)) in said
 
     def test_what_a_dying_worker_had_committed_is_forgiven(self) -> None:
         # Given: a worker that died with two keys, of which one is made.
