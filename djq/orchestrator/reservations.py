@@ -171,12 +171,11 @@ class Reservations:
         A key that is already queued or reserved is left out. A chunk with no key left must not be
         sent.
         """
-        answers: list[list[int]] = self.server.call_many(
-            "queue", ((c.id, c.table, c.run, self._epoch_candidate, *c.keys) for c in chunks)
-        )
+        calls = ((c.id, c.table, c.run, self._epoch_candidate, "\n".join(c.keys)) for c in chunks)
+        answers: list[list[int] | int] = self.server.call_many("queue", calls)
         return [
-            tuple(chunk.keys[i] for i in positions)
-            for chunk, positions in zip(chunks, answers, strict=True)
+            chunk.keys if isinstance(answer, int) else tuple(chunk.keys[i] for i in answer)
+            for chunk, answer in zip(chunks, answers, strict=True)
         ]
 
     def reserve(self, chunk: Chunk, holder: str, units: Units = NO_UNITS) -> Reservation:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from djq.orchestrator.states import Find
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from djq.orchestrator.events import Released
     from djq.orchestrator.states import Found, Place
@@ -123,6 +123,8 @@ class TableState:
 
     def take(self, size: int) -> tuple[str, ...]:
         """Take the next keys; one that a dying worker had in hand travels alone."""
+        if not self.losses:
+            return tuple(self.ready.popleft() for _ in range(min(size, len(self.ready))))
         keys = [self.ready.popleft()]
         if keys[0] not in self.losses:
             while len(keys) < size and self.ready and self.ready[0] not in self.losses:
@@ -152,7 +154,9 @@ class TableState:
 
     def found(self, event: Found, now: float) -> int:
         """Note the answer to a search; return how many of its keys are to be made."""
-        due = [key for key in event.keys if self.failed.get(key, 0.0) <= now]
+        due: Sequence[str] = event.keys
+        if self.failed:
+            due = [key for key in due if self.failed.get(key, 0.0) <= now]
         new = [key for key in due if key not in self.known]
         self.ready.extend(new)
         self.known.update(new)
@@ -208,9 +212,10 @@ class TableState:
         Its record in the database says so, too, but only to code of the version that wrote it: a
         scheduler of another version would send it out again and again.
         """
-        for key in (*event.made, *event.exists):
-            self.losses.pop(key, None)
-            self.failed.pop(key, None)
+        if self.losses or self.failed:
+            for key in (*event.made, *event.exists):
+                self.losses.pop(key, None)
+                self.failed.pop(key, None)
         again = {key: now + wait + RETRY_SLACK_S for key, wait in event.retries}
         for key, at in again.items():
             heappush(self.retries, (at, key))
