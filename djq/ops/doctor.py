@@ -9,8 +9,10 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from djq.errors import DjqError, RedisUnavailableError
+from djq.orchestrator.fleet import load_fleet
 from djq.orchestrator.namespace import namespace_of
 from djq.orchestrator.reservations import Reservations
+from djq.orchestrator.routing import route
 from djq.orchestrator.server import masked, open_server, resolve_url
 from djq.populate.pipeline import load_pipeline
 from djq.settings import Settings, find_file
@@ -110,12 +112,16 @@ def _fleet(settings: Settings) -> Iterator[Finding]:
     if mains:
         for main in mains:
             yield Finding(
-                "workers", Health.OK, f"{main.host} process {main.pid}: {main.slots} slots"
+                "workers",
+                Health.OK,
+                f"{main.host} process {main.pid}: {main.slots} slots for {', '.join(main.queues)}",
             )
     else:
         text = 'none: start some with "djq worker MODULE" or "djq up MODULE"'
         yield Finding("workers", Health.PARTLY, text)
     yield from _missing(settings, [set(main.tables) for main in mains])
+    if mains:
+        yield from _unserved(settings, {queue for main in mains for queue in main.queues})
     text = "one leads" if leader else 'none: runs are driven by whoever calls; or "djq scheduler"'
     yield Finding("scheduler", Health.OK if leader else Health.PARTLY, text)
 
@@ -130,6 +136,16 @@ def _missing(settings: Settings, known: list[set[str]]) -> Iterator[Finding]:
         if not any(table in tables for tables in known):
             text = f"no worker knows {table}: start one with the module that defines it"
             yield Finding("workers", Health.BROKEN, text)
+
+
+def _unserved(settings: Settings, served: set[str]) -> Iterator[Finding]:
+    fleet = load_fleet(settings)
+    with contextlib.suppress(DjqError):
+        for name, table in load_pipeline(settings.pipeline).tables.items():
+            queue = route(name, table.populate_options, fleet).queue
+            if queue not in served:
+                text = f"none takes from {queue}, where {name} goes: djq worker --queue {queue}"
+                yield Finding("workers", Health.BROKEN, text)
 
 
 def _stores(settings: Settings) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -15,29 +15,34 @@ from pydantic import SecretStr
 from djq.ops.child import Program
 from djq.ops.embedded import EmbeddedServer, locked
 from djq.ops.supervisor import Supervisor
+from djq.orchestrator.fleet import GRACE_S
 from djq.orchestrator.namespace import namespace_of
 from djq.orchestrator.server import ANNOUNCEMENT, open_server
+from djq.orchestrator.states import DEFAULT_QUEUE
 from djq.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from djq.ops.child import Restart
 
 LOCALHOST = "127.0.0.1"
-#: A worker may finish the keys that run for this long after the stack was asked to stop [s].
-WORKER_GRACE_S = 30.0
+#: A worker ends so long after the grace period of its keys, or is killed [s].
+WORKER_STOP_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to run."""
 
+    #: Of each queue.
     n_workers: int = 1
-    #: Pool processes per worker.
-    concurrency: int = 2
+    #: Slots of a worker; None: as `fleet.toml` says, else one per processor.
+    concurrency: int | None = 2
     has_flower: bool = True
+    #: Queue -> how long a key may go on after the stack was asked to stop [s].
+    queues: Mapping[str, float] = field(default_factory=lambda: {DEFAULT_QUEUE: GRACE_S})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +120,13 @@ def _programs(settings: Settings, plan: Plan, flower_port: int | None) -> Iterat
         return Program(name, argv, env, grace_s=grace_s)
 
     yield program("scheduler", "scheduler")
-    for number in range(1, plan.n_workers + 1):
-        name = f"worker-{number}"
-        options = ("--name", name, "--concurrency", str(plan.concurrency))
-        yield program(name, "worker", *options, grace_s=WORKER_GRACE_S)
+    slots = () if plan.concurrency is None else ("--concurrency", str(plan.concurrency))
+    for queue, grace_s in plan.queues.items():
+        kind = "worker" if len(plan.queues) == 1 else f"worker-{queue}"
+        for number in range(1, plan.n_workers + 1):
+            name = f"{kind}-{number}"
+            options = ("--name", name, "--queue", queue, *slots)
+            yield program(name, "worker", *options, grace_s=grace_s + WORKER_STOP_S)
     if flower_port is not None:
         yield program("flower", "flower", "--port", str(flower_port))
 

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 
+from djq.orchestrator.fleet import load_fleet
 from djq.orchestrator.namespace import namespace_of
+from djq.orchestrator.routing import route
 from djq.orchestrator.server import broker_url, resolve_url
+from djq.orchestrator.states import DEFAULT_QUEUE
 from djq.orchestrator.tasks import add_tasks
 from djq.orchestrator.worker import Pulse
 from djq.orchestrator.workplace import Workplace
@@ -21,10 +24,12 @@ from djq.populate.pipeline import load_pipeline
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from djq.orchestrator.fleet import QueuePlan
     from djq.populate.autopopulate import AutoPopulate
     from djq.settings import Settings
 
-QUEUE = "djq.default"
+#: Queue of messages that name none.
+QUEUE = DEFAULT_QUEUE
 CONSUMER = "djq.orchestrator.worker:FleetConsumer"
 #: Bound of one answer of the broker [s]; longer than its blocking reads.
 BROKER_TIMEOUT_S = 30.0
@@ -56,9 +61,17 @@ def worker_app(settings: Settings) -> FleetApp:
 
 
 def app_for_tables(settings: Settings, tables: Mapping[str, type[AutoPopulate]]) -> FleetApp:
-    """Return the app of a worker for these tables."""
+    """Return the app of a worker for these tables.
+
+    Raises
+    ------
+    ConfigError
+        A table asks for what no queue has.
+    """
+    fleet = load_fleet(settings)
+    routes = {name: route(name, its.populate_options, fleet) for name, its in tables.items()}
     app = FleetApp(settings, tuple(tables))
-    add_tasks(app, tables, app.workplace)
+    add_tasks(app, tables, app.workplace, {name: its.units for name, its in routes.items()})
     return app
 
 
@@ -73,6 +86,16 @@ class FleetApp(Celery):
     def __reduce__(self) -> tuple[Callable[[Settings], FleetApp], tuple[Settings]]:
         """Build it anew in pool processes that start as fresh interpreters (macOS)."""
         return worker_app, (self.workplace.settings,)
+
+
+def pool_configuration(queue: QueuePlan) -> dict[str, Any]:
+    """Return Celery's configuration of the pool of a queue's workers."""
+    found: dict[str, Any] = {}
+    if queue.max_tasks is not None:
+        found["worker_max_tasks_per_child"] = queue.max_tasks
+    if queue.max_memory is not None:
+        found["worker_max_memory_per_child"] = max(1, queue.max_memory // 1024)  # [KiB]
+    return found
 
 
 def configuration(settings: Settings) -> dict[str, Any]:

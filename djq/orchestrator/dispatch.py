@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from djq.orchestrator.states import Chunk
 
+#: Name of the set of queues in use.
+QUEUES = "djq.queues"
+#: It is written again after so long, since Redis may have forgotten it [s].
+KNOWN_S = 3.0
 #: Keys that Flower shows of one chunk.
 SHOWN_KEYS = 5
 
@@ -44,7 +49,7 @@ class Dispatcher(Protocol):
 
 
 class CeleryDispatcher:
-    """Chunks as Celery messages on one queue.
+    """Chunks as Celery messages, each on its queue.
 
     Parameters
     ----------
@@ -57,7 +62,8 @@ class CeleryDispatcher:
     def __init__(self, app: Celery, show: Callable[[str, str], Mapping[str, Any]]) -> None:
         self._app = app
         self._show = show
-        self._queue = str(app.conf.task_default_queue)
+        #: Queues that this process sends to, and until when that is known to others.
+        self._known: dict[str, float] = {str(app.conf.task_default_queue): 0.0}
         # Our own, not one of kombu's pools: those are shared by all apps with this address, and
         # nobody may close them. One connection also bounds what a busy scheduler opens.
         self._connection: Connection | None = None
@@ -67,6 +73,7 @@ class CeleryDispatcher:
         if not chunks:
             return
         with self._connected() as connection:
+            self._make_known(connection, {chunk.queue for chunk in chunks})
             # The stubs lack `batch`, which is new in kombu 5.7.
             producer = cast("Any", self._app.amqp.Producer(connection, auto_declare=False))
             with producer.batch():
@@ -77,20 +84,34 @@ class CeleryDispatcher:
                         kwargs=payload(chunk),
                         argsrepr="()",
                         kwargsrepr=self._shown(chunk),
+                        queue=chunk.queue,
                         producer=producer,
                         ignore_result=True,
                         retry=False,
                     )
 
     def waiting(self) -> frozenset[str]:
-        """Return the chunks in the broker's list; schedulers keep it short."""
+        """Return the chunks in the broker's lists; schedulers keep them short."""
         with self._connected() as connection:
-            # kombu has no public way to look at a list without taking from it. A client of our own
-            # over its connections, since its own adds the prefix to some commands and not to this.
-            pool = cast("Any", connection.default_channel).client.connection_pool
-            prefix = self._app.conf.broker_transport_options["global_keyprefix"]
-            texts = Redis(connection_pool=pool).lrange(prefix + self._queue, 0, -1)
-        return frozenset(str(json.loads(text)["headers"]["id"]) for text in texts)
+            client = _client(connection)
+            queues = {text.decode() for text in client.smembers(self._prefix + QUEUES)}
+            with client.pipeline(transaction=False) as pipeline:
+                for queue in sorted(queues | set(self._known)):
+                    pipeline.lrange(self._prefix + queue, 0, -1)
+                lists: list[list[bytes]] = pipeline.execute()
+        return frozenset(str(json.loads(t)["headers"]["id"]) for texts in lists for t in texts)
+
+    def _make_known(self, connection: Connection, queues: set[str]) -> None:
+        """Tell other schedulers, which look for lost messages, of queues that no file names."""
+        now = time.monotonic()
+        new = sorted(queue for queue in queues if self._known.get(queue, 0.0) <= now)
+        if new:
+            _client(connection).sadd(self._prefix + QUEUES, *new)
+            self._known.update(dict.fromkeys(new, now + KNOWN_S))
+
+    @property
+    def _prefix(self) -> str:
+        return str(self._app.conf.broker_transport_options["global_keyprefix"])
 
     def close(self) -> None:
         """Close the connection; the next message opens another."""
@@ -124,7 +145,13 @@ class CeleryDispatcher:
         return RedisUnavailableError(message)
 
 
+def _client(connection: Connection) -> Any:  # noqa: ANN401 - redis-py types both of its kinds together
+    # kombu has no public way to look at a list without taking from it. A client of our own over its
+    # connections, since its own adds the prefix to some commands and not to others.
+    return Redis(connection_pool=cast("Any", connection.default_channel).client.connection_pool)
+
+
 def payload(chunk: Chunk) -> dict[str, Any]:
     """Return the body of a chunk's message."""
-    keys = [json.loads(key) for key in chunk.keys]
+    keys = json.loads(f"[{','.join(chunk.keys)}]")
     return {"run": chunk.run, "table": chunk.table, "chunk": chunk.id, "keys": keys}

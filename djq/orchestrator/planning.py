@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from djq.definition import graph
+from djq.orchestrator.fleet import FleetPlan
+from djq.orchestrator.routing import route
 from djq.orchestrator.states import Place
 from djq.populate import levels, plan
 from djq.populate.failures import JobError
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from djq.orchestrator.states import Find
     from djq.populate.autopopulate import AutoPopulate
     from djq.populate.keys import Key
+    from djq.populate.options import PopulateOptions
 
 
 class DatabasePlan:
@@ -30,16 +33,27 @@ class DatabasePlan:
         Display names and classes.
     restrictions
         Conditions on the keys of every table.
+    fleet
+        Its queues and limits.
+
+    Raises
+    ------
+    ConfigError
+        A table asks for what no queue of the fleet has.
     """
 
     def __init__(
-        self, tables: Mapping[str, type[AutoPopulate]], restrictions: Sequence[Value] = ()
+        self,
+        tables: Mapping[str, type[AutoPopulate]],
+        restrictions: Sequence[Value] = (),
+        fleet: FleetPlan | None = None,
     ) -> None:
         self.tables = dict(tables)
+        fleet = fleet or FleetPlan()
         self._restrictions = restrictions
         parents = _parents(self.tables)
         self.places = tuple(
-            Place(name, level, parents[name])
+            _place(name, level, parents[name], self.tables[name].populate_options, fleet)
             for level, names in enumerate(graph.levels(parents))
             for name in names
         )
@@ -85,6 +99,21 @@ class DatabasePlan:
             for mine in [[renaming.get(name, name) for name in names]]
             for key in keys
         ]
+
+
+def _place(
+    name: str, level: int, parents: tuple[str, ...], options: PopulateOptions, fleet: FleetPlan
+) -> Place:
+    goes = route(name, options, fleet)
+    return Place(
+        name,
+        level,
+        parents,
+        priority=options.priority,
+        queue=goes.queue,
+        units=goes.units,
+        chunk_s=options.chunk_s,
+    )
 
 
 def by_level(tables: Mapping[str, type[AutoPopulate]]) -> dict[str, type[AutoPopulate]]:

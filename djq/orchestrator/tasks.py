@@ -7,9 +7,11 @@ import logging
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from djq.orchestrator.events import Released
+from djq.orchestrator.reservations import NO_UNITS
 from djq.orchestrator.states import Chunk
 from djq.populate.chunks import make_chunk
 from djq.populate.keys import from_key_id, key_id
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
-    from djq.orchestrator.reservations import Reservation
+    from djq.orchestrator.reservations import Reservation, Units
     from djq.orchestrator.workplace import Workplace
     from djq.populate.autopopulate import AutoPopulate
     from djq.populate.failures import JobError
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from djq.populate.make import Outcome
 
 logger = logging.getLogger("djq.worker")
+
+NO_UNITS_AT_ALL: Mapping[str, Units] = MappingProxyType({})
 
 #: A chunk that takes so many times longer than it should gives the rest back, to other slots.
 PATIENCE = 5.0
@@ -38,22 +42,29 @@ FRESH_S = 0.5
 MESSAGE_LENGTH = 300
 
 
-def add_tasks(app: Celery, tables: Mapping[str, type[AutoPopulate]], workplace: Workplace) -> None:
-    """Register a task per table, under the table's name."""
+def add_tasks(
+    app: Celery,
+    tables: Mapping[str, type[AutoPopulate]],
+    workplace: Workplace,
+    units: Mapping[str, Units] = NO_UNITS_AT_ALL,
+) -> None:
+    """Register a task per table, under the table's name; `units` are what its chunks take."""
     for name, table in tables.items():
-        app.task(name=name)(_task(table, workplace))
+        app.task(name=name)(_task(table, workplace, units.get(name, NO_UNITS)))
 
 
-def _task(table: type[AutoPopulate], workplace: Workplace) -> Callable[..., str]:
+def _task(table: type[AutoPopulate], workplace: Workplace, units: Units) -> Callable[..., str]:
     def make(*, run: str, table: str, chunk: str, keys: list[list[Any]]) -> str:
         ids = tuple(json.dumps(k, separators=(",", ":"), ensure_ascii=False) for k in keys)
-        return work(cls, Chunk(chunk, run, table, ids), workplace)
+        return work(cls, Chunk(chunk, run, table, ids), workplace, units)
 
     cls = table
     return make
 
 
-def work(table: type[AutoPopulate], chunk: Chunk, workplace: Workplace) -> str:
+def work(
+    table: type[AutoPopulate], chunk: Chunk, workplace: Workplace, units: Units = NO_UNITS
+) -> str:
     """Make a chunk's keys as far as they are free; return a line about it for Flower.
 
     Raises
@@ -61,7 +72,9 @@ def work(table: type[AutoPopulate], chunk: Chunk, workplace: Workplace) -> str:
     Exception
         What the first `make` that failed raised: the task fails, though other keys were made.
     """
-    reservation = workplace.reserve(chunk)
+    reservation = workplace.reserve(chunk, units)
+    if reservation.short_of:
+        return f"given back: all units of {reservation.short_of} are in use"
     if not reservation.keys:
         return "nothing to do: made, or in other hands"
     visit = _Visit(table, reservation, workplace)

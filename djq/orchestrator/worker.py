@@ -43,7 +43,8 @@ class Pulse(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:  # noqa: ANN401 - Celery's worker
         """Begin to live."""
-        workplace_of(parent.app).open(int(parent.concurrency))
+        queues = tuple(parent.app.amqp.queues.consume_from)
+        workplace_of(parent.app).open(int(parent.concurrency), queues)
         # After the pool has ended; a step's own `stop` comes before that.
         signals.worker_shutdown.connect(self._leave, sender=parent, weak=False)
 

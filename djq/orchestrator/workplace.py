@@ -15,13 +15,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from djq.errors import PipelineMissingError, RedisUnavailableError
-from djq.orchestrator.reservations import Main, Reservations, Standing, holder_id, new_main_id
+from djq.orchestrator.reservations import (
+    NO_UNITS,
+    Main,
+    Reservations,
+    Standing,
+    holder_id,
+    new_main_id,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from djq.orchestrator.events import Released
-    from djq.orchestrator.reservations import Reservation
+    from djq.orchestrator.reservations import Reservation, Units
     from djq.orchestrator.states import Chunk
     from djq.settings import Settings
 
@@ -81,9 +88,9 @@ class Workplace:
 
     # In the pool's processes.
 
-    def reserve(self, chunk: Chunk) -> Reservation:
-        """Reserve the keys of a received chunk."""
-        return self.reservations.reserve(chunk, self.holder)
+    def reserve(self, chunk: Chunk, units: Units = NO_UNITS) -> Reservation:
+        """Reserve the keys of a received chunk, and what it takes of what is limited."""
+        return self.reservations.reserve(chunk, self.holder, units)
 
     def holds(self, reservation: Reservation, key: str) -> Standing:
         """Tell whether a key may be committed.
@@ -117,10 +124,10 @@ class Workplace:
 
     # In the main process. Nothing here may raise: Celery's loop would stop.
 
-    def open(self, slots: int) -> None:
-        """Begin: the main process is alive and its pool has so many slots."""
+    def open(self, slots: int, queues: tuple[str, ...] = ()) -> None:
+        """Begin: the main process is alive; its pool has so many slots for these queues."""
         os.environ[IDENTITY] = self._main.id
-        self._main = replace(self._main, slots=slots, pid=os.getpid())
+        self._main = replace(self._main, slots=slots, queues=queues, pid=os.getpid())
         self.beat()
 
     def beat(self) -> None:

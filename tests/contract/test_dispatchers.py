@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 import redis
@@ -35,14 +36,20 @@ class CeleryBench:
         self.settings = load(redis_url=url, state_dir=tmp_path, namespace="contract")
         self.dispatcher = CeleryDispatcher(producer_app(self.settings), shown)
         self.client = redis.Redis.from_url(url)
-        self.queue = f"djq:{{contract}}:celery:{QUEUE}"
+        self.others: list[CeleryDispatcher] = []
 
-    def take(self) -> dict:
+    def take(self, queue: str = QUEUE) -> dict:
         """Take the oldest message, as a worker does."""
-        return json.loads(self.client.rpop(self.queue))
+        return json.loads(self.client.rpop(f"djq:{{contract}}:celery:{queue}"))
+
+    def another(self) -> CeleryDispatcher:
+        """The dispatcher of another scheduler."""
+        self.others.append(CeleryDispatcher(producer_app(self.settings), shown))
+        return self.others[-1]
 
     def close(self) -> None:
-        self.dispatcher.close()
+        for dispatcher in (self.dispatcher, *self.others):
+            dispatcher.close()
         self.client.close()
 
 
@@ -52,6 +59,9 @@ class BrokerBench:
 
     def take(self) -> None:
         self.dispatcher.messages.pop(0)
+
+    def another(self) -> Broker:
+        return self.dispatcher
 
     def close(self) -> None:
         pass
@@ -84,6 +94,17 @@ def test_what_was_taken_does_not_wait(bench) -> None:
     bench.dispatcher.send([chunk("c1"), chunk("c2")])
     bench.take()
     assert bench.dispatcher.waiting() == {"c2"}
+
+
+def test_what_waits_on_any_queue_is_seen_by_all(bench) -> None:
+    bench.dispatcher.send([chunk("c1"), replace(chunk("c2"), queue="lab.gpu")])
+    assert bench.another().waiting() == {"c1", "c2"}
+
+
+def test_a_chunk_goes_to_its_queue(celery_bench) -> None:
+    celery_bench.dispatcher.send([chunk("c1"), replace(chunk("c2"), queue="lab.gpu")])
+    assert celery_bench.take("lab.gpu")["headers"]["id"] == "c2"
+    assert celery_bench.take()["headers"]["id"] == "c1"
 
 
 def test_nothing_sent_is_nothing_waiting(bench) -> None:

@@ -14,8 +14,9 @@ from celery.signals import setup_logging
 from djq.ops import logs
 from djq.ops.selection import read_settings
 from djq.ops.status import Status
-from djq.orchestrator.app import QUEUE, producer_app, worker_app
+from djq.orchestrator.app import pool_configuration, producer_app, worker_app
 from djq.orchestrator.dispatch import CeleryDispatcher
+from djq.orchestrator.fleet import load_fleet
 from djq.orchestrator.planning import DatabasePlan
 from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.scans import BackgroundScans
@@ -36,14 +37,23 @@ FLOWER_FORGETS_S = 600
 FLOWER_COLUMNS = "name,uuid,state,kwargs,result,received,runtime,worker"
 
 
-def _read_concurrency(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
+def _read_concurrency(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> int | str | None:
     del ctx, param
-    if value == "auto":
+    if value is None or value == "auto":
         return value
     if not value.isdecimal() or int(value) < 1:
         message = f'"{value}" is neither a whole number above 0 nor "auto"'
         raise click.BadParameter(message)
     return int(value)
+
+
+def _read_queues(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    del ctx, param
+    return tuple(name for value in values for name in value.replace(",", " ").split())
 
 
 def _ask_redis(settings: Settings) -> None:
@@ -69,23 +79,39 @@ _level = click.option(
 @click.option(
     "-c",
     "--concurrency",
-    default="auto",
-    show_default=True,
     envvar="CELERY_WORKER_CONCURRENCY",
     callback=_read_concurrency,
-    help="Pool processes; auto: one per processor that this container may use.",
+    help="Slots; auto: one per processor that this container may use.  [default: fleet.toml, auto]",
 )
-@click.option("-Q", "--queues", default=QUEUE, show_default=True, help="Separated by commas.")
+@click.option(
+    "-Q",
+    "--queue",
+    "--queues",
+    "queues",
+    multiple=True,
+    callback=_read_queues,
+    help="Queue of fleet.toml to take from; several: repeated, or with commas; the first one's "
+    "pool counts.  [default: djq.default, else the first]",
+)
 @click.option("-n", "--name", default="worker", show_default=True, help="Its name in Flower.")
 def worker(
-    modules: tuple[str, ...], level: str, concurrency: int | str, queues: str, name: str
+    modules: tuple[str, ...],
+    level: str,
+    concurrency: int | str | None,
+    queues: tuple[str, ...],
+    name: str,
 ) -> int:
     """Run a Celery worker for the tables of MODULE (or DJQ_PIPELINE).
 
     SIGTERM lets the keys in hand finish; what was not begun goes back.
     """
     settings = read_settings(modules)
+    fleet = load_fleet(settings)
+    queues = queues or (fleet.default_queue,)
+    plans = [fleet.queue(queue) for queue in queues]
+    its = plans[0]
     app = worker_app(settings)
+    app.conf.update(pool_configuration(its))
     _ask_redis(settings)
 
     def set_up_logging(**_: object) -> None:
@@ -95,8 +121,9 @@ def worker(
     # Celery's own command would lose the exit status.
     process = app.Worker(
         hostname=f"{name}@{platform.node()}",
-        concurrency=concurrency,
-        queues=queues,
+        pool=its.pool,
+        concurrency=concurrency or its.concurrency or "auto",
+        queues=",".join(queues),
         loglevel=level.upper(),
         # Workers say nothing to each other: who is alive is in Redis.
         without_gossip=True,
@@ -117,7 +144,8 @@ def scheduler(modules: tuple[str, ...], level: str) -> int:
     settings = read_settings(modules)
     logs.configure(level)
     _ask_redis(settings)
-    plan = DatabasePlan(load_pipeline(settings.pipeline).tables)
+    tables = load_pipeline(settings.pipeline).tables
+    plan = DatabasePlan(tables, fleet=load_fleet(settings))
     dispatcher = CeleryDispatcher(producer_app(settings), plan.show)
 
     def disconnect() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from djq.ops.interrupt import as_interrupt
 from djq.ops.selection import read_settings
 from djq.ops.stack import Plan, Stack, running
 from djq.ops.status import Status
+from djq.orchestrator.fleet import load_fleet
+from djq.orchestrator.routing import route
 from djq.orchestrator.server import masked, resolve_url
 from djq.populate.pipeline import load_pipeline
 from djq.tables.connection import Connection, using
@@ -17,12 +17,20 @@ from djq.tables.connection import Connection, using
 
 @click.command()
 @click.argument("modules", nargs=-1, metavar="[MODULE]...")
-@click.option("-w", "--workers", "n_workers", type=click.IntRange(0), default=1, show_default=True)
+@click.option(
+    "-w",
+    "--workers",
+    "n_workers",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Workers per queue of fleet.toml.",
+)
 @click.option(
     "-c",
     "--concurrency",
     type=click.IntRange(1),
-    help="Pool processes per worker.  [default: one per processor]",
+    help="Slots per worker.  [default: fleet.toml, else one per processor]",
 )
 @click.option("--flower/--no-flower", "has_flower", default=True, help="Run Flower, too.")
 def up(
@@ -37,7 +45,11 @@ def up(
         # A mistake in a definition is told here and once, not by every process in its log.
         pipeline = load_pipeline(settings.pipeline)
         connection.close()
-    plan = Plan(n_workers, concurrency or os.cpu_count() or 1, has_flower=has_flower)
+    fleet = load_fleet(settings)
+    for name, table in pipeline.tables.items():
+        route(name, table.populate_options, fleet)
+    queues = {name: queue.grace_s for name, queue in fleet.queues.items()}
+    plan = Plan(n_workers, concurrency, has_flower=has_flower, queues=queues)
     try:
         with as_interrupt(), running(settings, plan, click.echo) as stack:
             _introduce(stack, list(pipeline.tables))
