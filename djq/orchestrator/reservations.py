@@ -173,10 +173,7 @@ class Reservations:
         """
         calls = ((c.id, c.table, c.run, self._epoch_candidate, "\n".join(c.keys)) for c in chunks)
         answers: list[list[int] | int] = self.server.call_many("queue", calls)
-        return [
-            chunk.keys if isinstance(answer, int) else tuple(chunk.keys[i] for i in answer)
-            for chunk, answer in zip(chunks, answers, strict=True)
-        ]
+        return [_chosen(chunk, answer) for chunk, answer in zip(chunks, answers, strict=True)]
 
     def reserve(self, chunk: Chunk, holder: str, units: Units = NO_UNITS) -> Reservation:
         """Reserve the keys of a received chunk, as far as nobody else has them.
@@ -185,7 +182,7 @@ class Reservations:
         from an earlier chunk is freed. If one of the units is used up, the chunk's keys are free
         again, and that is announced.
         """
-        answer: tuple[str, int, list[int], str] = self.server.call(
+        answer: tuple[str, int, list[int] | int, str] = self.server.call(
             "reserve",
             chunk.id,
             chunk.table,
@@ -194,10 +191,10 @@ class Reservations:
             self._epoch_candidate,
             self._lease_ms,
             json.dumps(dict(units)),
-            *chunk.keys,
+            "\n".join(chunk.keys),
         )
         epoch, token, positions, short = answer
-        keys = tuple(chunk.keys[i] for i in positions)
+        keys = _chosen(chunk, positions)
         return Reservation(chunk.id, chunk.run, chunk.table, keys, holder, int(token), epoch, short)
 
     # Searches that ordinary processes share: `populate(reserve_jobs=True)`.
@@ -277,9 +274,8 @@ class Reservations:
             r.token,
             r.chunk,
             events.encode(outcome),
-            len(settled),
-            *settled,
-            *outcome.unsettled,
+            "\n".join(settled),
+            "\n".join(outcome.unsettled),
         )
 
     def drop(self, chunks: Iterable[str], reason: str) -> int:
@@ -386,6 +382,13 @@ class Reservations:
     @property
     def _lease_ms(self) -> int:
         return max(1, int(self.lease_s * 1000))
+
+
+def _chosen(chunk: Chunk, positions: list[int] | int) -> tuple[str, ...]:
+    """Return the keys that a script chose by position; -1 stands for all."""
+    if isinstance(positions, int):
+        return chunk.keys
+    return tuple(chunk.keys[i] for i in positions)
 
 
 def _main(text: str) -> Main:

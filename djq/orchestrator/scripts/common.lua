@@ -93,6 +93,24 @@ local function states_of(jobs, ids)
   return states
 end
 
+-- The key ids of an argument: one a line, since they are JSON on one line. Many arguments would cost both sides much more.
+local function lines(text)
+  local ids = {}
+  for id in string.gmatch(text, '[^\n]+') do ids[#ids + 1] = id end
+  return ids
+end
+
+local function set_all(hash, ids, value)
+  local fields = {}
+  for _, id in ipairs(ids) do
+    fields[#fields + 1] = id
+    fields[#fields + 1] = value
+  end
+  for first = 1, #fields, SLICE do
+    redis.call('HSET', hash, unpack(fields, first, math.min(first + SLICE - 1, #fields)))
+  end
+end
+
 local function remove(hash, ids)
   for first = 1, #ids, SLICE do
     redis.call('HDEL', hash, unpack(ids, first, math.min(first + SLICE - 1, #ids)))
@@ -162,7 +180,7 @@ local function reserve_keys(chunk, tbl, run, holder, ids, units)
   local token = redis.call('INCR', name('token'))
   local state = table.concat({'r', holder, string.format('%.0f', token), chunk}, '|')
   local jobs = name('jobs', tbl)
-  for _, id in ipairs(ids) do redis.call('HSET', jobs, id, state) end
+  set_all(jobs, ids, state)
   redis.call('HSET', name('chunks'), chunk,
     cjson.encode({table = tbl, run = run, at = now_ms(), keys = ids, holder = holder, units = units}))
   redis.call('SADD', name('holder', holder), chunk)

@@ -1,12 +1,9 @@
--- ARGV: table, holder, token, chunk, announcement, number of settled ids, settled ids..., other ids...
+-- ARGV: table, holder, token, chunk, announcement, settled key ids, other key ids (both: one a line)
 -- Settled keys (made, exists, failed, empty) will not come back, so their count of losses ends, too.
-local tbl, holder, chunk, n_settled = ARGV[1], ARGV[2], ARGV[4], tonumber(ARGV[6])
+local tbl, holder, chunk = ARGV[1], ARGV[2], ARGV[4]
 local mine = table.concat({'r', holder, ARGV[3], chunk}, '|')
-local ids, settled = {}, {}
-for i = 7, #ARGV do
-  ids[#ids + 1] = ARGV[i]
-  if i - 6 <= n_settled then settled[#settled + 1] = ARGV[i] end
-end
+local settled = lines(ARGV[6])
+local ids = lines(ARGV[6] .. '\n' .. ARGV[7])
 local jobs = name('jobs', tbl)
 local states = states_of(jobs, ids)
 local held = {}

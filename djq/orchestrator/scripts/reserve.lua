@@ -1,5 +1,6 @@
--- ARGV: chunk, table, run, holder, epoch candidate, lease [ms], JSON {limited resource -> [units, limit]}, key ids...
--- Returns {epoch, token, positions (from 0) of the granted keys, resource that is used up or ''}.
+-- ARGV: chunk, table, run, holder, epoch candidate, lease [ms], JSON {limited resource -> [units, limit]},
+-- key ids (one a line)
+-- Returns {epoch, token, positions (from 0) of the granted keys or -1 for all, resource that is used up or ''}.
 -- A chunk that is not known was worked on already, given up, or forgotten by Redis; whatever is due is queued anew, so a
 -- doubled or late message gets nothing.
 local chunk, tbl, run, holder, wanted = ARGV[1], ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[7])
@@ -8,8 +9,7 @@ vouch(main_of(holder), ARGV[6])
 free_left_over(holder, chunk)
 local text = redis.call('HGET', name('chunks'), chunk)
 if not text then return {epoch, 0, {}, ''} end
-local ids = {}
-for i = 8, #ARGV do ids[#ids + 1] = ARGV[i] end
+local ids = lines(ARGV[8])
 local jobs, mark = name('jobs', tbl), 'q|' .. chunk
 local states = states_of(jobs, ids)
 local granted, positions, queued = {}, {}, {}
@@ -30,4 +30,4 @@ if short then
   return {epoch, 0, {}, short}
 end
 local token = reserve_keys(chunk, tbl, run, holder, granted, units_of(wanted))
-return {epoch, token, positions, ''}
+return {epoch, token, #granted == #ids and -1 or positions, ''}
