@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from djq.populate.autopopulate import Imported as Imported
     from djq.populate.autopopulate import Imported as Ingest
     from djq.populate.options import PopulateOptions as PopulateOptions
+    from djq.populate.planning import Plan as Plan
+    from djq.populate.planning import plan as plan
     from djq.settings import Settings as Settings
     from djq.tables.configuration import config as config
     from djq.tables.connection import Connection as Connection
@@ -66,6 +68,7 @@ _HOMES = {
     "Manual": "djq.tables.table:Manual",
     "Not": "djq.algebra.forms:Not",
     "Part": "djq.tables.table:Part",
+    "Plan": "djq.populate.planning:Plan",
     "PopulateOptions": "djq.populate.options:PopulateOptions",
     "Query": "djq.tables.query:Query",
     "Run": "djq.orchestrator.run:Run",
@@ -80,6 +83,7 @@ _HOMES = {
     "conn": "djq.tables.connection:conn",
     "create_virtual_module": "djq.tables.virtual:VirtualModule",
     "list_schemas": "djq.tables.virtual:list_schemas",
+    "plan": "djq.populate.planning:plan",
     "schema": "djq.tables.schema:Schema",
     "submit": "djq.orchestrator.run:submit",
     "virtual_schema": "djq.tables.virtual:virtual_schema",
@@ -106,6 +110,7 @@ __all__ = [
     "Manual",
     "Not",
     "Part",
+    "Plan",
     "PopulateOptions",
     "Query",
     "Run",
@@ -120,6 +125,7 @@ __all__ = [
     "conn",
     "create_virtual_module",
     "list_schemas",
+    "plan",
     "schema",
     "submit",
     "virtual_schema",

@@ -32,7 +32,7 @@ _HERE = "djq.ops.commands"
 VERBS = {
     "demo": Verb(f"{_HERE}.demo:demo", "Compute a real pipeline on this machine, and draw it."),
     "up": Verb(f"{_HERE}.up:up", "Run the whole local stack: Redis, scheduler, workers, Flower."),
-    "plan": Verb(f"{_HERE}.work:plan", "Show what is due in each table; changes nothing."),
+    "plan": Verb(f"{_HERE}.plan:plan", "Show what is due in each table; changes nothing."),
     "run": Verb(f"{_HERE}.work:run", "Compute what is due on the fleet, and watch."),
     "status": Verb(f"{_HERE}.work:status", "Show the fleet, and what is done and due."),
     "errors": Verb(f"{_HERE}.inbox:errors", "Show the errors that wait, in groups."),

@@ -10,10 +10,11 @@ from djq.ops.status import Status
 from djq.populate import plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from djq.populate.autopopulate import AutoPopulate
     from djq.populate.plan import Progress
+    from djq.populate.planning import TablePlan
 
 COLUMNS = ("total", "made", "due", "errors", "empty", "ignored")
 
@@ -38,10 +39,10 @@ def show(counts: dict[str, Progress]) -> None:
     )
 
 
-def status_of(counts: dict[str, Progress]) -> Status:
+def status_of(counts: Mapping[str, Progress | TablePlan]) -> Status:
     """Return how a verb ends that leaves the tables like this."""
-    if any(progress.errors or progress.empty for progress in counts.values()):
+    if any(found.errors or found.empty for found in counts.values()):
         return Status.ERRORS
-    if any(progress.due for progress in counts.values()):
+    if any(found.due or getattr(found, "retrying", 0) for found in counts.values()):
         return Status.WORK_REMAINS
     return Status.DONE

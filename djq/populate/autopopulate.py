@@ -18,6 +18,8 @@ from djq.populate.jobs import Jobs
 from djq.populate.keys import Key
 from djq.populate.makers import Maker, maker_of
 from djq.populate.options import PopulateOptions, check_options
+from djq.populate.plan import Progress, job_heading, progress
+from djq.populate.planning import TablePlan, plan_of
 from djq.populate.records import RECORD_NAMES, jobs_spec
 from djq.populate.stale import accept, stale
 from djq.tables.classwise import on_class_too, seen_on_class_too
@@ -134,9 +136,21 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         return accept(self, restrictions, unknown=unknown)
 
     @on_class_too
-    def progress(self, *restrictions: Value) -> plan.Progress:
-        """Count the keys by state: total, made, due, errors, ignored, empty."""
-        return plan.progress(type(self), restrictions)
+    def progress(self, *restrictions: Value, display: bool = False) -> Progress:
+        """Count the keys by state: total, made, due, errors, ignored, empty.
+
+        `remaining, total = Table.progress()` works, too; `display` writes a line about it.
+        """
+        return progress(type(self), restrictions, display=display)
+
+    @on_class_too
+    def plan(self, *restrictions: Value) -> TablePlan:
+        """Tell what there is to do: due, blocked by which table, failed; and how long it takes.
+
+        Nothing is changed. `dj.plan(schema)` tells it of several tables.
+        """
+        (found,) = plan_of([type(self)], restrictions)
+        return found
 
     @on_class_too
     def populate(
@@ -214,7 +228,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         check_options(cls.spec.display_name, cls.populate_options)
         has_own_source = any("key_source" in vars(c) for c in cls.__mro__ if c is not AutoPopulate)
         cls.maker = maker_of(cls, AutoPopulate)
-        cls.job_heading = plan.job_heading(cls, has_own_source=has_own_source)
+        cls.job_heading = job_heading(cls, has_own_source=has_own_source)
         cls.schema.create(jobs_spec(cls.spec, cls.job_heading), {})
 
 

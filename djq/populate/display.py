@@ -48,7 +48,7 @@ class TableProgress:
     def eta(self) -> str:
         """How long the rest takes at this rate."""
         left = self.total - self.made - self.failed
-        return f"ETA {_span(left / self.rate)}" if left > 0 and self.rate > 0 else ""
+        return f"ETA {span(left / self.rate)}" if left > 0 and self.rate > 0 else ""
 
     def __str__(self) -> str:
         """Return the line as plain text."""
@@ -163,7 +163,7 @@ def _grid(rows: Sequence[TableProgress]) -> RenderableType:
     return Group(grid)
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
     """Return a duration as people say it: `40 s`, `12 min`, `3.5 h`."""
     minutes = seconds / 60
     if minutes < FEW:

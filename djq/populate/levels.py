@@ -30,45 +30,45 @@ if TYPE_CHECKING:
 def parents(table: type[AutoPopulate]) -> tuple[TableName, ...]:
     """Return every table that the due keys depend on: references of the key and the key source."""
     referred = [f.parent for f in table.spec.foreign_keys if f.in_key]
-    named = [n for n in _relations(key_source(table).node) if n != table.spec.name]
+    named = [n for n in relations(key_source(table).node) if n != table.spec.name]
     return tuple(dict.fromkeys([*referred, *named]))
 
 
 def levels(tables: Iterable[type[AutoPopulate]]) -> list[list[type[AutoPopulate]]]:
     """Return the tables level by level, each after all that it depends on."""
     by_name = {t.spec.name: t for t in tables}
-    found = graph.levels({n: map(_master_or_self, parents(t)) for n, t in by_name.items()})
+    found = graph.levels({n: map(master_or_self, parents(t)) for n, t in by_name.items()})
     return [[by_name[name] for name in level] for level in found]
 
 
-def _master_or_self(name: TableName) -> TableName:
+def master_or_self(name: TableName) -> TableName:
     """Return the table whose make inserts the rows of a table: a part's master."""
     master = describe_name(name.table).master
     return name if master is None else TableName(name.schema, master)
 
 
-def _relations(node: Node) -> Iterator[TableName]:
+def relations(node: Node) -> Iterator[TableName]:
     """Iterate over the tables that a query reads; job records are not inputs."""
     match node:
         case Relation():
             if not node.name.table.startswith(Tier.JOB.value):
                 yield node.name
         case Restriction():
-            yield from _relations(node.source)
+            yield from relations(node.source)
             yield from _in_condition(node.condition)
         case Projection() | Top() | Grouping():
-            yield from _relations(node.source)
+            yield from relations(node.source)
         case Join() | Union():
-            yield from _relations(node.left)
-            yield from _relations(node.right)
+            yield from relations(node.left)
+            yield from relations(node.right)
         case Aggregation():
-            yield from _relations(node.group)
-            yield from _relations(node.detail)
+            yield from relations(node.group)
+            yield from relations(node.detail)
 
 
 def _in_condition(condition: Expression) -> Iterator[TableName]:
     if isinstance(condition, Matches):
-        yield from _relations(condition.query)
+        yield from relations(condition.query)
     elif isinstance(condition, Call):
         for argument in condition.arguments:
             yield from _in_condition(argument)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+
 from djq.algebra import ordering
 from djq.algebra.equality import is_listed
 from djq.algebra.expressions import Expression, Name, either
@@ -239,8 +241,10 @@ def job_heading(table: type[AutoPopulate], *, has_own_source: bool) -> Heading:
     return Heading(found or tuple(heading[n] for n in heading.primary_key))
 
 
-def progress(table: type[AutoPopulate], restrictions: Sequence[Value] = ()) -> Progress:
-    """Count the table's keys by state; three queries."""
+def progress(
+    table: type[AutoPopulate], restrictions: Sequence[Value] = (), *, display: bool = False
+) -> Progress:
+    """Count the table's keys by state; three queries. With `display` a line tells it to people."""
     source = key_source(table, restrictions)
     total = len(source)
     missing = source - table()
@@ -250,7 +254,7 @@ def progress(table: type[AutoPopulate], restrictions: Sequence[Value] = ()) -> P
         blocking = table().jobs.blocking(code_version(table)) & missing
         groups = U("status").aggr(blocking.proj("status"), n="count(*)")
         counts.update({str(row["status"]): int(row["n"]) for row in groups.to_dicts()})
-    return Progress(
+    found = Progress(
         total=total,
         made=total - n_missing,
         due=n_missing - sum(counts.values()),
@@ -258,3 +262,6 @@ def progress(table: type[AutoPopulate], restrictions: Sequence[Value] = ()) -> P
         ignored=counts["ignore"],
         empty=counts["empty"],
     )
+    if display:
+        Console().print(f"{table.spec.display_name}: {found}", markup=False, highlight=False)
+    return found

@@ -1,4 +1,4 @@
-"""`djq plan`, `djq run`, `djq status`: what is due, having it made, and how far it is."""
+"""`djq run`, `djq status`: having what is due made, and how far it is."""
 
 from __future__ import annotations
 
@@ -28,24 +28,6 @@ SHOWN_ERRORS = 5
 _names = click.argument("names", nargs=-1, metavar="[MODULE]... [TABLE]...")
 _where = click.option("--where", "condition", metavar="SQL", help="Only these keys: image_id = 1")
 _json = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-
-
-@click.command()
-@_names
-@_where
-@_json
-def plan(names: tuple[str, ...], condition: str | None, *, as_json: bool) -> int:
-    """Count the keys of each table by state; nothing is changed.
-
-    Keys of a table become known when the tables before it are made. Exit status: 0 all is made,
-    1 errors wait, 3 keys are due.
-    """
-    counts = progress.count(select(names).tables, _restrictions(condition))
-    if as_json:
-        show_json({"tables": progress.as_rows(counts)})
-    else:
-        progress.show(counts)
-    return progress.status_of(counts)
 
 
 @click.command()
