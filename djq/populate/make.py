@@ -26,7 +26,7 @@ from djq.populate.failures import JobError
 from djq.populate.git import commit_of
 from djq.populate.version import code_version
 from djq.tables.insert import now, show_key
-from djq.tables.making import Making, making
+from djq.tables.making import Making, making, values_of
 
 if TYPE_CHECKING:
     from djq.populate.autopopulate import AutoPopulate
@@ -78,11 +78,14 @@ class Assignment:
     worker: str = ""
     #: Whether rows of several keys are one job.
     is_coarse: bool = field(init=False)
+    #: Reads the values that tell a job of the table from its others.
+    values: Callable[[Mapping[str, Value]], KeyValues] = field(init=False)
     _provenance: Mapping[str, Value] = field(init=False)
 
     def __post_init__(self) -> None:
         """Ask once what is the same for every key."""
         object.__setattr__(self, "is_coarse", plan.is_coarse(self.table))
+        object.__setattr__(self, "values", values_of(self.table.job_heading.primary_key))
         provenance = {
             "_job_version": code_version(self.table),
             "_job_commit": commit_of(self.table),
@@ -91,16 +94,13 @@ class Assignment:
         }
         object.__setattr__(self, "_provenance", provenance)
 
-    def values(self, key: Mapping[str, Value]) -> KeyValues:
-        """Return the values that tell a job of the table from its others."""
-        return tuple(key[name] for name in self.table.job_heading.primary_key)
-
     def making(self, keys: Sequence[Key], attempt: int, *, may_insert: bool = True) -> Making:
         """Return a new call of make."""
         return Making(
             self.table.spec.name,
             self.table.job_heading.primary_key,
-            frozenset(self.values(key) for key in keys),
+            self.values,
+            frozenset(map(self.values, keys)),
             {**self._provenance, "_job_start_time": now(), "_job_attempt": attempt},
             is_whole=not self.is_coarse,
             may_insert=may_insert,
@@ -139,8 +139,9 @@ def make_key(assignment: Assignment, key: Key) -> Outcome:
     while True:
         patience.tries += 1
         try:
-            with making(assignment.making([key], patience.tries, may_insert=False)):
-                work.prepare()
+            if work.needs_preparing:
+                with making(assignment.making([key], patience.tries, may_insert=False)):
+                    work.prepare()
             call = assignment.making([key], patience.tries)
             call.started = started
             with instance.connection.transaction, making(call):

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from djq.errors import DefinitionError, InputsChangedError, MakeError, UsageError
-from djq.populate.digests import digest
-from djq.tables.explain import show_key
+from djq.errors import DefinitionError, UsageError
+from djq.populate.stages import InParts, Methods, Steps, Whole
 
 if TYPE_CHECKING:
     from djq.definition.acceptance import Value
     from djq.populate.keys import Key
+    from djq.populate.stages import Work
 
 Form: TypeAlias = Literal["make", "_make_tuples", "parts", "generator"]
 
 #: The methods of a make in three parts, in their order.
 THREE = ("make_fetch", "make_compute", "make_insert")
-
-
-class Work(Protocol):
-    """One key in work."""
-
-    def prepare(self) -> None:
-        """Do what needs no transaction, unless it is done already."""
-        ...
-
-    def insert(self) -> None:
-        """Do the rest, in a transaction; called again if that is rolled back."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +44,18 @@ class Maker:
         """Return the work on one key."""
         match self.form:
             case "parts":
-                return _InParts(table, key, _Methods(table, key, kwargs))
+                return InParts(table, key, Methods(table, key, kwargs))
             case "generator":
-                return _InParts(table, key, _Steps(table, key, kwargs))
+                return InParts(table, key, Steps(table, key, kwargs))
             case None:
                 return self.work_on_many(table, [key], kwargs)
             case name:
-                return _Whole(lambda: getattr(table, name)(dict(key), **kwargs))
+                return Whole(lambda: getattr(table, name)(dict(key), **kwargs))
 
     def work_on_many(self, table: Value, keys: Sequence[Key], kwargs: Mapping[str, Value]) -> Work:
         """Return the work on many keys at once, for a `make_many`."""
         # The method may change what it is given.
-        return _Whole(lambda: table.make_many([dict(k) for k in keys], **kwargs))
+        return Whole(lambda: table.make_many([dict(k) for k in keys], **kwargs))
 
     def check_kwargs(self, cls: type, kwargs: Mapping[str, Value] | None) -> dict[str, Value]:
         """Return arguments for each call of make, checked.
@@ -174,141 +162,3 @@ def _is_named(value: object) -> bool:
     return isinstance(value, Mapping) and all(
         isinstance(name, str) for name in cast("Mapping[object, object]", value)
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Whole:
-    """All in the transaction."""
-
-    call: Callable[[], object]
-
-    def prepare(self) -> None:
-        """Do nothing: all needs the transaction."""
-
-    def insert(self) -> None:
-        self.call()
-
-
-class _Stages(Protocol):
-    """Three steps of a make, each of which may be repeated from `fetch` on."""
-
-    def fetch(self) -> Value: ...
-
-    def compute(self, fetched: Value) -> Value: ...
-
-    def insert(self, computed: Value) -> None: ...
-
-
-@dataclass(slots=True)
-class _InParts:
-    """Fetch and compute outside of the transaction; in it only fetch again, compare and insert."""
-
-    table: Value
-    key: Key
-    stages: _Stages
-    _digest: bytes | None = None
-    _computed: Value = None
-
-    def prepare(self) -> None:
-        """Fetch and compute; what was computed is kept while the inputs are the same."""
-        if self._digest is not None:
-            return
-        fetched = self.stages.fetch()
-        found = digest(fetched)  # before compute may change it
-        self._computed = self.stages.compute(fetched)
-        self._digest = found
-
-    def insert(self) -> None:
-        """Insert what was computed, if the inputs are what they were.
-
-        Raises
-        ------
-        InputsChangedError
-            They are not: all begins anew.
-        """
-        # On SQLite nobody writes from here on; elsewhere the transaction's snapshot begins here.
-        self.table.connection.database.hold()
-        if digest(self.stages.fetch()) != self._digest:
-            self._digest = self._computed = None
-            message = (
-                f"{self.table.display_name} {show_key(self.key)}: what make_fetch reads changed "
-                "while make_compute was at work, or it comes in another order each time: then "
-                "fetch it with order_by"
-            )
-            raise InputsChangedError(message)
-        self.stages.insert(self._computed)
-
-
-@dataclass(slots=True)
-class _Methods:
-    """`make_fetch`, `make_compute`, `make_insert`."""
-
-    table: Value
-    key: Key
-    kwargs: Mapping[str, Value]
-
-    def fetch(self) -> Value:
-        return self._checked("make_fetch", self.table.make_fetch(dict(self.key), **self.kwargs))
-
-    def compute(self, fetched: Value) -> Value:
-        return self._checked("make_compute", self.table.make_compute(dict(self.key), *fetched))
-
-    def insert(self, computed: Value) -> None:
-        self.table.make_insert(dict(self.key), *computed)
-
-    def _checked(self, name: str, value: Value) -> Value:
-        if isinstance(value, tuple | list):
-            return value  # pyright: ignore[reportUnknownVariableType] # the user's
-        message = (
-            f"{self.table.display_name}.{name} returned {type(value).__name__}, and the next part "
-            "gets the items of a tuple: return (value,) for one value, () for none"
-        )
-        raise MakeError(message)
-
-
-def _ended() -> Generator[Any, Any, Any]:
-    yield from ()
-
-
-@dataclass(slots=True)
-class _Steps:
-    """A generator: it yields what it fetched, then what it computed, then inserts.
-
-    The second time it is sent what it computed in place of its first yield's value, None before.
-    """
-
-    table: Value
-    key: Key
-    kwargs: Mapping[str, Value]
-    _running: Generator[Any, Any, Any] = field(default_factory=_ended)
-
-    def fetch(self) -> Value:
-        self._running = self.table.make(dict(self.key), **self.kwargs)
-        return self._next("fetched")
-
-    def compute(self, fetched: Value) -> Value:  # noqa: ARG002 - the generator has it
-        try:
-            return self._next("computed")
-        finally:
-            self._running.close()
-
-    def insert(self, computed: Value) -> None:
-        try:
-            self._running.send(computed)
-            for _ in self._running:
-                pass
-        except StopIteration:
-            pass
-        finally:
-            self._running.close()
-
-    def _next(self, what: str) -> Value:
-        try:
-            return next(self._running)
-        except StopIteration:
-            message = (
-                f"{self.table.display_name}.make is a generator and ended before it yielded what "
-                f"it {what}: `computed = yield fetched; if computed is None: "
-                "computed = …; yield computed`, then the inserts"
-            )
-            raise MakeError(message) from None

@@ -33,9 +33,10 @@ class Making:
     """
 
     table: TableName
-    #: The attributes of the job's key.
+    #: The attributes of the job's key, and what reads their values in a row.
     names: tuple[str, ...]
-    #: Their values, for each key that is to be filled.
+    values: Callable[[Mapping[str, Value]], KeyValues]
+    #: These values, for each key that is to be filled.
     keys: frozenset[KeyValues]
     provenance: Mapping[str, Value]
     #: Whether these are whole primary keys; else a completion record is the fence.
@@ -51,11 +52,6 @@ class Making:
     inserted: set[KeyValues] = field(default_factory=set[KeyValues])
     #: Whether rows of the table may have gone since.
     has_deleted: bool = False
-    _values: Callable[[Mapping[str, Value]], KeyValues] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Choose how a row's key is read."""
-        self._values = values_of(self.names)
 
     @property
     def is_done(self) -> bool:
@@ -66,7 +62,7 @@ class Making:
         """Tell whether this row is to be the first of one of the keys: it must not be there yet."""
         if not self.is_whole:
             return False
-        values = self._values(row)
+        values = self.values(row)
         return values in self.keys and values not in self.inserted
 
     def firsts(self, columns: Mapping[str, Sequence[Value]], n: int) -> list[int]:
@@ -81,7 +77,7 @@ class Making:
 
     def note(self, row: Mapping[str, Value]) -> None:
         """Remember that a row of the table was inserted."""
-        values = self._values(row)
+        values = self.values(row)
         if values in self.keys:
             self.inserted.add(values)
 
