@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import functools
+import os
 import pkgutil
-import time
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from djq.algebra.nodes import Relation
 from djq.definition.attributes import Attribute, CoreType
 from djq.definition.spec import Tier
 from djq.errors import DefinitionError, UsageError
-from djq.populate import plan
-from djq.populate.chunks import make_chunk
-from djq.populate.display import Display, TableProgress, open_display
+from djq.populate.here import Call
 from djq.populate.jobs import Jobs
-from djq.populate.keys import Key
 from djq.populate.makers import Maker, maker_of
 from djq.populate.options import PopulateOptions, check_options
 from djq.populate.plan import Progress, job_heading, progress
 from djq.populate.planning import TablePlan, plan_of
+from djq.populate.processes import populate_here
 from djq.populate.records import RECORD_NAMES, jobs_spec
 from djq.populate.stale import accept, stale
 from djq.tables.classwise import on_class_too, seen_on_class_too
@@ -28,14 +26,12 @@ from djq.tables.table import Table, TableMeta
 from djq.tables.upstream import Upstream, upstream_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Mapping
 
     from djq.definition.acceptance import Value
     from djq.definition.heading import Heading
-    from djq.populate.make import Outcome
+    from djq.populate.keys import Key
 
-#: Keys that are listed at a time: enough to make the query's cost small, few enough to hold.
-PAGE_KEYS = 500
 #: The one place where this layer reaches the orchestrator, by name.
 DISTRIBUTED = "djq.orchestrator.run:populate_distributed"
 
@@ -153,14 +149,19 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         return found
 
     @on_class_too
-    def populate(
+    def populate(  # noqa: PLR0913 - DataJoint's, by keyword
         self,
         *restrictions: Value,
-        distributed: bool = False,
         suppress_errors: bool = False,
         return_exception_objects: bool = False,
+        reserve_jobs: bool = False,
         max_calls: int | None = None,
         display_progress: bool = False,
+        processes: int | None = 1,
+        make_kwargs: Mapping[str, Value] | None = None,
+        priority: int | None = None,
+        refresh: bool | None = None,
+        distributed: bool = False,
     ) -> dict[str, Any]:
         """Make the keys that are missing, here or on the fleet.
 
@@ -168,8 +169,6 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         ----------
         restrictions
             Conditions on the keys; all must hold.
-        distributed
-            Let Celery workers do it, and wait. Needs Redis and workers: `djq up` starts both.
         suppress_errors
             Go on when a `make` raises, and return the errors. Otherwise the first one is raised,
             and the keys after it wait for the next call; on a fleet, the other keys are done first.
@@ -177,8 +176,20 @@ class AutoPopulate(Table, metaclass=AutoMeta):
             Return exceptions instead of their texts.
         max_calls
             Make at most so many keys.
+        reserve_jobs
+            Share the keys with all other processes and workers that make them now: each key is
+            made once. Keys that failed before are left alone. Needs Redis: `djq up` starts it.
         display_progress
             Show a line of progress.
+        processes
+            Make keys in so many child processes; None: one per core.
+        make_kwargs
+            Further arguments for each call of make.
+        priority, refresh
+            As in DataJoint, and without effect: what is due is asked anew by each call, and all due
+            keys of a table are equally urgent.
+        distributed
+            Let Celery workers do it, and wait. Needs Redis and workers: `djq up` starts both.
 
         Returns
         -------
@@ -197,7 +208,16 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         if self.connection.in_transaction:
             message = "populate cannot run inside a transaction: each key commits its own"
             raise UsageError(message)
+        del priority, refresh
+        n_processes = _n_processes(processes)
+        kwargs = table.maker.check_kwargs(table, make_kwargs)
         if distributed:
+            if kwargs or n_processes > 1:
+                message = (
+                    "populate(distributed=True) takes neither processes nor make_kwargs: "
+                    "the fleet's workers have their own processes, and call make(key)"
+                )
+                raise UsageError(message)
             submit = pkgutil.resolve_name(DISTRIBUTED)
             found: dict[str, Any] = submit(
                 tables=[table],
@@ -207,15 +227,21 @@ class AutoPopulate(Table, metaclass=AutoMeta):
                 display_progress=display_progress,
             )
             return found
-        with open_display(wanted=display_progress) as display:
-            return _populate_here(
-                table,
-                restrictions,
-                display,
-                suppress_errors=suppress_errors,
-                return_exception_objects=return_exception_objects,
-                max_calls=max_calls,
-            )
+        call = Call(
+            table,
+            restrictions,
+            suppress_errors=suppress_errors,
+            return_exception_objects=return_exception_objects,
+            max_calls=max_calls,
+            make_kwargs=kwargs,
+            retries=not reserve_jobs,
+        )
+        return populate_here(
+            call,
+            reserve_jobs=reserve_jobs,
+            processes=n_processes,
+            display_progress=display_progress,
+        )
 
     @classmethod
     def check_class(cls) -> None:
@@ -239,65 +265,14 @@ def _no_make(table: type[AutoPopulate]) -> str:
     )
 
 
-def _populate_here(
-    table: type[AutoPopulate],
-    restrictions: Sequence[Value],
-    display: Display,
-    *,
-    suppress_errors: bool,
-    return_exception_objects: bool,
-    max_calls: int | None,
-) -> dict[str, Any]:
-    state = plan.progress(table, restrictions)
-    started = time.monotonic()
-    n_made, errors = 0, list[tuple[Key, Any]]()
-    jobs = table().jobs
-    had_records = bool(jobs & {"status": ["error", "empty"]})
-    try:
-        for outcome in _outcomes(table, restrictions, max_calls):
-            if outcome.status == "made":
-                n_made += 1
-            elif outcome.error is not None:
-                exception = outcome.error.exception
-                if not suppress_errors and exception is not None:
-                    exception.add_note(f"in {table.spec.display_name}.make({outcome.key!r})")
-                    raise exception
-                shown = exception if return_exception_objects else outcome.error.message
-                errors.append((outcome.key, shown))
-            display.show(
-                [
-                    TableProgress(
-                        table=table.spec.display_name,
-                        total=state.total,
-                        made=state.made + n_made,
-                        made_before=state.made,
-                        failed=len(errors),
-                        seconds=time.monotonic() - started,
-                    )
-                ]
-            )
-    finally:
-        if had_records:
-            jobs.forget_made(table())
-    return {"success_count": n_made, "error_list": errors}
-
-
-def _outcomes(
-    table: type[AutoPopulate], restrictions: Sequence[Value], max_calls: int | None
-) -> Iterator[Outcome]:
-    """Make due keys page by page; each key comes up once, whatever becomes of it."""
-    after: Key | None = None
-    left = max_calls
-    while left is None or left > 0:
-        size = PAGE_KEYS if left is None else min(PAGE_KEYS, left)
-        keys = plan.due_keys(
-            table, limit=size, restrictions=restrictions, after=after, retries=True
-        )
-        yield from make_chunk(table, keys)
-        if len(keys) < size:
-            return
-        after = keys[-1]
-        left = None if left is None else left - len(keys)
+def _n_processes(given: object) -> int:
+    """Return the number of processes; None stands for one per core, as in DataJoint."""
+    if given is None:
+        return os.cpu_count() or 1
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        message = f"populate(processes={given!r}): give a number from 1 on, or None: one per core"
+        raise UsageError(message)
+    return given
 
 
 class Imported(AutoPopulate):

@@ -131,7 +131,7 @@ def test_at_most_max_calls_keys_are_made_in_key_order(raised):
 
 
 def test_many_keys_come_page_by_page(pipeline, monkeypatch):
-    monkeypatch.setattr("djq.populate.autopopulate.PAGE_KEYS", 7)
+    monkeypatch.setattr("djq.populate.here.PAGE_KEYS", 7)
 
     @pipeline
     class Name(dj.Manual):
@@ -158,7 +158,7 @@ def test_many_keys_come_page_by_page(pipeline, monkeypatch):
 
 
 def test_keys_that_fail_do_not_stop_the_pages(raised, monkeypatch):
-    monkeypatch.setattr("djq.populate.autopopulate.PAGE_KEYS", 2)
+    monkeypatch.setattr("djq.populate.here.PAGE_KEYS", 2)
     monkeypatch.setattr(raised, "before", fail_for(0, 1, 3))
 
     result = raised.populate(suppress_errors=True)

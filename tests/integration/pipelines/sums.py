@@ -1,14 +1,17 @@
 """Numbers, their squares and sums of squares; the schema's name and what fails come from outside.
 
 `TEST_SCHEMA` names the schema. A number that is in `TEST_BAD` raises, one in `TEST_DEADLY` kills
-its process, one in `TEST_EMPTY` inserts nothing; `TEST_MAKE_S` is how long a square takes [s].
+its process, one in `TEST_EMPTY` inserts nothing; `TEST_MAKE_S` is how long a square takes [s], and
+`TEST_GIL_S` how long it holds the interpreter's lock. A square waits for the file `TEST_GATE`.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import djq as dj
@@ -19,6 +22,12 @@ def _numbers(name: str) -> set[int]:
 
 
 schema = dj.Schema(os.environ.get("TEST_SCHEMA", "sums"))
+
+
+def hold_gil(seconds: float) -> None:
+    """Sleep as native code does that does not let other threads run."""
+    if seconds:
+        ctypes.PyDLL(None).usleep(ctypes.c_uint(int(seconds * 1e6)))
 
 
 @schema
@@ -51,7 +60,10 @@ class Square(dj.Computed):
         if number in _numbers("TEST_DEADLY"):
             os.kill(os.getpid(), signal.SIGKILL)
         value = (Number & key).fetch1("value")
+        while (gate := os.environ.get("TEST_GATE")) and not Path(gate).exists():
+            time.sleep(0.01)
         time.sleep(float(os.environ.get("TEST_MAKE_S", "0")))
+        hold_gil(float(os.environ.get("TEST_GIL_S", "0")))
         if number in _numbers("TEST_BAD"):
             message = f"number {number} is bad"
             raise ValueError(message)

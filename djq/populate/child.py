@@ -1,0 +1,146 @@
+"""A child of `populate(processes=N)`: makes the chunks that its parent sends, and says how it went.
+
+Both sides talk in lines of JSON. A child that hears nothing more ends.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing.spawn
+import os
+import pickle
+import signal
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from djq.populate.chunks import make_chunk
+from djq.populate.keys import from_key_ids, key_id
+from djq.populate.slots import Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import FrameType
+
+    from djq.definition.acceptance import Value
+    from djq.populate.autopopulate import AutoPopulate
+    from djq.populate.make import Outcome
+
+#: Outcomes of quick keys are sent together, this often [s].
+FLUSH_S = 0.05
+#: An answer to "is this chunk still ours?" is good for so long [s]; see orchestrator/tasks.py.
+FRESH_S = 0.5
+#: A chunk that takes so many times longer than it should gives the rest back, to others.
+PATIENCE = 5.0
+
+#: This process imports the main script of its parent.
+is_starting = False
+
+
+def serve(
+    table: type[AutoPopulate], make_kwargs: Mapping[str, Value], ends: tuple[int, int], slot: Slot
+) -> None:
+    """Make what comes, until the parent closes its end or sends SIGTERM."""
+    signal.signal(signal.SIGTERM, _end)
+    lines = os.fdopen(ends[0], "rb")
+    # The parent hears of Ctrl-C, too, and has closed the pipe by now.
+    with suppress(BrokenPipeError, KeyboardInterrupt, SystemExit):
+        tell(ends[1], {"is_ready": True})
+        while line := lines.readline():
+            _Chunk(table, make_kwargs, lines.readline, ends[1], slot).make(json.loads(line))
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise SystemExit(128 + number)
+
+
+class _Chunk:
+    """One chunk in the hands of a child."""
+
+    def __init__(
+        self,
+        table: type[AutoPopulate],
+        make_kwargs: Mapping[str, Value],
+        read_line: Any,  # noqa: ANN401 - a method of a file
+        to_parent: int,
+        slot: Slot,
+    ) -> None:
+        self._table = table
+        self._make_kwargs = make_kwargs
+        self._read_line = read_line
+        self._to_parent = to_parent
+        self._slot = slot
+        self._outcomes: list[Sequence[Any]] = []
+        self._sent = self._asked = time.monotonic()
+        self._n_done = 0
+
+    def make(self, message: Mapping[str, Any]) -> None:
+        """Make its keys, and report them."""
+        ids: list[str] = message["keys"]
+        begun = iter(ids)
+        chunk_s = self._table.schema.connection.settings.chunk_s
+        deadline = time.monotonic() + PATIENCE * chunk_s
+
+        def is_late() -> bool:
+            if self._n_done and time.monotonic() > deadline:
+                return True
+            if not self._table.maker.has_many:
+                self._slot.take(next(begun))
+            return False
+
+        for outcome in make_chunk(
+            self._table,
+            from_key_ids(self._table.job_heading, ids),
+            holds=self._holds,
+            should_stop=is_late,
+            worker=message["worker"],
+            make_kwargs=self._make_kwargs,
+        ):
+            self._note(outcome)
+        self._slot.drop()
+        tell(self._to_parent, {"outcomes": self._outcomes, "is_last": True})
+
+    def _note(self, outcome: Outcome) -> None:
+        error = outcome.error
+        told = None if error is None else (error.message, error.traceback, error.fingerprint)
+        key = key_id(self._table.job_heading, outcome.key)
+        self._outcomes.append((key, outcome.status, outcome.seconds, told))
+        self._n_done += 1
+        now = time.monotonic()
+        if now - self._sent > FLUSH_S:
+            tell(self._to_parent, {"outcomes": self._outcomes, "is_last": False})
+            self._outcomes, self._sent = [], now
+
+    def _holds(self, key: Mapping[str, Value]) -> bool:
+        now = time.monotonic()
+        if now - self._asked < FRESH_S:
+            return True
+        tell(self._to_parent, {"holds": key_id(self._table.job_heading, key)})
+        answer = self._read_line()
+        # The parent ended, and nobody keeps the reservation.
+        is_held = bool(answer) and bool(json.loads(answer)["is_held"])
+        if is_held:
+            self._asked = now
+        return is_held
+
+
+def tell(pipe: int, message: Mapping[str, Any]) -> None:
+    """Send one line."""
+    text = json.dumps(message).encode() + b"\n"
+    while text:
+        text = text[os.write(pipe, text) :]
+
+
+def main() -> None:
+    """Start as a new interpreter: prepare it as the parent was, then serve."""
+    global is_starting  # noqa: PLW0603 - asked by a script that calls populate when imported
+    # Before `prepare`, which gives this process the arguments of its parent.
+    ends, owner, slot = (int(sys.argv[1]), int(sys.argv[2])), sys.argv[3], sys.argv[4]
+    prepared = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the parent
+    is_starting = True
+    multiprocessing.spawn.prepare(prepared)
+    table, make_kwargs = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the parent
+    is_starting = False
+    serve(table, make_kwargs, ends, Slot(owner, slot))

@@ -1,0 +1,369 @@
+"""`populate(processes=N)`: children that make chunks of keys, which their parent hands out.
+
+Children are forked, or started anew where `multiprocessing` starts processes so; not by it, since
+it refuses to within its own daemonic children. Errors come back as texts, and whatever kills a
+child is found out by its pipe.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import multiprocessing.spawn
+import os
+import pickle
+import secrets
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from djq.errors import MakeError, UsageError
+from djq.populate import child, slots
+from djq.populate.display import open_display
+from djq.populate.failures import JobError
+from djq.populate.here import (
+    WAIT_S,
+    Pace,
+    alone,
+    bury,
+    claims_of,
+    count,
+    ended_by_sigterm,
+    losses_bearable,
+    share_page,
+    shared,
+)
+from djq.populate.keys import from_key_id, from_key_ids, key_id
+from djq.populate.make import Outcome
+from djq.populate.plan import made_keys
+from djq.populate.reservations import LocalClaims, Settlement
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+
+    from djq.populate.here import Call
+    from djq.populate.reservations import Claims, Taken
+
+#: A child that is asked to end has this long; then it is killed [s].
+END_S = 5.0
+#: Longest wait for the children's answers, so that signals and lost keys are noticed [s].
+LOOK_S = 1.0
+
+
+def in_processes(call: Call, claims: Claims, n_processes: int) -> Generator[Outcome]:
+    """Make keys in child processes; each key comes up once, whatever becomes of it."""
+    pool = _Pool(call, claims, n_processes)
+    try:
+        yield from pool.run()
+    finally:
+        pool.close()
+
+
+class _Child:
+    """A child process and what it works on."""
+
+    def __init__(self, call: Call, slot: str, owner: str, others: list[_Child]) -> None:
+        self.slot = slot
+        self.owner = owner
+        self.settlement: Settlement | None = None
+        self.is_ready = False
+        ours, theirs = os.pipe(), os.pipe()
+        self.to_child, self.from_child = ours[1], theirs[0]
+        self._rest = b""
+        ends = (ours[0], theirs[1])
+        try:
+            if _forks():
+                self._popen, self.pid = None, self._fork(call, ends, others)
+            else:
+                self._popen = _spawn(call, slot, owner, ends)
+                self.pid = self._popen.pid
+        except BaseException:
+            self._close_pipes()
+            raise
+        finally:
+            for end in ends:
+                os.close(end)
+
+    def _fork(self, call: Call, ends: tuple[int, int], others: list[_Child]) -> int:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid:
+            return pid
+        # What belongs to the parent stays open on its side only: an end of a pipe that a sibling
+        # holds would hide that the parent, or the child, has ended.
+        status = 1
+        try:
+            for fd in (self.to_child, self.from_child, *(fd for o in others for fd in o.pipes)):
+                os.close(fd)
+            child.serve(call.table, call.make_kwargs, ends, slots.Slot(self.owner, self.slot))
+            status = 0
+        finally:
+            with suppress(Exception):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            # Nothing of the parent's is to be finalized here.
+            os._exit(status)
+
+    @property
+    def pipes(self) -> tuple[int, int]:
+        """The parent's ends."""
+        return (self.to_child, self.from_child)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has nothing to make."""
+        return self.settlement is None
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Tell it something; one that died is found out by its own pipe."""
+        with suppress(BrokenPipeError):
+            child.tell(self.to_child, message)
+
+    def read(self) -> list[dict[str, Any]] | None:
+        """Return what it says; None if it ended."""
+        found = os.read(self.from_child, 1 << 20)
+        if not found:
+            return None
+        *lines, self._rest = (self._rest + found).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def end(self) -> None:
+        """Ask it to end: the key in hand is rolled back."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+
+    def join(self, until: float) -> None:
+        """Wait for its end, and kill it when that takes too long."""
+        while not self._has_ended():
+            if time.monotonic() > until:
+                with suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGKILL)
+                until = float("inf")
+            time.sleep(0.005)
+        self._close_pipes()
+        slots.forget(self.owner, self.slot)
+
+    def _has_ended(self) -> bool:
+        if self._popen is not None:
+            return self._popen.poll() is not None
+        try:
+            return os.waitpid(self.pid, os.WNOHANG)[0] != 0
+        except ChildProcessError:  # somebody waits for all children of this process
+            return True
+
+    def _close_pipes(self) -> None:
+        for fd in self.pipes:
+            with suppress(OSError):
+                os.close(fd)
+
+
+class _Pool:
+    """The children of one call."""
+
+    def __init__(self, call: Call, claims: Claims, n_processes: int) -> None:
+        self._call = call
+        self._claims = claims
+        self._n_processes = n_processes
+        self._owner = f"{os.getpid()}.{secrets.token_hex(4)}"
+        self._children: list[_Child] = []
+        self._n_started = 0
+        self._n_tried = 0
+        #: Nothing was left when last asked; what comes back from a child has to be asked for again.
+        self._is_done = False
+        self._pace = Pace(call.table.schema.connection.settings.chunk_s)
+        self._selector = selectors.DefaultSelector()
+
+    def run(self) -> Iterator[Outcome]:
+        """Hand out chunks until nothing is left."""
+        while True:
+            is_waiting = False
+            while not self._is_done and not is_waiting and (slot := self._idle()) is not None:
+                wanted = self._wanted()
+                if wanted < 1:
+                    break
+                taken = self._claims.take(slot, wanted)
+                share_page(self._call, self._claims, taken)
+                if taken.keys:
+                    yield from self._hand_out(taken)
+                is_waiting = not taken.keys and taken.read_after is None
+                self._is_done = taken.is_done
+            if not self._busy and (self._is_done or self._wanted() < 1):
+                return
+            yield from self._listen(WAIT_S if is_waiting else LOOK_S)
+
+    @property
+    def _busy(self) -> list[_Child]:
+        return [c for c in self._children if not c.is_idle]
+
+    def _idle(self) -> str | None:
+        """Return a slot with nothing to make; its child is started with its first keys."""
+        for one in self._children:
+            if one.is_idle:
+                return one.slot
+        if len(self._children) < self._n_processes:
+            return f"{self._n_started + 1}"
+        return None
+
+    def _wanted(self) -> int:
+        most = self._call.max_calls
+        if most is None:
+            return self._pace.n_keys
+        in_hand = sum(len(c.settlement.taken.keys) for c in self._children if c.settlement)
+        return min(self._pace.n_keys, most - self._n_tried - in_hand)
+
+    def _hand_out(self, taken: Taken) -> Iterator[Outcome]:
+        one = next((c for c in self._children if c.slot == taken.slot), None)
+        if one is None:
+            self._n_started += 1
+            one = _Child(self._call, taken.slot, self._owner, self._children)
+            self._children.append(one)
+            self._selector.register(one.from_child, selectors.EVENT_READ, one)
+        one.settlement = settlement = Settlement(taken)
+        for key, outcome in bury(self._call, taken):
+            settlement.note(key, outcome)
+            yield outcome
+        one.send({"keys": losses_bearable(taken), "worker": taken.worker})
+
+    def _listen(self, wait_s: float) -> Iterator[Outcome]:
+        if not self._children:
+            time.sleep(wait_s)
+            return
+        for event, _ in self._selector.select(wait_s):
+            one = cast("_Child", event.data)
+            messages = one.read()
+            if messages is None:
+                yield from self._lose(one)
+                continue
+            for message in messages:
+                yield from self._hear(one, message)
+
+    def _hear(self, one: _Child, message: Mapping[str, Any]) -> Iterator[Outcome]:
+        settlement = one.settlement
+        if "is_ready" in message:
+            one.is_ready = True
+            return
+        if settlement is None:
+            return
+        if "holds" in message:
+            one.send({"is_held": self._claims.holds(settlement.taken, message["holds"])})
+            return
+        for key, status, seconds, error in message["outcomes"]:
+            found = from_key_id(self._call.table.job_heading, key)
+            outcome = Outcome(found, status, seconds, JobError(*error) if error else None)
+            settlement.note(key, outcome)
+            yield outcome
+        if message["is_last"]:
+            one.settlement = None
+            self._is_done = False
+            self._n_tried += settlement.n_tried
+            self._claims.release(settlement)
+            self._pace.learn(settlement)
+
+    def _lose(self, one: _Child) -> Iterator[Outcome]:
+        """Replace a child that died: its keys are free, and the one in hand is counted."""
+        found = slots.in_hand(self._owner, one.slot)
+        self._drop(one, 0.0)
+        settlement = one.settlement
+        if not one.is_ready:
+            message = (
+                f"a child process of {self._call.table.spec.display_name}.populate(processes=…) "
+                "could not start; what it printed is on standard error"
+            )
+            raise MakeError(message)
+        if settlement is None:
+            return
+        # What it committed and did not tell; nobody else can have made keys that it held.
+        heading = self._call.table.job_heading
+        for key in made_keys(self._call.table, from_key_ids(heading, settlement.untouched)):
+            outcome = Outcome(key, "made")
+            settlement.note(key_id(heading, key), outcome)
+            yield outcome
+        in_hand = found.key if found is not None and found.key in settlement.untouched else ""
+        self._is_done = False
+        self._n_tried += settlement.n_tried
+        self._claims.lose(settlement.taken, in_hand)
+
+    def _drop(self, one: _Child, wait_s: float) -> None:
+        self._selector.unregister(one.from_child)
+        self._children.remove(one)
+        one.join(time.monotonic() + wait_s)
+
+    def close(self) -> None:
+        """End all children, and give back what they had."""
+        for one in self._children:
+            one.end()
+        until = time.monotonic() + END_S
+        for one in list(self._children):
+            self._drop(one, max(0.0, until - time.monotonic()))
+            if one.settlement is not None:
+                self._claims.release(one.settlement)
+        self._selector.close()
+
+
+def _forks() -> bool:
+    """Tell whether processes are forked here, as `multiprocessing` was told or does by itself."""
+    method = multiprocessing.get_start_method(allow_none=True)
+    return (method or multiprocessing.get_all_start_methods()[0]) == "fork"
+
+
+def _spawn(call: Call, slot: str, owner: str, ends: tuple[int, int]) -> subprocess.Popen[bytes]:
+    """Start a new interpreter, and have it import what this one has imported as its main module."""
+    if child.is_starting:
+        message = (
+            "populate(processes=…) was called while a child process imported the script: put it "
+            'below  if __name__ == "__main__":'
+        )
+        raise UsageError(message)
+    table = call.table
+    try:
+        _check_importable(table)
+        told = pickle.dumps((table, dict(call.make_kwargs)))
+    except Exception as error:
+        message = (
+            "populate(processes=…) starts new interpreters here, which cannot import "
+            f"{table.__module__}.{table.__qualname__} or take make_kwargs: {error}. Define the "
+            "table at the top of a module"
+        )
+        raise UsageError(message) from error
+    prepared = multiprocessing.spawn.get_preparation_data("djq")
+    prepared.pop("authkey", None)
+    path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
+    script = "from djq.populate.child import main; main()"
+    started = subprocess.Popen(  # noqa: S603 - this interpreter
+        [sys.executable, "-c", script, *map(str, ends), owner, slot],
+        stdin=subprocess.PIPE,
+        pass_fds=ends,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    if started.stdin is not None:
+        with started.stdin as pipe, suppress(BrokenPipeError):
+            pipe.write(pickle.dumps(prepared) + told)
+    return started
+
+
+def _check_importable(table: type) -> None:
+    if table.__module__ == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
+        message = "it is defined in an interactive session"
+        raise pickle.PicklingError(message)
+
+
+def populate_here(
+    call: Call, *, reserve_jobs: bool, processes: int, display_progress: bool
+) -> dict[str, Any]:
+    """Make due keys in this process or in children of it; return what `populate` returns."""
+    with ExitStack() as stack:
+        display = stack.enter_context(open_display(wanted=display_progress))
+        shown = display if display_progress else None
+        if not reserve_jobs and processes == 1:
+            return count(call, alone(call), shown)
+        stack.enter_context(ended_by_sigterm())
+        claims = stack.enter_context(claims_of(call) if reserve_jobs else closing(LocalClaims()))
+        if processes == 1:
+            return count(call, shared(call, claims), shown)
+        return count(call, in_processes(call, claims, processes), shown)
