@@ -218,7 +218,7 @@ class _Planner:
         self._check(table)
         source = due.key_source(table, self._restrictions)
         missing = source - table()
-        total, n_missing = table().connection.database.counts([source.node, missing.node])
+        total, n_missing = len(source), len(missing)
         counts = _states(table, missing) if n_missing else {}
         n_due = n_missing - sum(counts.values())
         blocked, n_blocked = self._blocked(table, source)
@@ -270,13 +270,9 @@ class _Planner:
         if node is None:
             return {self._name(n): Blocked(None, self._reason(n)) for n in before}, None
         waiting = Query(node, source.connection) - source
-        lacking = [waiting, *(_without(waiting, table, self._makers[n]) for n in before)]
-        n_all, *each = source.connection.database.counts([q.node for q in lacking])
-        found = {
-            self._name(name): Blocked(n, self._reason(name))
-            for name, n in zip(before, each, strict=True)
-            if n
-        }
+        n_all = len(waiting)
+        each = [(n, len(_without(waiting, table, self._makers[n]))) for n in before if n_all]
+        found = {self._name(name): Blocked(n, self._reason(name)) for name, n in each if n}
         return found, n_all
 
     def _lacks(self, name: TableName) -> bool:
