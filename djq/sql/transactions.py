@@ -112,6 +112,11 @@ class Transactions(Connections):
         """Whether this thread has a transaction open."""
         return bool(self._own_state().levels)
 
+    @property
+    def is_nested(self) -> bool:
+        """Whether what is done now may be undone while the outer transaction goes on."""
+        return len(self._own_state().levels) > 1
+
     @contextmanager
     def transaction(self) -> Generator[None]:
         """Commit everything in the block together, or nothing if it raises.

@@ -108,7 +108,7 @@ def insert_one(encoder: RowEncoder, connection: Connection, row: Value, options:
     except IntegrityError as error:
         columns = {name: (value,) for name, value in encoded.items()}
         raise explain(error, Refused(spec, connection, columns, None, mode)) from error
-    if call is not None:
+    if call is not None and not connection.database.is_nested:
         call.note(encoded)
 
 
@@ -141,7 +141,7 @@ def _send(rows: Refused, n: int, *, is_undone: bool) -> None:
                 database.insert_columns(spec, _chosen(rows.columns, rest), duplicates=mode)
     else:
         database.insert_columns(spec, rows.columns, duplicates=mode, is_undone=is_undone)
-    if call is not None:
+    if call is not None and not database.is_nested:
         call.note_all(rows.columns, n)
 
 

@@ -48,7 +48,7 @@ class Making:
     started: float = field(default_factory=time.monotonic)
     #: The ancestors' rows, once they were asked for.
     upstream: object = None
-    #: Keys of which a row was inserted.
+    #: Keys of which a row was inserted, other than in a nested transaction, which may be undone.
     inserted: set[KeyValues] = field(default_factory=set[KeyValues])
     #: Whether rows of the table may have gone since.
     has_deleted: bool = False

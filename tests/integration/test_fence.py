@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 
 import pytest
 
 import djq as dj
-from djq.errors import DuplicateError
+from djq.errors import DuplicateError, UsageError
 from djq.populate.chunks import make_chunk
 
 KEY = {"n": 1}
+
+
+class OopsError(Exception):
+    pass
 
 
 @pytest.fixture
@@ -99,6 +104,13 @@ def goes_on_after_the_refusal(self, key):
     self.Item.insert1({**key, "item": 2})
 
 
+def goes_on_after_undoing_its_own(self, key):
+    with suppress(DuplicateError, OopsError), self.connection.transaction:
+        self.insert1({**key, "value": 2})
+        raise OopsError
+    self.insert1({**key, "value": 2}, replace=True)
+
+
 def deletes_before(self, key):
     (self & key).delete(prompt=False)
     self.insert1({**key, "value": 2})
@@ -138,6 +150,7 @@ def fails(self, key):
         skips_among_others,
         skips_the_rows_of_a_query,
         goes_on_after_the_refusal,
+        goes_on_after_undoing_its_own,
         deletes_before,
         deletes_quickly_before,
         updates,
@@ -209,3 +222,45 @@ def test_a_failed_insert_of_many_leaves_none_of_them(result):
 
     assert make(result, act) == "made"
     assert result.to_dicts() == [{"n": 1, "value": 3}]
+
+
+def test_a_row_that_a_nested_transaction_undid_does_not_count(result):
+    def act(self, key):
+        with suppress(OopsError), self.connection.transaction:
+            self.insert1({**key, "value": 2})
+            raise OopsError
+
+    assert make(result, act) == "empty"
+    assert len(result) == 0
+
+
+def test_a_row_of_a_nested_transaction_counts(result):
+    def act(self, key):
+        with self.connection.transaction:
+            self.insert1({**key, "value": 2})
+            self.Item.insert1({**key, "item": 2})
+
+    assert make(result, act) == "made"
+    assert contents(result) == ([{"n": 1, "value": 2}], [{"n": 1, "item": 2}])
+
+
+def test_other_threads_do_not_insert_in_the_name_of_a_make(result):
+    refused = []
+
+    def insert(table, key):
+        try:
+            table.insert1({**key, "value": 9})
+        except UsageError as error:
+            refused.append(str(error))
+        finally:
+            table.connection.close()
+
+    def act(self, key):
+        thread = threading.Thread(target=insert, args=(self, key))
+        thread.start()
+        thread.join()
+        self.insert1({**key, "value": 2})
+
+    assert make(result, act) == "made"
+    assert "is filled by make" in refused[0]
+    assert result.fetch1("value") == 2
