@@ -107,7 +107,7 @@ class Loop:
         self._is_endless = limits.is_endless
         self._tables = {place.table for place in plan.places}
         self._core = Core(run, plan.places, limits)
-        self._survey = Survey(reservations, dispatcher, self._tables)
+        self._survey = Survey(run, limits.priority, self._tables, reservations, dispatcher)
         #: Where we are on the stream of announcements; None before the first turn.
         self._position: str | None = None
         self._to_do: deque[Instruction] = deque()
@@ -230,6 +230,7 @@ class Loop:
             self._observe(event)
         has_news = any(event.table in self._tables for event in heard)
         if self._core.is_full_up or not (is_busy or has_news):
+            self._survey.end()
             self.is_finished = True
             return []
         return [Resumed(), *heard]
@@ -264,7 +265,7 @@ class Loop:
 
     def _look(self, now: float) -> None:
         """Look at the fleet."""
-        sight = self._survey.look(now)
+        sight = self._survey.look(now, self._core.wants)
         events: list[Event] = []
         if sight.is_forgotten:
             self._position = self._reservations.position()
@@ -273,7 +274,8 @@ class Loop:
             self._core.recall(sight.losses)
         if not self._is_endless:
             events.append(Led(sight.led))
-        events.append(Surveyed(sight.census.slots, sight.chunks, sight.queues))
+        slots = sight.census.slots
+        events.append(Surveyed(slots, sight.chunks, sight.queues, sight.rivals))
         self._next_survey = now + SURVEY_S
         self._observe(sight.census)
         self._tell(events)

@@ -339,6 +339,19 @@ class Reservations:
         found = self.server.read_texts([("lead", table) for table in tables])
         return {t: who for t, who in zip(tables, found, strict=True) if who is not None}
 
+    def want(self, run: str, priority: int, queues: Iterable[str]) -> dict[str, tuple[int, ...]]:
+        """Say what queues a run has something for; return the priorities of the others by queue.
+
+        Said again before a lease is over, or it is forgotten.
+        """
+        wanted = "\n".join(sorted(queues))
+        others: list[list[str]] = self.server.call("want", run, self._lease_ms, priority, wanted)
+        found: dict[str, tuple[int, ...]] = {}
+        for other, *names in others:
+            for name in names:
+                found[name] = (*found.get(name, ()), int(other))
+        return found
+
     # One lead for everything, until all schedulers lead by table.
 
     def lead(self, candidate: str) -> str:

@@ -30,6 +30,8 @@ class Sight:
     chunks: frozenset[str]
     #: Tables that a daemon leads.
     led: frozenset[str]
+    #: Queue -> priorities of other runs that have something for it.
+    rivals: Mapping[str, tuple[int, ...]]
     #: Redis forgot everything since the last look.
     is_forgotten: bool = False
     #: Table -> keys that dying workers took along, and how often; None: no news.
@@ -50,13 +52,22 @@ class Survey:
 
     Parameters
     ----------
+    run, priority
+        Its name and its priority among runs.
     tables
         Those of the run.
     """
 
     def __init__(
-        self, reservations: Reservations, dispatcher: Dispatcher, tables: Collection[str]
+        self,
+        run: str,
+        priority: int,
+        tables: Collection[str],
+        reservations: Reservations,
+        dispatcher: Dispatcher,
     ) -> None:
+        self._run = run
+        self._priority = priority
         self._reservations = reservations
         self._dispatcher = dispatcher
         self._tables = sorted(tables)
@@ -66,8 +77,11 @@ class Survey:
         #: Of these, chunk -> since when its message was away from the queue.
         self._away: dict[str, float] = {}
 
-    def look(self, now: float) -> Sight:
-        """Free what the dead have, find messages that were lost, and tell what is there."""
+    def look(self, now: float, wants: Collection[str]) -> Sight:
+        """Free what the dead have, find messages that were lost, and tell what is there.
+
+        wants: the queues that the run has something for, which other runs are told.
+        """
         census = self._reservations.reap()
         for main in census.reaped:
             logger.warning("worker_lost", extra={"main": main})
@@ -77,13 +91,18 @@ class Survey:
             losses = {table: self._reservations.losses(table) for table in self._tables}
         records = self._reservations.chunks()
         self._drop_unseen(records, now)
+        rivals = self._reservations.want(self._run, self._priority, wants)
         led = frozenset(self._reservations.leaders(self._tables))
         if is_forgotten:
             logger.warning("redis_lost")
         # Last: a look that fails is made again.
         self._epoch = census.epoch
         chunks = frozenset(record.id for record in records)
-        return Sight(census, chunks, led, is_forgotten=is_forgotten, losses=losses)
+        return Sight(census, chunks, led, rivals, is_forgotten=is_forgotten, losses=losses)
+
+    def end(self) -> None:
+        """Tell other runs that this one wants nothing any more."""
+        self._reservations.want(self._run, self._priority, ())
 
     def _drop_unseen(self, records: Sequence[ChunkRecord], now: float) -> None:
         """Find chunks whose message was lost, and free their keys."""

@@ -316,7 +316,6 @@ class TestRelease:
         assert reservations.holds(new, "[1]").is_held
         assert queued(reservations, chunk("c3")) == [()]
 
-
     def test_a_chunk_that_was_queued_again_is_left_alone(self, alive: Reservations) -> None:
         # Given: a chunk in the hands of a worker; Redis remembers the chunk as queued, since it was
         # freed and queued again, or since Redis was restarted and lost its last second.
@@ -481,6 +480,23 @@ class TestLead:
 
 
 MATLAB = {"matlab": (1, 1)}
+
+
+class TestWants:
+    def test_a_run_hears_what_the_others_want(self, alive: Reservations) -> None:
+        assert alive.want("a", 5, ["cpu", "gpu"]) == {}
+        assert alive.want("b", 0, ["gpu"]) == {"cpu": (5,), "gpu": (5,)}
+        assert alive.want("a", 5, ["cpu", "gpu"]) == {"gpu": (0,)}
+
+    def test_what_is_not_wanted_any_more_is_gone(self, alive: Reservations) -> None:
+        alive.want("a", -1, ["cpu"])
+        alive.want("a", -1, [])
+        assert alive.want("b", 0, ["cpu"]) == {}
+
+    def test_a_run_that_ended_is_forgotten(self, reservations: Reservations) -> None:
+        reservations.want("a", 0, ["cpu"])
+        assert reservations.want("b", 0, []) == {"cpu": (0,)}
+        wait_until(lambda: reservations.want("b", 0, []) == {}, what="the lease to end")
 
 
 class TestUnits:

@@ -54,6 +54,7 @@ class _Memory:
     mains: dict[str, tuple[Main | None, float]] = field(default_factory=dict)
     losses: Counter[tuple[str, str]] = field(default_factory=Counter)
     leads: dict[str, tuple[str, float]] = field(default_factory=dict)
+    wants: dict[str, tuple[int, tuple[str, ...], float]] = field(default_factory=dict)
     units: dict[tuple[str, str], int] = field(default_factory=dict)
     cursors: dict[str, _Cursor] = field(default_factory=dict)
 
@@ -353,6 +354,16 @@ class ModelReservations:
     def leaders(self, tables: Sequence[str]) -> dict[str, str]:
         leads = self._enter().leads
         return {t: leads[t][0] for t in tables if t in leads and leads[t][1] > self.clock()}
+
+    def want(self, run: str, priority: int, queues: Iterable[str]) -> dict[str, tuple[int, ...]]:
+        wants = self._enter().wants
+        wants[run] = (priority, tuple(queues), self.clock() + self.lease_s)
+        found: dict[str, tuple[int, ...]] = {}
+        for other, (theirs, names, until) in wants.items():
+            if other != run and until > self.clock():
+                for name in names:
+                    found[name] = (*found.get(name, ()), theirs)
+        return found
 
     def lead(self, candidate: str) -> str:
         is_ours = bool(self.take_leads(candidate, [EVERYTHING]))

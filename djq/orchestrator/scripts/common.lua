@@ -10,6 +10,7 @@
 --   losses:<table>  hash key id -> how many dying workers it took along; 0: it was in a chunk of several that was lost
 --   units:<name>    hash chunk -> how much it uses of what is limited
 --   lead:<table>    who queues what is due in the table; expires
+--   wants           runs that have something for a queue; want:<run> its priority and the queues; expires
 --   cursor:<search> how far a search that several processes share has come; expires: hash {"round", "after", "ended", "reader",
 --                   "until"}; pool:<search> the list of key ids that it found and nobody took yet
 --   events          stream of announcements: one field, "e", JSON

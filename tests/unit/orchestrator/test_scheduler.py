@@ -15,7 +15,7 @@ from djq.orchestrator.loop import SURVEY_S, Loop
 from djq.orchestrator.reservations import Main
 from djq.orchestrator.scans import BackgroundScans
 from djq.orchestrator.scheduler import Scheduler
-from djq.orchestrator.states import Find, Limits, Place
+from djq.orchestrator.states import DEFAULT_QUEUE, Find, Limits, Place
 from djq.orchestrator.survey import AWAY_S, GRACE_S
 from tests.stateful.model_fleet import Broker
 from tests.stateful.model_redis import ModelReservations
@@ -192,6 +192,29 @@ def test_a_run_drives_itself_where_nobody_leads() -> None:
     bench.reservations.take_leads("s-1", ["Total"])
     bench.turn()
     assert bench.sent() == [("[1]",), ("[2]",)]
+
+
+def test_a_run_waits_while_a_more_urgent_one_wants_the_queue() -> None:
+    # Given: a run that has everything in flight that it may.
+    bench = Bench()
+    bench.world = World(scans=set(range(50)))
+    bench.loop = bench.new_loop()
+    bench.turn()
+    n_sent = len(bench.sent())
+    # When: an urgent one comes, and a chunk ends.
+    bench.reservations.want("urgent", 10, [DEFAULT_QUEUE])
+    bench.turn(SURVEY_S)
+    chunk = bench.broker.messages[0]
+    reservation = bench.reservations.reserve(chunk, "m/1")
+    bench.world.commit("Spot", chunk.keys[0])
+    made = Released("Spot", chunk.id, "run", made=chunk.keys, seconds=1.0)
+    bench.reservations.release(reservation, made)
+    bench.turn()
+    # Then: nothing more is sent until the other is through.
+    assert len(bench.sent()) == n_sent
+    bench.reservations.want("urgent", 10, [])
+    bench.turn(SURVEY_S)
+    assert len(bench.sent()) > n_sent
 
 
 class TestBackgroundScans:
