@@ -20,7 +20,7 @@ from djq.orchestrator.scheduler import Scheduler
 from djq.orchestrator.states import Limits
 from tests.stateful.model_redis import ModelReservations
 from tests.stateful.model_workers import BEAT_S, Populate, Worker
-from tests.stateful.model_world import TABLES, World
+from tests.stateful.model_world import PLACES, TABLES, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +33,7 @@ PATIENCE = 400
 #: And so many to free what nobody will ever release.
 TIDY = 60
 N_SCANS = 12
+LICENCE = "licence"
 
 #: What goes on all the time, and how often.
 WORK = {"turn": 12, "work": 24, "wait": 3}
@@ -74,6 +75,8 @@ class Schedule:
     chunk_s: float = 0.5
     n_runs: int = 1
     n_daemons: int = 0
+    #: Licences that a chunk of the table Twin takes one of; 0: it takes none.
+    n_licences: int = 0
     steps: tuple[Step, ...] = ()
 
     def simpler(self) -> Iterator[Schedule]:
@@ -86,6 +89,8 @@ class Schedule:
         for i, n in enumerate(self.workers):
             if n != 1:
                 yield replace(self, workers=(*self.workers[:i], 1, *self.workers[i + 1 :]))
+        if self.n_licences:
+            yield replace(self, n_licences=0)
         if self.n_daemons:
             yield replace(self, n_daemons=0)
         if self.n_runs + self.n_daemons > 1:
@@ -109,6 +114,7 @@ def draw(seed: int) -> Schedule:
         chunk_s=chance.choice([0.05, 0.5]),
         n_runs=chance.choice([1, 1, 2]),
         n_daemons=chance.choice([0, 0, 1, 2]),
+        n_licences=chance.choice([0, 0, 1]),
         steps=tuple(
             Step(verb, chance.randrange(6), chance.random(), chance.choice(waits))
             for verb in chance.choices(verbs, weights, k=n_steps)
@@ -145,6 +151,12 @@ class Fleet:
         self.wasted: list[str] = []
         self.chunk_s = schedule.chunk_s
         self.world = World(set(schedule.scans), set(schedule.bad), set(schedule.deadly))
+        if schedule.n_licences:
+            units = {LICENCE: (1, schedule.n_licences)}
+            self.world.places = tuple(
+                replace(place, units=units) if place.table == "Twin" else place for place in PLACES
+            )
+        self.n_licences = schedule.n_licences
         self.server = ModelReservations(lambda: self.now, LEASE_S)
         self.broker = Broker()
         self.saved: tuple[object, list[Chunk], int] | None = None
@@ -209,6 +221,8 @@ class Fleet:
             self.n_fatal += verb in FATAL
             self.tell(f"* {verb}")
         getattr(self, "_" + verb.replace(" ", "_"))(step)
+        used = sum(n for (name, _), n in self.server.memory.units.items() if name == LICENCE)
+        assert self.has_excuse or used <= self.n_licences, f"too many licences in use: {self}"
 
     def pass_time(self, seconds: float) -> None:
         """Let the timers of the workers fire meanwhile."""

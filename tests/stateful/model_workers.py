@@ -126,7 +126,8 @@ class Worker:
         if chunk is None:
             return False
         holder = f"{self.name}/{process.pid}"
-        reservation = self.redis.reserve(chunk, holder)
+        units = next(p.units for p in self.world.places if p.table == chunk.table)
+        reservation = self.redis.reserve(chunk, holder, units)
         self.tell(f"{holder} takes {chunk.id}, gets {chunk.table} {' '.join(reservation.keys)}")
         if reservation.keys:
             process.reservation, process.todo = reservation, list(reservation.keys)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -48,6 +49,7 @@ def check(fleet: Fleet) -> None:
     assert set(world.commits.values()) <= {1}, f"committed twice: {fleet}"
     assert not memory.jobs, f"reservations left: {fleet}"
     assert not memory.chunks, f"chunks left: {fleet}"
+    assert not memory.units, f"licences left: {fleet}"
     assert not +memory.losses, f"losses left: {fleet}"
     assert fleet.has_excuse or not fleet.wasted, f"computed twice, {fleet.wasted}: {fleet}"
     made, failed = ({int(key[1:-1]) for key in rows["Spot"]} for rows in (world.rows, world.errors))
@@ -91,6 +93,12 @@ def explain(schedule: Schedule) -> str:
     except AssertionError as error:
         return f"{schedule}\n{error}"
     return f"{schedule}\ndoes not fail"
+
+
+@pytest.fixture(autouse=True)
+def silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tell nothing of what goes wrong: it takes longer than to mend it."""
+    monkeypatch.setattr(logging.getLogger("djq.scheduler"), "disabled", True)
 
 
 @pytest.mark.parametrize("first", range(0, N_SCHEDULES, SEEDS_PER_TEST))
