@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, TypeVar, overload
 
+from djq.algebra.equality import is_listed
 from djq.algebra.expressions import Expression, either
 from djq.algebra.nodes import Node, Relation, Restriction
 from djq.algebra.tracing import contributed, rows_of, table_of
@@ -18,7 +19,6 @@ from djq.tables.making import current_of
 from djq.tables.query import Query
 
 if TYPE_CHECKING:
-    from djq.definition.acceptance import Value
     from djq.tables.making import Making
     from djq.tables.table import Table
 
@@ -117,10 +117,9 @@ def _seeds(table: Table, call: Making) -> list[Node]:
         known = [(i, theirs[n]) for i, n in enumerate(call.names) if n in theirs]
         if not known:
             continue
-        keys: list[dict[str, Value]] = [{their: key[i] for i, their in known} for key in call.keys]
-        parent = Query(_relation(table, reference.parent), table.connection)
-        # One key alone is written as comparisons, whose statement is prepared but once.
-        found.append((parent & (keys[0] if len(keys) == 1 else keys)).node)
+        rows = {tuple(key[i] for i, _ in known) for key in call.keys}
+        condition = is_listed([their for _, their in known], rows)
+        found.append(Restriction(_relation(table, reference.parent), condition))
     return found
 
 
