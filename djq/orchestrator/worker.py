@@ -6,6 +6,7 @@ This is the one module that touches Celery's inside; it is written against 5.7.
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any, cast
 
 from celery import bootsteps, signals
@@ -32,11 +33,19 @@ def workplace_of(app: Celery) -> Workplace:
     return cast("Any", app).workplace  # type: ignore[no-any-return] # see `app.FleetApp`
 
 
+def is_of_users(pool: Any) -> bool:  # noqa: ANN401 - Celery's
+    """Tell whether this process runs users' code itself, as with the pools solo and threads.
+
+    A make that holds the GIL keeps it from everything else then.
+    """
+    return os.getpid() in pool.info.get("processes", [os.getpid()])
+
+
 class Pulse(bootsteps.StartStopStep):
     """Heartbeat and pool watch, on timers of the worker's event loop.
 
-    Not in a thread: the main process runs no user code, so nothing keeps it from beating; and it
-    must have no thread when it forks.
+    Not in a thread: the main process of a pool of processes runs no user code, so nothing keeps it
+    from beating; and it must have no thread when it forks. For other pools a helper beats.
     """
 
     requires = ("celery.worker.components:Pool",)
@@ -45,6 +54,8 @@ class Pulse(bootsteps.StartStopStep):
         """Begin to live."""
         queues = tuple(parent.app.amqp.queues.consume_from)
         workplace_of(parent.app).open(int(parent.concurrency), queues)
+        if is_of_users(parent.pool):
+            workplace_of(parent.app).keep_alive()
         # After the pool has ended; a step's own `stop` comes before that.
         signals.worker_shutdown.connect(self._leave, sender=parent, weak=False)
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from djq.errors import PipelineMissingError, RedisUnavailableError
+from djq.orchestrator.pulse import Heart
 from djq.orchestrator.reservations import (
     NO_UNITS,
     Main,
@@ -61,6 +62,8 @@ class Workplace:
             tables=tables,
         )
         self._opened: tuple[int, Reservations] | None = None
+        #: Beats for this process where it runs users' code itself.
+        self._heart: Heart | None = None
         #: Unknown tables, and until when they were said to be.
         self._said_until: dict[str, float] = {}
         #: The pool's processes at the last look that led to something.
@@ -130,6 +133,17 @@ class Workplace:
         self._main = replace(self._main, slots=slots, queues=queues, pid=os.getpid())
         self.beat()
 
+    def keep_alive(self) -> None:
+        """Have a helper process beat: this one runs users' code, which may hold the GIL for long.
+
+        Raises
+        ------
+        FleetError
+            The helper did not start.
+        """
+        self._heart = Heart(self.settings, self.reservations.server, self._main)
+        self._heart.wait_until_ready()
+
     def beat(self) -> None:
         """Renew the lease of all holders of this worker."""
         try:
@@ -140,6 +154,8 @@ class Workplace:
     def stop(self) -> None:
         """Let the pool know that keys not begun shall go back."""
         self._main = replace(self._main, is_stopping=True)
+        if self._heart is not None:
+            self._heart.say_stopping()
         self.beat()
 
     def watch(self, pids: Iterable[int]) -> None:
@@ -187,6 +203,8 @@ class Workplace:
 
     def leave(self) -> None:
         """End in good order: whatever the pool still holds goes back."""
+        if self._heart is not None:
+            self._heart.stop()
         try:
             self.reservations.leave(self._main.id)
         except RedisUnavailableError as error:

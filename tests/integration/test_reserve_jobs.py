@@ -301,3 +301,20 @@ def no_redis(tmp_path):
 
         Number.insert([(1,), (2,)])
         yield Double
+
+
+@on_one_database
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
+def test_a_make_that_holds_the_gil_keeps_its_reservation_on_every_pool(
+    fleet: Fleet, pool: str
+) -> None:
+    fleet.insert(1)
+    fleet.start_worker("-P", pool, slots=1, TEST_GIL_S=3 * LEASE_S)
+    fleet.wait_for_workers()
+    position = fleet.reservations.position()
+    run = fleet.submit(fleet.tables.Square)
+    fleet.finish(run)
+    _, events = fleet.reservations.announcements(position, wait_s=0)
+    # Nobody thought that the worker was dead, so nothing was made twice.
+    assert [event.made for event in events if isinstance(event, Released)] == [("[0]",)]
+    assert not [event for event in events if isinstance(event, Freed)]
