@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 
+from djq.orchestrator.endings import Rules
 from djq.orchestrator.fleet import load_fleet
 from djq.orchestrator.namespace import namespace_of
 from djq.orchestrator.routing import route
@@ -81,6 +82,8 @@ class FleetApp(Celery):
     def __init__(self, settings: Settings, tables: tuple[str, ...]) -> None:
         super().__init__("djq", config_source=configuration(settings))
         self.workplace = Workplace(settings, tables)
+        #: When it ends by itself.
+        self.rules = Rules()
         self.steps["worker"].add(Pulse)
 
     def __reduce__(self) -> tuple[Callable[[Settings], FleetApp], tuple[Settings]]:

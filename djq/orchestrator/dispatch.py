@@ -145,6 +145,18 @@ class CeleryDispatcher:
         return RedisUnavailableError(message)
 
 
+def n_waiting(app: Celery, queues: Sequence[str]) -> int | None:
+    """Return how many messages wait in some queues; None: the broker does not answer."""
+    prefix = str(app.conf.broker_transport_options["global_keyprefix"])
+    try:
+        # A connection of its own: a worker's may be what is stuck.
+        with app.connection_for_read() as connection:
+            client = _client(connection)
+            return sum(int(client.llen(prefix + queue)) for queue in queues)
+    except (OperationalError, KombuError, RedisError, OSError):
+        return None
+
+
 def _client(connection: Connection) -> Any:  # noqa: ANN401 - redis-py types both of its kinds together
     # kombu has no public way to look at a list without taking from it. A client of our own over its
     # connections, since its own adds the prefix to some commands and not to others.

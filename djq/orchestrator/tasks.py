@@ -113,9 +113,7 @@ class _Visit:
             self.table,
             keys,
             holds=self._holds,
-            should_stop=lambda: (
-                self.is_stopping or (self._n_done > 0 and time.monotonic() > deadline)
-            ),
+            should_stop=lambda: self._should_stop(deadline),
             worker=self.reservation.holder,
         ):
             self._note(outcome)
@@ -165,12 +163,21 @@ class _Visit:
         else:
             self._groups.setdefault(outcome.status, []).append(key)
 
+    def _should_stop(self, deadline: float) -> bool:
+        # What commits nothing asks nothing, and must hear of a shutdown all the same.
+        if self._n_done > 0 and not self.is_stopping:
+            self._ask(self.reservation.keys[0])
+        return self.is_stopping or (self._n_done > 0 and time.monotonic() > deadline)
+
     def _holds(self, key: Key | Mapping[str, Any]) -> bool:
+        return self._ask(key_id(self.table.job_heading, key))
+
+    def _ask(self, name: str) -> bool:
+        """Return whether a key is still ours; hear whether the worker stops."""
         # The keys of a chunk are taken from a holder together, so the answer for one is for all.
         now = time.monotonic()
         if now - self._asked < FRESH_S:
             return True
-        name = key_id(self.table.job_heading, key)
         standing = self.workplace.holds(self.reservation, name)
         self.is_stopping = standing.is_stopping
         if standing.is_held:

@@ -7,25 +7,42 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
 from celery import bootsteps, signals
 from celery.worker import state
 from celery.worker.consumer import Consumer
 
+from djq.orchestrator.dispatch import n_waiting
+from djq.orchestrator.endings import Endings, Sight, Verdict
+
 if TYPE_CHECKING:
     from celery import Celery
     from kombu import Connection
     from kombu.message import Message
 
+    from djq.orchestrator.endings import Rules
     from djq.orchestrator.workplace import Workplace
 
 logger = logging.getLogger("djq.worker")
 
 #: How often the pool's processes are counted [s].
 WATCH_S = 0.5
+#: How often a worker asks itself whether it should end [s].
+LOOK_S = 5.0
+#: Exit status of a worker that is stuck: keys remain, and it does not make them.
+STUCK_STATUS = 3
 #: First and longest wait between attempts to reach the broker [s]. Celery's own grows to 30.
 MIN_RECONNECT_S, MAX_RECONNECT_S = 0.5, 2.0
+
+
+#: The stubs do not know that a status to end with may stand in it.
+_STATE = cast("Any", state)
 
 
 def workplace_of(app: Celery) -> Workplace:
@@ -56,6 +73,7 @@ class Pulse(bootsteps.StartStopStep):
         workplace_of(parent.app).open(int(parent.concurrency), queues)
         if is_of_users(parent.pool):
             workplace_of(parent.app).keep_alive()
+        self._end = End(parent)
         # After the pool has ended; a step's own `stop` comes before that.
         signals.worker_shutdown.connect(self._leave, sender=parent, weak=False)
 
@@ -66,10 +84,12 @@ class Pulse(bootsteps.StartStopStep):
         hub.call_repeatedly(workplace.settings.heartbeat_s, workplace.beat)
         hub.call_repeatedly(WATCH_S, watch, parent)
         hub.call_repeatedly(workplace.settings.heartbeat_s, sweep, parent)
+        hub.call_repeatedly(self._end.every_s, self._end.look)
 
     def close(self, parent: Any) -> None:  # noqa: ANN401
-        """Shutdown begins: the pool finishes the keys in hand."""
+        """Shutdown begins: the pool finishes the keys in hand, within the grace period."""
         workplace_of(parent.app).stop()
+        self._end.begin()
 
     def terminate(self, parent: Any) -> None:  # noqa: ANN401
         """Shutdown without waiting: the pool is killed next."""
@@ -78,6 +98,82 @@ class Pulse(bootsteps.StartStopStep):
     @staticmethod
     def _leave(sender: Any, **_: object) -> None:  # noqa: ANN401
         workplace_of(sender.app).leave()
+
+
+class End:
+    """The end of a worker: when it comes by itself, and that it comes in time.
+
+    Parameters
+    ----------
+    worker
+        Celery's, whose pool has started.
+    """
+
+    def __init__(self, worker: Any) -> None:  # noqa: ANN401 - Celery's
+        self._worker = worker
+        self._workplace = workplace_of(worker.app)
+        self._rules: Rules = worker.app.rules
+        self._endings = Endings(self._rules, began=time.monotonic())
+        self._begun = threading.Event()
+        self._thread = threading.Thread(target=self._give_up, name="grace", daemon=True)
+        #: Remote control may take some away from the worker.
+        self._queues = tuple(worker.app.amqp.queues.consume_from)
+        if not self._processes:
+            # Users' code runs in this process and may keep `close` from being called. No process is
+            # forked here, so that a thread does no harm.
+            signals.worker_shutting_down.connect(self._hear, weak=False)
+            self._thread.start()
+
+    @property
+    def _processes(self) -> list[int]:
+        """The pool's processes other than this one."""
+        pids: list[int] = self._worker.pool.info.get("processes", [])
+        return [pid for pid in pids if pid != os.getpid()]
+
+    @property
+    def every_s(self) -> float:
+        """How often to look [s]."""
+        return min(LOOK_S, self._rules.stuck_s / 4, (self._rules.idle_s or inf) / 2)
+
+    def begin(self) -> None:
+        """Let the grace period begin: at its end the worker is gone, whatever it does."""
+        self._begun.set()
+        if not self._thread.is_alive():
+            self._thread.start()
+
+    def look(self) -> None:
+        """End the worker if its rules say so."""
+        if _STATE.should_stop is not None:
+            return
+        n_busy, n_slots = len(state.reserved_requests), int(self._worker.concurrency)
+        sight = Sight(
+            n_slots=n_slots,
+            n_busy=n_busy,
+            n_begun=sum(state.total_count.values()) + self._workplace.n_refused,
+            n_waiting=n_waiting(self._worker.app, self._queues) if n_busy < n_slots else None,
+        )
+        verdict, why = self._endings.decide(time.monotonic(), sight)
+        if verdict is Verdict.FAIL:
+            logger.error("worker_stuck: %s", why)
+            _STATE.should_stop = STUCK_STATUS
+        elif verdict is Verdict.DRAIN:
+            logger.warning("worker_ends: %s", why)
+            _STATE.should_stop = 0
+
+    def _hear(self, **_: object) -> None:
+        self._begun.set()
+
+    def _give_up(self) -> None:
+        self._begun.wait()
+        self._workplace.stop()
+        time.sleep(self._rules.grace_s)
+        logger.warning("grace_over: after %g s what is in hand goes back", self._rules.grace_s)
+        for pid in self._processes:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._workplace.leave()
+        logging.shutdown()
+        os._exit(self._worker.exitcode or int(_STATE.should_stop or 0))
 
 
 def watch(worker: Any) -> None:  # noqa: ANN401

@@ -64,6 +64,8 @@ class Workplace:
         self._opened: tuple[int, Reservations] | None = None
         #: Beats for this process where it runs users' code itself.
         self._heart: Heart | None = None
+        #: Chunks of tables that it does not know, so far.
+        self.n_refused = 0
         #: Unknown tables, and until when they were said to be.
         self._said_until: dict[str, float] = {}
         #: The pool's processes at the last look that led to something.
@@ -185,6 +187,7 @@ class Workplace:
 
     def refuse(self, chunk: str, table: str) -> PipelineMissingError:
         """Give a chunk back whose table this worker does not know; return the error to show."""
+        self.n_refused += 1
         message = (
             f"this worker does not know the table {table}; "
             f"its pipeline defines: {', '.join(self.tables) or 'none'}. "

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import click
 from celery.signals import setup_logging
 
+from djq.errors import UsageError
 from djq.ops import logs
 from djq.ops.selection import read_settings
 from djq.ops.status import Status
 from djq.orchestrator.app import pool_configuration, producer_app, worker_app
 from djq.orchestrator.dispatch import CeleryDispatcher
+from djq.orchestrator.endings import Rules, read_duration
 from djq.orchestrator.fleet import load_fleet
 from djq.orchestrator.planning import DatabasePlan
 from djq.orchestrator.reservations import Reservations
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 FLOWER_TASKS = 20_000
 #: Flower forgets workers that are gone this long [s].
 FLOWER_FORGETS_S = 600
+#: What `--exit-when-idle` means without a value.
+IDLE = "60s"
 FLOWER_COLUMNS = "name,uuid,state,kwargs,result,received,runtime,worker"
 
 
@@ -54,6 +58,14 @@ def _read_queues(
 ) -> tuple[str, ...]:
     del ctx, param
     return tuple(name for value in values for name in value.replace(",", " ").split())
+
+
+def _read_time(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    del ctx, param
+    try:
+        return None if value is None else read_duration(value)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _ask_redis(settings: Settings) -> None:
@@ -94,23 +106,44 @@ _level = click.option(
     "pool counts.  [default: djq.default, else the first]",
 )
 @click.option("-n", "--name", default="worker", show_default=True, help="Its name in Flower.")
+@click.option(
+    "--exit-when-idle",
+    "idle_s",
+    metavar="[TIME]",
+    is_flag=False,
+    flag_value=IDLE,
+    callback=_read_time,
+    help=f"End after so long without work; without a value {IDLE}.",
+)
+@click.option(
+    "--max-time",
+    "max_time_s",
+    metavar="TIME",
+    callback=_read_time,
+    help="End before so long is over, as in 4h or 1-12:00:00: on batch systems.",
+)
 def worker(
     modules: tuple[str, ...],
     level: str,
     concurrency: int | str | None,
     queues: tuple[str, ...],
     name: str,
+    idle_s: float | None,
+    max_time_s: float | None,
 ) -> int:
     """Run a Celery worker for the tables of MODULE (or DJQ_PIPELINE).
 
-    SIGTERM lets the keys in hand finish; what was not begun goes back.
+    SIGTERM lets the keys in hand finish within the grace period of fleet.toml; the rest goes back.
+    Exit status: 0 ended in good order, 3 stuck (messages wait, and it begins none of them).
     """
     settings = read_settings(modules)
     fleet = load_fleet(settings)
     queues = queues or (fleet.default_queue,)
     plans = [fleet.queue(queue) for queue in queues]
     its = plans[0]
+    rules = Rules(idle_s=idle_s, max_time_s=max_time_s, grace_s=its.grace_s)
     app = worker_app(settings)
+    app.rules = rules
     app.conf.update(pool_configuration(its))
     _ask_redis(settings)
 
