@@ -94,7 +94,7 @@ loop = Loop("bench", plan, Reservations.open(settings), dispatcher, Limits(is_en
             scans=scans, observe=observe)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 started, cpu = time.perf_counter(), time.process_time()
-profile = cProfile.Profile()
+profile = cProfile.Profile(time.process_time)  # of all threads together
 if os.environ["BENCH_PROFILE"] == "True":
     profile.enable()
 while n_made < n_keys:

@@ -124,7 +124,7 @@ class TableState:
     def take(self, size: int) -> tuple[str, ...]:
         """Take the next keys; one that a dying worker had in hand travels alone."""
         if not self.losses:
-            return tuple(self.ready.popleft() for _ in range(min(size, len(self.ready))))
+            return tuple([self.ready.popleft() for _ in range(min(size, len(self.ready)))])
         keys = [self.ready.popleft()]
         if keys[0] not in self.losses:
             while len(keys) < size and self.ready and self.ready[0] not in self.losses:
