@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from djq.errors import MakeError
 from djq.populate import plan
-from djq.populate.chunks import make_chunk
+from djq.populate.chunks import MANY_KEYS, make_chunk
 from djq.populate.display import Display, TableProgress
 from djq.populate.failures import JobError
 from djq.populate.keys import from_key_id, from_key_ids, key_id
@@ -146,8 +146,9 @@ def alone(call: Call) -> Generator[Outcome]:
     """Make due keys page by page; each key comes up once, whatever becomes of it."""
     after: Key | None = None
     left = call.max_calls
+    page = MANY_KEYS if call.table.maker.has_many else PAGE_KEYS
     while left is None or left > 0:
-        size = PAGE_KEYS if left is None else min(PAGE_KEYS, left)
+        size = page if left is None else min(page, left)
         keys = plan.due_keys(
             call.table,
             limit=size,

@@ -339,6 +339,25 @@ def test_many_keys_are_made_by_one_call(many):
     assert table.populate()["success_count"] == 0
 
 
+def test_a_call_gets_as_many_keys_as_one_transaction_may_have(many, monkeypatch):
+    table, calls = many()
+    monkeypatch.setattr("djq.populate.here.PAGE_KEYS", 1)
+    monkeypatch.setattr("djq.populate.here.MANY_KEYS", 4)
+    monkeypatch.setattr("djq.populate.chunks.MANY_KEYS", 3)
+
+    assert table.populate()["success_count"] == 5
+    assert calls == [[0, 1, 2], [3], [4]]
+
+
+def test_arguments_of_populate_reach_make_many(many):
+    table, _ = many()
+
+    assert table.populate("n = 1", make_kwargs={"extra": 7})["success_count"] == 1
+    assert values(table) == {1: 17}
+    with pytest.raises(UsageError, match=r"make_many does not take make_kwargs=\{'depth': 1\}"):
+        table.populate(make_kwargs={"depth": 1})
+
+
 def test_keys_that_are_there_are_left_out(many):
     table, calls = many()
     list(make_chunk(table, keys(1, 3)))
