@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import decimal
 import threading
+import uuid
 from contextlib import suppress
 
 import pytest
@@ -264,3 +267,54 @@ def test_other_threads_do_not_insert_in_the_name_of_a_make(result):
     assert make(result, act) == "made"
     assert "is filled by make" in refused[0]
     assert result.fetch1("value") == 2
+
+
+def test_keys_of_every_type_are_known_again(schema):
+    @schema
+    class Thing(dj.Manual):
+        definition = """
+        a : uuid
+        b : decimal(6,2)
+        c : date
+        d : datetime(3)
+        e : enum('x','y')
+        f : varchar(10)
+        g : int64
+        """
+
+    @schema
+    class Made(dj.Computed):
+        definition = """
+        -> Thing
+        ---
+        n : int32
+        """
+
+        def make(self, key):
+            assert self.upstream[Thing].keys() == [key]
+            self.insert1({**key, "n": 1}, replace=True)
+            self.insert1({**key, "n": 2}, replace=True)
+
+    @schema
+    class MadeAtOnce(dj.Computed):
+        definition = "-> Thing"
+
+        def make_many(self, keys):
+            assert len(self.upstream[Thing]) == len(keys)
+            self.insert(keys, skip_duplicates=True)
+
+    when = dt.datetime(2026, 1, 2, 3, 4, 5, 678_000)  # noqa: DTZ001 - as rows have them
+    Thing.insert(
+        (uuid.UUID(int=i), decimal.Decimal("1.50") + i, when.date(), when, "y", "Ä ö", 2**40 + i)
+        for i in range(3)
+    )
+
+    assert Made.populate()["success_count"] == 3
+    assert Made.fetch("n").tolist() == [2, 2, 2]
+    assert MadeAtOnce.populate()["success_count"] == 3
+    key = Thing.keys()[0]
+    assert make_statuses(Made, [key]) == ["exists"]
+
+
+def make_statuses(table, keys):
+    return [o.status for o in make_chunk(table, keys)]
