@@ -60,6 +60,8 @@ class JobError:
     attempt: int = 1
     #: When it is tried again by itself, by the clock of the database; None: never.
     retry_at: dt.datetime | None = None
+    #: The same from when it failed, by no clock [s].
+    retry_after_s: float | None = None
 
     @classmethod
     def of(cls, exception: BaseException, log: str = "") -> JobError:
@@ -105,9 +107,10 @@ def planned(
     if error.cause == "memory" and options.big_queue and queue != options.big_queue:
         wait_s, queue = 0.0, options.big_queue
     if wait_s is None:
-        return replace(error, attempt=attempt, retry_at=None), None
+        return replace(error, attempt=attempt, retry_at=None, retry_after_s=None), None
     retry_at = clock() + dt.timedelta(seconds=wait_s)
-    return replace(error, attempt=attempt, retry_at=retry_at), queue
+    later = replace(error, attempt=attempt, retry_at=retry_at, retry_after_s=wait_s)
+    return later, queue
 
 
 def _storable(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import djq as dj
 from djq.orchestrator import tasks
 from djq.orchestrator.reservations import Main
 from djq.orchestrator.tasks import work
@@ -64,6 +65,22 @@ def test_the_first_error_is_raised_and_the_others_are_made(workplace, sums, monk
     assert [key for key, _ in announced(workplace).failed] == ["[2]", "[3]"]
     assert len(sums.Square.jobs.errors) == 2
     assert in_flight(workplace) == []
+
+
+def test_when_failed_keys_are_tried_again_is_announced(workplace, sums, monkeypatch) -> None:
+    options = dj.PopulateOptions(max_retries=1, backoff_s=7)
+    monkeypatch.setattr(sums.Square, "populate_options", options)
+
+    def failing(self, key) -> None:
+        message = "bad"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(sums.Square, "make", failing)
+    with pytest.raises(RuntimeError):
+        work(sums.Square, queued(workplace, sums.Square, 1), workplace)
+    ((key, wait_s),) = announced(workplace).retries
+    assert key == "[1]"
+    assert 5 <= wait_s <= 9
 
 
 def test_a_make_that_inserts_nothing_is_announced_as_empty(workplace, sums, monkeypatch) -> None:
