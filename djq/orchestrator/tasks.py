@@ -99,10 +99,10 @@ class _Visit:
     is_stopping: bool = False
     _groups: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     _failed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    _retries: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
     _seconds: float = 0.0
     #: At least one key is tried, however late it is: otherwise a slow start would never end.
     _n_done: int = 0
+    _n_begun: int = 0
     #: When the chunk was last known to be ours.
     _asked: float = field(default_factory=time.monotonic)
 
@@ -133,7 +133,6 @@ class _Visit:
             made=tuple(groups.get("made", ())),
             exists=tuple(groups.get("exists", ())),
             failed=tuple(self._failed),
-            retries=tuple(self._retries),
             empty=tuple(groups.get("empty", ())),
             returned=(*groups.get("returned", ()), *untouched),
             lost=tuple(groups.get("lost", ())),
@@ -162,8 +161,6 @@ class _Visit:
         if outcome.status == "failed":
             message = outcome.error.message if outcome.error is not None else ""
             self._failed.append((key, message[:MESSAGE_LENGTH]))
-            if outcome.error is not None and outcome.error.retry_after_s is not None:
-                self._retries.append((key, outcome.error.retry_after_s))
         else:
             self._groups.setdefault(outcome.status, []).append(key)
 
@@ -171,7 +168,12 @@ class _Visit:
         # What commits nothing asks nothing, and must hear of a shutdown all the same.
         if self._n_done > 0 and not self.is_stopping:
             self._ask(self.reservation.keys[0])
-        return self.is_stopping or (self._n_done > 0 and time.monotonic() > deadline)
+        if self.is_stopping or (self._n_done > 0 and time.monotonic() > deadline):
+            return True
+        if not self.table.maker.has_many:
+            self.workplace.begin(self.reservation.keys[self._n_begun])
+            self._n_begun += 1
+        return False
 
     def _holds(self, key: Key | Mapping[str, Any]) -> bool:
         return self._ask(key_id(self.table.job_heading, key))

@@ -24,6 +24,7 @@ from djq.orchestrator.reservations import (
     holder_id,
     new_main_id,
 )
+from djq.populate import slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,6 +65,8 @@ class Workplace:
         self._opened: tuple[int, Reservations] | None = None
         #: Beats for this process where it runs users' code itself.
         self._heart: Heart | None = None
+        #: In a pool's process: its id and its slot.
+        self._slot: tuple[int, slots.Slot] | None = None
         #: Chunks of tables that it does not know, so far.
         self.n_refused = 0
         #: Unknown tables, and until when they were said to be.
@@ -97,6 +100,15 @@ class Workplace:
         """Reserve the keys of a received chunk, and what it takes of what is limited."""
         return self.reservations.reserve(chunk, self.holder, units)
 
+    def begin(self, key: str) -> None:
+        """Note the key that is begun where the main process finds it: it may be what kills us."""
+        pid = os.getpid()
+        if pid == self._main.pid:
+            return  # solo and threads: nobody is left to look
+        if self._slot is None or self._slot[0] != pid:
+            self._slot = (pid, slots.Slot(self._main.id, pid))
+        self._slot[1].take(key)
+
     def holds(self, reservation: Reservation, key: str) -> Standing:
         """Tell whether a key may be committed.
 
@@ -115,6 +127,8 @@ class Workplace:
         This process can start nothing else without Redis, and would otherwise keep the keys for as
         long as it lives.
         """
+        if self._slot is not None and self._slot[0] == os.getpid():
+            self._slot[1].drop()
         wait_s = MIN_RETRY_S
         while True:
             try:
@@ -167,13 +181,21 @@ class Workplace:
             return
         try:
             is_lost = not self._main.is_stopping
-            n_keys = self.reservations.prune(self._main.id, alive, is_lost=is_lost)
+            in_hand = self._in_hand((self._pids or set()) - alive)
+            n_keys = self.reservations.prune(self._main.id, alive, is_lost=is_lost, in_hand=in_hand)
         except RedisUnavailableError as error:
             logger.warning("prune_failed: %s", error)
             return
+        for pid in (self._pids or set()) - alive:
+            slots.forget(self._main.id, pid)
         self._pids = alive
         if n_keys:
             logger.warning("process_lost: %s keys are free again", n_keys)
+
+    def _in_hand(self, pids: Iterable[int]) -> dict[str, str]:
+        """Return the keys that processes had in hand when they died."""
+        found = {str(pid): slots.in_hand(self._main.id, pid) for pid in pids}
+        return {slot: hand.key for slot, hand in found.items() if hand is not None}
 
     def sweep(self, busy: Iterable[int]) -> None:
         """Free what the pool's processes hold that have nothing in hand; `busy` are the others."""
@@ -208,6 +230,8 @@ class Workplace:
         """End in good order: whatever the pool still holds goes back."""
         if self._heart is not None:
             self._heart.stop()
+        for pid in self._pids or ():
+            slots.forget(self._main.id, pid)
         try:
             self.reservations.leave(self._main.id)
         except RedisUnavailableError as error:
