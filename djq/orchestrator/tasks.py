@@ -99,6 +99,7 @@ class _Visit:
     is_stopping: bool = False
     _groups: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     _failed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    _retries: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
     _seconds: float = 0.0
     #: At least one key is tried, however late it is: otherwise a slow start would never end.
     _n_done: int = 0
@@ -133,6 +134,7 @@ class _Visit:
             made=tuple(groups.get("made", ())),
             exists=tuple(groups.get("exists", ())),
             failed=tuple(self._failed),
+            retries=tuple(self._retries),
             empty=tuple(groups.get("empty", ())),
             returned=(*groups.get("returned", ()), *untouched),
             lost=tuple(groups.get("lost", ())),
@@ -161,6 +163,8 @@ class _Visit:
         if outcome.status == "failed":
             message = outcome.error.message if outcome.error is not None else ""
             self._failed.append((key, message[:MESSAGE_LENGTH]))
+            if outcome.error is not None and outcome.error.retry_after_s is not None:
+                self._retries.append((key, outcome.error.retry_after_s))
         else:
             self._groups.setdefault(outcome.status, []).append(key)
 
