@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.stateful.model_fleet import Fleet, Schedule, draw
+from tests.stateful.model_fleet import Fleet
+from tests.stateful.model_schedule import Schedule, draw
 from tests.stateful.model_world import World
 from tests.stateful.shrink import shrink
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.stateful.model_fleet import Step
+    from tests.stateful.model_schedule import Step
 
 N_SCHEDULES = int(
     os.environ.get("DJQ_TEST_SCHEDULES") or (100 if os.environ.get("DJQ_TEST_FAST") else 600)
