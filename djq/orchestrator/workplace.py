@@ -181,20 +181,21 @@ class Workplace:
             return
         try:
             is_lost = not self._main.is_stopping
-            in_hand = self._in_hand((self._pids or set()) - alive)
+            gone = set(slots.names_of(self._main.id)) - {str(pid) for pid in alive}
+            in_hand = self._in_hand(gone)
             n_keys = self.reservations.prune(self._main.id, alive, is_lost=is_lost, in_hand=in_hand)
         except RedisUnavailableError as error:
             logger.warning("prune_failed: %s", error)
             return
-        for pid in (self._pids or set()) - alive:
-            slots.forget(self._main.id, pid)
+        for slot in gone:
+            slots.forget(self._main.id, slot)
         self._pids = alive
         if n_keys:
             logger.warning("process_lost: %s keys are free again", n_keys)
 
-    def _in_hand(self, pids: Iterable[int]) -> dict[str, str]:
-        """Return the keys that processes had in hand when they died."""
-        found = {str(pid): slots.in_hand(self._main.id, pid) for pid in pids}
+    def _in_hand(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the keys that processes had in hand when they died, by slot."""
+        found = {slot: slots.in_hand(self._main.id, slot) for slot in names}
         return {slot: hand.key for slot, hand in found.items() if hand is not None}
 
     def sweep(self, busy: Iterable[int]) -> None:
@@ -230,8 +231,8 @@ class Workplace:
         """End in good order: whatever the pool still holds goes back."""
         if self._heart is not None:
             self._heart.stop()
-        for pid in self._pids or ():
-            slots.forget(self._main.id, pid)
+        for slot in slots.names_of(self._main.id):
+            slots.forget(self._main.id, slot)
         try:
             self.reservations.leave(self._main.id)
         except RedisUnavailableError as error:

@@ -12,7 +12,7 @@ import pickle
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from djq.populate.chunks import make_chunk
@@ -45,7 +45,7 @@ def serve(
     signal.signal(signal.SIGTERM, _end)
     lines = os.fdopen(ends[0], "rb")
     # The parent hears of Ctrl-C, too, and has closed the pipe by now.
-    with suppress(BrokenPipeError, KeyboardInterrupt, SystemExit):
+    with suppress(BrokenPipeError, KeyboardInterrupt, SystemExit), closing(slot):
         tell(ends[1], {"is_ready": True})
         while line := lines.readline():
             _Chunk(table, make_kwargs, lines.readline, ends[1], slot).make(json.loads(line))

@@ -69,8 +69,18 @@ class Slot:
 
 def path_of(owner: str, name: int | str) -> Path:
     """Return the file of a slot: processes of one host share the folder for temporary files."""
-    safe = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{owner}-{name}")
-    return Path(tempfile.gettempdir()) / f"djq-{safe}.slot"
+    return Path(tempfile.gettempdir()) / f"djq-{_safe(owner)}-{_safe(str(name))}.slot"
+
+
+def names_of(owner: str) -> list[str]:
+    """Return the slots of a main process whose files are there."""
+    start = f"djq-{_safe(owner)}-"
+    found = Path(tempfile.gettempdir()).glob(f"{start}*.slot")
+    return [path.name[len(start) : -len(".slot")] for path in found]
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.]", "-", text)
 
 
 def in_hand(owner: str, name: int | str) -> InHand | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from djq.orchestrator.events import Freed
+from djq.populate.slots import in_hand
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -24,13 +25,21 @@ def test_a_killed_pool_process_loses_only_the_key_in_hand(fleet: Fleet) -> None:
     fleet.wait_for_workers()
     position = fleet.reservations.position()
     run = fleet.submit(fleet.tables.Square)
-    wait_until(
-        lambda: any(len(c.keys) > 5 and c.is_reserved for c in fleet.reservations.chunks()),
-        what="a big chunk",
-        timeout_s=60,
-    )
+    (main,) = (main.id for main in fleet.reservations.reap().mains if main.slots)
+    victim = worker.children()[-1].pid
+
+    def is_stopped_in_a_big_chunk() -> bool:
+        """Stop it, look, and let it go on if it was not the moment."""
+        os.kill(victim, signal.SIGSTOP)
+        is_big = any(len(c.keys) > 5 and c.is_reserved for c in fleet.reservations.chunks())
+        if is_big and in_hand(main, victim) is not None:
+            return True
+        os.kill(victim, signal.SIGCONT)
+        return False
+
+    wait_until(is_stopped_in_a_big_chunk, what="a big chunk", timeout_s=60)
     # When: it is killed.
-    os.kill(worker.children()[-1].pid, signal.SIGKILL)
+    os.kill(victim, signal.SIGKILL)
     # Then: that one is counted, and the others of its chunk are not even suspects.
     heard: list[Announcement] = []
 

@@ -1,0 +1,40 @@
+"""What a process has in hand, as another process reads it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from djq.populate import slots
+from djq.populate.slots import InHand, Slot
+
+OWNER = "host.lab:12:ab"
+
+
+@pytest.fixture(autouse=True)
+def _folder(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+def test_what_was_taken_is_in_hand_until_it_is_dropped() -> None:
+    with closing(Slot(OWNER, 7)) as slot:
+        assert slots.in_hand(OWNER, 7) is None
+        slot.take("[1]", deadline=5.0)
+        assert slots.in_hand(OWNER, 7) == InHand("[1]", 5.0)
+        slot.drop()
+        assert slots.in_hand(OWNER, 7) is None
+
+
+def test_a_key_that_is_too_long_is_not_known() -> None:
+    with closing(Slot(OWNER, 7)) as slot:
+        slot.take("x" * 5000)
+        assert slots.in_hand(OWNER, 7) is None
+
+
+def test_an_owner_finds_its_own_slots_only() -> None:
+    with closing(Slot(OWNER, 7)), closing(Slot(OWNER, 8)), closing(Slot("host.lab:123:ab", 9)):
+        assert sorted(slots.names_of(OWNER)) == ["7", "8"]
+        slots.forget(OWNER, 7)
+        assert slots.names_of(OWNER) == ["8"]
+    assert slots.names_of(OWNER) == []
