@@ -134,6 +134,10 @@ class _Reached:
         if is_own and cls is not None:
             if len(attributes) == 1:
                 self.follow_method(cls, attributes[0], is_parents=root == sources.SUPER)
+            elif attributes:  # such as a part's own method
+                inner = inspect.getattr_static(cls, attributes[0], None)
+                if isinstance(inner, type):
+                    self.follow_method(cast("type[object]", inner), attributes[1])
             return
         if root not in names:
             return

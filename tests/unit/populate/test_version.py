@@ -17,6 +17,7 @@ MAIN = '''
 import functools
 
 import numpy as np
+import djq as dj
 
 from {package} import helpers
 from {package}.helpers import LIMIT, scaled
@@ -58,13 +59,20 @@ class Step(Base):
 
     definition = "n : int32"
 
+    class Piece(dj.Part):
+        def cut(self, value):
+            return value - 1
+
+        def shown(self):
+            return "nobody asks"
+
     @noisy
     def make(self, key):
         # why
         key = self.begin(key)
         value = scaled(key["a"]) + self.offset + LIMIT + FACTORS[0] + len(self.names)
         value += helpers.squared(value) + self.root(value) + np.mean([1.0])
-        return Filter().twice(value)
+        return Filter().twice(self.Piece().cut(value))
 
     def begin(self, key):
         return super().begin(key)
@@ -139,6 +147,7 @@ def version(tmp_path, monkeypatch):
         ('definition = "n : int32"', 'definition = "n : int64"'),
         ("not reached", "still not reached"),
         ("unused = 1", "unused = 2"),
+        ("nobody asks", "nobody asked"),
         ("OTHER = 20", "OTHER = 30"),
         ("def unused(value):\n    return value", "def unused(value):\n    return -value"),
     ],
@@ -164,6 +173,7 @@ def test_what_make_does_not_reach_does_not_count(version, change):
         ("return value + 1", "return value + 2"),
         ("return function(*args)", "return -function(*args)"),
         ("value / 2", "value // 2"),
+        ("return value - 1", "return value - 2"),
     ],
     ids=lambda change: change[0][:20],
 )
