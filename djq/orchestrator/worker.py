@@ -18,7 +18,7 @@ from celery import bootsteps, signals
 from celery.worker import state
 from celery.worker.consumer import Consumer
 
-from djq.orchestrator.dispatch import n_waiting
+from djq.orchestrator.dispatch import n_waiting, plain_name
 from djq.orchestrator.endings import Endings, Sight, Verdict
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Pulse(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:  # noqa: ANN401 - Celery's worker
         """Begin to live."""
-        queues = tuple(parent.app.amqp.queues.consume_from)
+        queues = tuple(plain_name(parent.app, q) for q in parent.app.amqp.queues.consume_from)
         workplace_of(parent.app).open(int(parent.concurrency), queues)
         if is_of_users(parent.pool):
             workplace_of(parent.app).keep_alive()
@@ -192,6 +192,8 @@ def sweep(worker: Any) -> None:  # noqa: ANN401 - Celery's worker
 
     They released it; a Redis that was restarted and lost its last second does not know.
     """
+    # First: Celery has forgotten what a dead process was at, and its keys are to be counted.
+    watch(worker)
     pids = {request.worker_pid for request in state.reserved_requests}
     # None: sent to the pool, and the process that has it is not known yet. Holders that are threads
     # cannot be told apart by their process.

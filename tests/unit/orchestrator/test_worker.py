@@ -14,6 +14,11 @@ def requests(*pids: int | None) -> list[SimpleNamespace]:
     return [SimpleNamespace(worker_pid=pid) for pid in pids]
 
 
+def worker(info: dict[str, list[int]], workplace: SimpleNamespace) -> SimpleNamespace:
+    pool = SimpleNamespace(info=info, maintain_pool=lambda: None)
+    return SimpleNamespace(pool=pool, app=SimpleNamespace(workplace=workplace))
+
+
 @pytest.mark.parametrize(
     ("pids", "info", "expected"),
     [
@@ -34,8 +39,18 @@ def test_only_processes_that_are_known_to_be_idle_are_swept(
 ) -> None:
     swept: list[set[int]] = []
     monkeypatch.setattr(state, "reserved_requests", requests(*pids))
-    workplace = SimpleNamespace(sweep=swept.append)
-    sweep(
-        SimpleNamespace(pool=SimpleNamespace(info=info), app=SimpleNamespace(workplace=workplace))
-    )
+    sweep(worker(info, SimpleNamespace(watch=lambda _: None, sweep=swept.append)))
     assert swept == expected
+
+
+def test_processes_that_died_are_counted_before_idle_ones_are_swept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[tuple[str, set[int]]] = []
+    monkeypatch.setattr(state, "reserved_requests", requests(12))
+    workplace = SimpleNamespace(
+        watch=lambda pids: said.append(("watch", set(pids))),
+        sweep=lambda pids: said.append(("sweep", set(pids))),
+    )
+    sweep(worker({"processes": [11, 12]}, workplace))
+    assert said == [("watch", {11, 12}), ("sweep", {12})]
