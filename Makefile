@@ -63,7 +63,7 @@ fast: $(DEV) ## Run the tests that need no server
 faults: $(DEV) servers ## Run the tests that kill, cut off and double things
 	$(BIN)/pytest tests/faults $(ARGS)
 
-servers: ## Install MariaDB and Redis from the system's packages, where they are missing
+servers: ## Install MariaDB, Redis and RabbitMQ from the system's packages, where they are missing
 	@tests/support/install_servers.sh
 
 # It has no wheels for Linux. Where it cannot be built its tests are skipped, or fail where CI is set.

@@ -57,6 +57,7 @@ _HARMLESS = frozenset(
 LOCAL_HOSTS = frozenset({"", "localhost", "127.0.0.1", "::1"})
 DATABASE_SCHEMES = frozenset({"sqlite", "mysql", "mariadb"})
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
+BROKER_SCHEMES = frozenset({"amqp", "amqps"})
 
 
 def _check_url(url: str, known: frozenset[str], example: str) -> str:
@@ -85,6 +86,11 @@ def _database_url(url: SecretStr) -> SecretStr:
 
 def _redis_url(url: SecretStr) -> SecretStr:
     _check_url(url.get_secret_value(), REDIS_SCHEMES, "write redis://host:6379/0")
+    return url
+
+
+def _broker_url(url: SecretStr) -> SecretStr:
+    _check_url(url.get_secret_value(), BROKER_SCHEMES, "write amqp://user:password@host:5672//")
     return url
 
 
@@ -139,6 +145,9 @@ class Settings(BaseSettings):
     #: `redis://host:6379/0`, `rediss://…` or `unix:///socket?db=0`;
     #: None: the server that `djq up` embeds.
     redis_url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
+    #: What carries messages: `amqp://user:password@host:5672//` (RabbitMQ); None: the Redis server,
+    #: which keeps reservations in any case.
+    broker_url: Annotated[SecretStr, AfterValidator(_broker_url)] | None = None
     stores: Mapping[str, StoreSettings] = Field(default_factory=dict)
     #: The store of `<blob@>`, which names none.
     default_store: Annotated[str, Field(min_length=1)] = "default"

@@ -7,6 +7,7 @@
   them through mysqlclient.
 - `local_settings`: SQLite alone, for tests that need no server.
 - `redis_url`, `redis_server`: an empty private Redis.
+- `rabbit_url`: a private RabbitMQ, shared by the tests of the session: name queues of your own.
 - `start_process`: real workers, schedulers, …
 
 Servers start when the first test asks for them. One that is not installed skips the test, or fails
@@ -160,6 +161,22 @@ def redis_server(_redis: servers.RedisServer) -> servers.RedisServer:
 def redis_url(redis_server: servers.RedisServer) -> str:
     """The URL of an empty Redis."""
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def _rabbit() -> Iterator[servers.RabbitServer]:
+    try:
+        server = servers.rabbit_server()
+    except servers.MissingServerError as error:
+        missing(str(error))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def rabbit_url(_rabbit: servers.RabbitServer) -> str:
+    """The URL of a RabbitMQ server."""
+    return _rabbit.url
 
 
 @pytest.fixture

@@ -9,11 +9,14 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from djq.errors import DjqError, RedisUnavailableError
+from djq.orchestrator.app import producer_app
+from djq.orchestrator.dispatch import n_waiting, wire_name
 from djq.orchestrator.fleet import load_fleet
 from djq.orchestrator.namespace import namespace_of
 from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.routing import route
 from djq.orchestrator.server import masked, open_server, resolve_url
+from djq.orchestrator.states import DEFAULT_QUEUE
 from djq.populate.pipeline import load_pipeline
 from djq.settings import Settings, find_file
 from djq.tables.connection import Connection
@@ -49,6 +52,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         ("database", _database),
         ("pipeline", _pipeline),
         ("redis", _redis),
+        ("broker", _broker),
         ("fleet", _fleet),
         ("stores", _stores),
     ]
@@ -98,6 +102,21 @@ def _redis(settings: Settings) -> Iterator[Finding]:
     namespace = namespace_of(settings)
     source = "DJQ_NAMESPACE" if settings.namespace else "of the database"
     yield Finding("redis", Health.OK, f"{masked(url)}, namespace {namespace} ({source})")
+
+
+def _broker(settings: Settings) -> Iterator[Finding]:
+    if settings.broker_url is None:
+        return
+    address = masked(settings.broker_url.get_secret_value())
+    app = producer_app(settings)
+    if n_waiting(app, [wire_name(app, DEFAULT_QUEUE)]) is None:
+        text = (
+            f"{address} did not answer. "
+            "Check that the server runs there, and the address in DJQ_BROKER_URL"
+        )
+        yield Finding("broker", Health.BROKEN, text)
+    else:
+        yield Finding("broker", Health.OK, address)
 
 
 def _fleet(settings: Settings) -> Iterator[Finding]:

@@ -109,12 +109,54 @@ def configuration(settings: Settings) -> dict[str, Any]:
     RedisUnavailableError
         No server is configured.
     """
-    url = resolve_url(settings)
+    common: dict[str, Any] = {
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        # A slot that is busy for an hour must not sit on a chunk that another could take.
+        "worker_prefetch_multiplier": 1,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_send_task_events": True,
+        "task_send_sent_event": False,
+        "worker_consumer": CONSUMER,
+        "worker_hijack_root_logger": False,
+        "worker_proc_alive_timeout": 60.0,
+    }
+    if settings.broker_url is not None:
+        url = settings.broker_url.get_secret_value()
+        return common | _by_rabbitmq(url, namespace_of(settings))
+    return common | _by_redis(resolve_url(settings), namespace_of(settings))
+
+
+def _by_rabbitmq(url: str, namespace: str) -> dict[str, Any]:
+    """Return what is RabbitMQ's own: names of queues and exchanges keep installations apart."""
+    found: dict[str, Any] = {
+        "broker_url": url,
+        "broker_transport_options": {"confirm_publish": True, "connect_timeout": 5},
+        "broker_connection_timeout": 5,
+        "broker_heartbeat": 30,
+        "control_exchange": f"{namespace}.pidbox",
+        "event_exchange": f"{namespace}.celeryev",
+        "task_default_queue": f"{namespace}.{QUEUE}",
+        # Late, so that a worker has no more messages than slots. One that is delivered again finds
+        # its keys made or in other hands.
+        "task_acks_late": True,
+    }
+    if url.startswith("amqps:"):
+        found["broker_use_ssl"] = {"cert_reqs": ssl.CERT_REQUIRED}
+    return found
+
+
+def _by_redis(url: str, namespace: str) -> dict[str, Any]:
+    """Return what is Redis's own."""
     transport: dict[str, Any] = {
         # Messages are hints: none is kept until it was worked on, none is delivered again after a
         # timeout. What a killed worker had taken is found by its lease and by the scheduler.
         "ack_emulation": False,
-        "global_keyprefix": f"djq:{{{namespace_of(settings)}}}:celery:",
+        "global_keyprefix": f"djq:{{{namespace}}}:celery:",
         "socket_timeout": BROKER_TIMEOUT_S,
         "socket_connect_timeout": 5,
         "health_check_interval": 25,
@@ -126,23 +168,9 @@ def configuration(settings: Settings) -> dict[str, Any]:
     found: dict[str, Any] = {
         "broker_url": broker_url(url),
         "broker_transport_options": transport,
-        "broker_connection_retry_on_startup": True,
-        "broker_connection_max_retries": None,
         "task_default_queue": QUEUE,
         "task_acks_late": False,
-        "task_ignore_result": True,
-        "task_store_errors_even_if_ignored": False,
-        "task_serializer": "json",
-        "accept_content": ["json"],
-        # A slot that is busy for an hour must not sit on a chunk that another could take.
-        "worker_prefetch_multiplier": 1,
         "worker_disable_prefetch": True,
-        "worker_cancel_long_running_tasks_on_connection_loss": False,
-        "worker_send_task_events": True,
-        "task_send_sent_event": False,
-        "worker_consumer": CONSUMER,
-        "worker_hijack_root_logger": False,
-        "worker_proc_alive_timeout": 60.0,
     }
     if url.startswith("rediss:"):
         found["broker_use_ssl"] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}

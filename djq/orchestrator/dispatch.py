@@ -7,15 +7,17 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from amqp.exceptions import AMQPError, NotFound
 from kombu.exceptions import KombuError, OperationalError
 from redis import Redis
 from redis.exceptions import RedisError
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.server import masked
+from djq.orchestrator.states import DEFAULT_QUEUE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from celery import Celery
     from kombu import Connection
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 QUEUES = "djq.queues"
 #: It is written again after so long, since Redis may have forgotten it [s].
 KNOWN_S = 3.0
+BROKER_ERRORS = (OperationalError, KombuError, RedisError, AMQPError, OSError)
 #: Keys that Flower shows of one chunk.
 SHOWN_KEYS = 5
 
@@ -57,13 +60,21 @@ class CeleryDispatcher:
         Knows the broker; need not know the tables' tasks.
     show
         Table and key id -> the key by its attributes' names, for Flower.
+    queues
+        Queues that others may send to; those that this one sends to need not be named.
     """
 
-    def __init__(self, app: Celery, show: Callable[[str, str], Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        app: Celery,
+        show: Callable[[str, str], Mapping[str, Any]],
+        queues: Iterable[str] = (),
+    ) -> None:
         self._app = app
         self._show = show
         #: Queues that this process sends to, and until when that is known to others.
-        self._known: dict[str, float] = {str(app.conf.task_default_queue): 0.0}
+        self._known: dict[str, float] = dict.fromkeys((DEFAULT_QUEUE, *queues), 0.0)
+        self._is_redis = is_redis(app)
         # Our own, not one of kombu's pools: those are shared by all apps with this address, and
         # nobody may close them. One connection also bounds what a busy scheduler opens.
         self._connection: Connection | None = None
@@ -84,7 +95,7 @@ class CeleryDispatcher:
                         kwargs=payload(chunk),
                         argsrepr="()",
                         kwargsrepr=self._shown(chunk),
-                        queue=chunk.queue,
+                        queue=wire_name(self._app, chunk.queue),
                         producer=producer,
                         ignore_result=True,
                         retry=False,
@@ -93,6 +104,8 @@ class CeleryDispatcher:
     def waiting(self) -> frozenset[str]:
         """Return the chunks in the broker's lists; schedulers keep them short."""
         with self._connected() as connection:
+            if not self._is_redis:
+                return frozenset(n for its in self._known for n in self._peek(connection, its))
             client = _client(connection)
             queues = {text.decode() for text in client.smembers(self._prefix + QUEUES)}
             with client.pipeline(transaction=False) as pipeline:
@@ -106,8 +119,21 @@ class CeleryDispatcher:
         now = time.monotonic()
         new = sorted(queue for queue in queues if self._known.get(queue, 0.0) <= now)
         if new:
-            _client(connection).sadd(self._prefix + QUEUES, *new)
+            if self._is_redis:
+                _client(connection).sadd(self._prefix + QUEUES, *new)
             self._known.update(dict.fromkeys(new, now + KNOWN_S))
+
+    def _peek(self, connection: Connection, queue: str) -> frozenset[str]:
+        """Look at a queue of RabbitMQ: its messages go back in order when the channel is closed."""
+        found: set[str] = set()
+        channel = cast("Any", connection.channel())
+        try:
+            while (message := channel.basic_get(wire_name(self._app, queue))) is not None:
+                found.add(str(message.headers["id"]))
+        except NotFound:
+            return frozenset()  # it closed the channel
+        channel.close()
+        return frozenset(found)
 
     @property
     def _prefix(self) -> str:
@@ -125,7 +151,7 @@ class CeleryDispatcher:
             self._connection = self._app.connection_for_write()
         try:
             yield self._connection
-        except (OperationalError, KombuError, RedisError, OSError) as error:
+        except BROKER_ERRORS as error:
             self.close()
             raise self._unavailable(error) from error
 
@@ -138,23 +164,49 @@ class CeleryDispatcher:
 
     def _unavailable(self, error: Exception) -> RedisUnavailableError:
         address = masked(str(self._app.conf.broker_url))
+        setting = "DJQ_REDIS_URL" if self._is_redis else "DJQ_BROKER_URL"
         message = (
             f"the queue at {address} did not answer: {error}. "
-            "Check that the server runs there, and the address in DJQ_REDIS_URL"
+            f"Check that the server runs there, and the address in {setting}"
         )
         return RedisUnavailableError(message)
 
 
-def n_waiting(app: Celery, queues: Sequence[str]) -> int | None:
-    """Return how many messages wait in some queues; None: the broker does not answer."""
-    prefix = str(app.conf.broker_transport_options["global_keyprefix"])
+def is_redis(app: Celery) -> bool:
+    """Tell whether Redis carries the messages."""
+    return not str(app.conf.broker_url).startswith("amqp")
+
+
+def wire_name(app: Celery, queue: str) -> str:
+    """Return a queue's name at the broker; Redis has a prefix for all of its names already."""
+    return str(app.conf.task_default_queue).removesuffix(DEFAULT_QUEUE) + queue
+
+
+def plain_name(app: Celery, name: str) -> str:
+    """Return the queue that a name at the broker belongs to."""
+    return name.removeprefix(wire_name(app, ""))
+
+
+def n_waiting(app: Celery, names: Sequence[str]) -> int | None:
+    """Return how many messages wait under some names at the broker; None: it does not answer."""
     try:
         # A connection of its own: a worker's may be what is stuck.
         with app.connection_for_read() as connection:
+            if not is_redis(app):
+                return sum(_depth(connection, name) for name in names)
             client = _client(connection)
-            return sum(int(client.llen(prefix + queue)) for queue in queues)
-    except (OperationalError, KombuError, RedisError, OSError):
+            prefix = str(app.conf.broker_transport_options["global_keyprefix"])
+            return sum(int(client.llen(prefix + name)) for name in names)
+    except BROKER_ERRORS:
         return None
+
+
+def _depth(connection: Connection, name: str) -> int:
+    channel = cast("Any", connection.channel())
+    try:
+        return int(channel.queue_declare(name, passive=True).message_count)
+    except NotFound:
+        return 0
 
 
 def _client(connection: Connection) -> Any:  # noqa: ANN401 - redis-py types both of its kinds together

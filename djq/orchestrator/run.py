@@ -261,7 +261,7 @@ class Run:
     @contextmanager
     def _loop(self) -> Generator[Loop]:
         due = DatabasePlan(self._tables, self._restrictions, self._fleet)
-        dispatcher = CeleryDispatcher(producer_app(self._settings), due.show)
+        dispatcher = CeleryDispatcher(producer_app(self._settings), due.show, self._fleet.queues)
         scans = BackgroundScans(self._connection.close)
         with self._open() as reservations, closing(dispatcher), closing(scans):
             yield Loop(

@@ -21,7 +21,7 @@ logger = logging.getLogger("djq")
 
 #: What is read when a connection is opened; the rest counts at once.
 _OPENING = frozenset({"database_url", "database_tls", "database_timeout_s", "state_dir", *PARTS})
-_SECRET = frozenset({"database_url", "redis_url", "database.password"})
+_SECRET = frozenset({"database_url", "redis_url", "broker_url", "database.password"})
 
 
 class UnknownSettingError(ConfigError, AttributeError):

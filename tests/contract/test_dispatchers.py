@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import base64
 import json
+import secrets
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -14,7 +16,7 @@ from redis.connection import AbstractConnection
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.app import QUEUE, producer_app
-from djq.orchestrator.dispatch import SHOWN_KEYS, CeleryDispatcher
+from djq.orchestrator.dispatch import SHOWN_KEYS, CeleryDispatcher, n_waiting, wire_name
 from djq.orchestrator.states import Chunk
 from djq.settings import load
 from tests.stateful.model_fleet import Broker
@@ -53,6 +55,34 @@ class CeleryBench:
         self.client.close()
 
 
+class RabbitBench(CeleryBench):
+    """RabbitMQ cannot be asked for its queues: schedulers know those of the fleet's file."""
+
+    def __init__(self, url: str, tmp_path) -> None:
+        self.settings = load(
+            broker_url=url,
+            redis_url=f"redis://127.0.0.1:{free_port()}/0",  # messages need none
+            state_dir=tmp_path,
+            namespace=f"contract-{secrets.token_hex(4)}",
+        )
+        self.app = producer_app(self.settings)
+        self.dispatcher = CeleryDispatcher(self.app, shown, ("lab.gpu",))
+        self.others: list[CeleryDispatcher] = []
+
+    def take(self, queue: str = QUEUE) -> dict:
+        with self.app.connection_for_read() as connection, connection.channel() as channel:
+            message = channel.basic_get(wire_name(self.app, queue), no_ack=True)
+            return {"headers": message.headers, "body": message.body}
+
+    def another(self) -> CeleryDispatcher:
+        self.others.append(CeleryDispatcher(producer_app(self.settings), shown, ("lab.gpu",)))
+        return self.others[-1]
+
+    def close(self) -> None:
+        for dispatcher in (self.dispatcher, *self.others):
+            dispatcher.close()
+
+
 class BrokerBench:
     def __init__(self) -> None:
         self.dispatcher = Broker()
@@ -67,13 +97,20 @@ class BrokerBench:
         pass
 
 
-@pytest.fixture(params=["celery", "model"])
+@pytest.fixture(params=["redis", "rabbit", "model"])
 def bench(request: pytest.FixtureRequest, tmp_path):
-    made = (
-        BrokerBench()
-        if request.param == "model"
-        else CeleryBench(request.getfixturevalue("redis_url"), tmp_path)
-    )
+    kinds = {"redis": CeleryBench, "rabbit": RabbitBench}
+    if request.param == "model":
+        made = BrokerBench()
+    else:
+        made = kinds[request.param](request.getfixturevalue(f"{request.param}_url"), tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def rabbit_bench(rabbit_url: str, tmp_path):
+    made = RabbitBench(rabbit_url, tmp_path)
     yield made
     made.close()
 
@@ -105,6 +142,35 @@ def test_a_chunk_goes_to_its_queue(celery_bench) -> None:
     celery_bench.dispatcher.send([chunk("c1"), replace(chunk("c2"), queue="lab.gpu")])
     assert celery_bench.take("lab.gpu")["headers"]["id"] == "c2"
     assert celery_bench.take()["headers"]["id"] == "c1"
+
+
+def test_rabbits_queues_of_two_installations_are_apart(rabbit_bench, rabbit_url, tmp_path) -> None:
+    rabbit_bench.dispatcher.send([chunk("c1"), replace(chunk("c2"), queue="lab.gpu")])
+    with closing(RabbitBench(rabbit_url, tmp_path)) as other:
+        other.dispatcher.send([chunk("c3")])
+        assert other.dispatcher.waiting() == {"c3"}
+    assert rabbit_bench.take("lab.gpu")["headers"]["id"] == "c2"
+    assert rabbit_bench.take()["headers"]["id"] == "c1"
+
+
+def test_rabbit_still_has_what_was_looked_at(rabbit_bench) -> None:
+    """To see the messages of a queue is to take them, and to put them back in their order."""
+    rabbit_bench.dispatcher.send([chunk(f"c{i}") for i in range(20)])
+    for _ in range(3):
+        assert len(rabbit_bench.dispatcher.waiting()) == 20
+    taken = [rabbit_bench.take()["headers"]["id"] for _ in range(20)]
+    assert taken == [f"c{i}" for i in range(20)]
+
+
+@pytest.mark.parametrize("kind", ["redis", "rabbit"])
+def test_messages_that_wait_are_counted(kind, request, tmp_path) -> None:
+    name = "rabbit_bench" if kind == "rabbit" else "celery_bench"
+    bench = request.getfixturevalue(name)
+    app = producer_app(bench.settings)
+    names = [wire_name(app, queue) for queue in (QUEUE, "lab.gpu", "lab.nothing")]
+    bench.dispatcher.send([chunk("c1"), chunk("c2"), replace(chunk("c3"), queue="lab.gpu")])
+    assert n_waiting(app, names) == 3
+    assert n_waiting(app, names[1:]) == 1
 
 
 def test_nothing_sent_is_nothing_waiting(bench) -> None:
@@ -156,11 +222,13 @@ def test_a_broker_that_comes_back_is_used_again(celery_bench, redis_server) -> N
     assert celery_bench.dispatcher.waiting() == {"c3"}
 
 
-def test_an_unreachable_broker_is_named_without_its_password(tmp_path) -> None:
+@pytest.mark.parametrize(("name", "scheme"), [("redis_url", "redis"), ("broker_url", "amqp")])
+def test_an_unreachable_broker_is_named_without_its_password(name, scheme, tmp_path) -> None:
     port = free_port()
-    settings = load(redis_url=f"redis://:secret@127.0.0.1:{port}/0", state_dir=tmp_path)
+    settings = load(state_dir=tmp_path, **{name: f"{scheme}://x:secret@127.0.0.1:{port}/0"})
     dispatcher = CeleryDispatcher(producer_app(settings), shown)
     with pytest.raises(RedisUnavailableError, match=f"127.0.0.1:{port}") as caught:
         dispatcher.send([chunk("c1")])
     assert "secret" not in str(caught.value)
-    assert "DJQ_REDIS_URL" in str(caught.value)
+    assert f"DJQ_{name.upper()}" in str(caught.value)
+    assert n_waiting(producer_app(settings), [QUEUE]) is None

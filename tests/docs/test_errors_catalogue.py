@@ -335,6 +335,10 @@ SETTINGS = {
         {"DJQ_REDIS_URL": "amqp://u:hunter2@h/"},
         'DJQ_REDIS_URL: the URL scheme "amqp" is not one of',
     ),
+    "broker of another kind": (
+        {"DJQ_BROKER_URL": "redis://u:hunter2@h/"},
+        'DJQ_BROKER_URL: the URL scheme "redis" is not one of|amqp://user:password@host',
+    ),
     "duration that is none": ({"DJQ_LEASE_S": "soon"}, "DJQ_LEASE_S|number"),
     "negative duration": ({"DJQ_LEASE_S": "-1"}, "DJQ_LEASE_S|greater than 0"),
     "port out of range": ({"DJQ_FLOWER_PORT": "99999"}, "DJQ_FLOWER_PORT|65535"),

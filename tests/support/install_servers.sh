@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install MariaDB and Redis from the system's packages, where they are missing. Their own services are not
-# needed: the suite starts private instances on free ports and stops them.
+# Install MariaDB, Redis and RabbitMQ from the system's packages, where they are missing. Their own services
+# are not needed: the suite starts private instances on free ports and stops them.
 set -euo pipefail
 
 # Servers live outside the PATH of ordinary users.
@@ -11,6 +11,7 @@ has() { command -v "$1" >/dev/null 2>&1; }
 missing=()
 { has mariadbd || has mysqld; } && { has mariadb-install-db || has mysql_install_db; } || missing+=(MariaDB)
 has redis-server || has valkey-server || missing+=(Redis)
+has rabbitmq-server || missing+=(RabbitMQ)
 [ ${#missing[@]} -eq 0 ] && exit 0
 what=$(printf '%s and ' "${missing[@]}")
 what=${what% and }
@@ -27,13 +28,14 @@ for name in "${missing[@]}"; do
     case $name in
     MariaDB) packages+=(mariadb-server-core mariadb-client-core) ;;
     Redis) packages+=(redis-server) ;;
+    RabbitMQ) packages+=(rabbitmq-server) ;;
     esac
 done
 
 if ! has apt-get; then
     case $(uname -s) in
-    Darwin) fail 'Install with: brew install mariadb redis' ;;
-    *) fail 'Install with: dnf install mariadb-server redis; or: pacman -S mariadb redis; or: apk add mariadb mariadb-client redis' ;;
+    Darwin) fail 'Install with: brew install mariadb redis rabbitmq' ;;
+    *) fail 'Install with: dnf install mariadb-server redis rabbitmq-server; or: pacman -S mariadb redis rabbitmq; or: apk add mariadb mariadb-client redis rabbitmq-server' ;;
     esac
 fi
 

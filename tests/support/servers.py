@@ -11,6 +11,7 @@ import subprocess
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+import kombu
 import pymysql
 import redis
 
@@ -29,6 +30,7 @@ SERVER_PATH = os.pathsep.join(
 REDIS_COMMANDS = ("redis-server", "valkey-server")
 MARIADB_COMMANDS = ("mariadbd", "mysqld")
 MARIADB_INSTALL_COMMANDS = ("mariadb-install-db", "mysql_install_db")
+RABBIT_COMMANDS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server")
 #: A server that has not answered by then never will [s].
 START_S = 60.0
 
@@ -274,6 +276,74 @@ class MariaDBServer(Server):
         return False
 
 
+class RabbitServer(Server):
+    """A RabbitMQ server with an empty data directory: user guest, on this machine only.
+
+    Parameters
+    ----------
+    folder
+        An existing folder for its own.
+    """
+
+    name = "rabbit"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        # Not Debian's script on the PATH, which becomes another user and writes to the system.
+        self._command = find(RABBIT_COMMANDS)
+        self._epmd_command = find(("epmd",))
+        self._epmd_port, self._dist_port = free_port(), free_port()
+        self._epmd: Process | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL of its default virtual host."""
+        return f"amqp://guest:guest@{HOST}:{self.port}//"
+
+    def start(self) -> None:
+        """Start it, unless it runs; Erlang's registry of names first, or it would stay for ever."""
+        if self._epmd is None or not self._epmd.is_running:
+            self._epmd = Process(
+                [self._epmd_command, "-address", HOST, "-port", str(self._epmd_port)],
+                log=self._folder / "epmd.log",
+                env=environment(),
+                shared=True,
+            )
+        super().start()
+
+    def stop(self) -> None:
+        """Shut both down."""
+        super().stop()
+        if self._epmd is not None:
+            self._epmd.stop(timeout_s=START_S)
+
+    def _argv(self) -> list[str]:
+        (self._folder / "plugins").write_text("[].")
+        settings = {
+            "HOME": self._folder,
+            "ERL_EPMD_ADDRESS": HOST,
+            "ERL_EPMD_PORT": self._epmd_port,
+            "RABBITMQ_NODENAME": f"djq{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": HOST,
+            "RABBITMQ_NODE_PORT": self.port,
+            "RABBITMQ_DIST_PORT": self._dist_port,
+            "RABBITMQ_MNESIA_BASE": self._folder / "data",
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_LOG_BASE": self._folder,
+            "RABBITMQ_ENABLED_PLUGINS_FILE": self._folder / "plugins",
+            "RABBITMQ_CONF_ENV_FILE": self._folder / "none.conf",
+            "RABBITMQ_CONFIG_FILE": self._folder / "none",
+            "RABBITMQ_PID_FILE": self._folder / "pid",
+        }
+        return ["env", *(f"{name}={value}" for name, value in settings.items()), self._command]
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), kombu.Connection(self.url, connect_timeout=2) as client:
+            client.connect()
+            return True
+        return False
+
+
 def connect(url: str) -> pymysql.connections.Connection[pymysql.cursors.Cursor]:
     """Open a plain driver connection to the server at a `mysql://` (or `mysql+pymysql://`) URL."""
     parts = urlsplit(url)
@@ -307,6 +377,13 @@ def drop_databases(url: str, prefix: str) -> None:
 def redis_server() -> RedisServer:
     """Start a Redis server in the session's folder."""
     server = RedisServer(session().folder)
+    server.start()
+    return server
+
+
+def rabbit_server() -> RabbitServer:
+    """Start a RabbitMQ server in the session's folder."""
+    server = RabbitServer(session().folder)
     server.start()
     return server
 

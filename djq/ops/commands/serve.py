@@ -16,7 +16,7 @@ from djq.ops import logs
 from djq.ops.selection import read_settings
 from djq.ops.status import Status
 from djq.orchestrator.app import pool_configuration, producer_app, worker_app
-from djq.orchestrator.dispatch import CeleryDispatcher
+from djq.orchestrator.dispatch import CeleryDispatcher, wire_name
 from djq.orchestrator.endings import Rules, read_duration
 from djq.orchestrator.fleet import load_fleet
 from djq.orchestrator.planning import DatabasePlan
@@ -156,7 +156,7 @@ def worker(
         hostname=f"{name}@{platform.node()}",
         pool=its.pool,
         concurrency=concurrency or its.concurrency or "auto",
-        queues=",".join(queues),
+        queues=",".join(wire_name(app, queue) for queue in queues),
         loglevel=level.upper(),
         # Workers say nothing to each other: who is alive is in Redis.
         without_gossip=True,
@@ -178,8 +178,9 @@ def scheduler(modules: tuple[str, ...], level: str) -> int:
     logs.configure(level)
     _ask_redis(settings)
     tables = load_pipeline(settings.pipeline).tables
-    plan = DatabasePlan(tables, fleet=load_fleet(settings))
-    dispatcher = CeleryDispatcher(producer_app(settings), plan.show)
+    fleet = load_fleet(settings)
+    plan = DatabasePlan(tables, fleet=fleet)
+    dispatcher = CeleryDispatcher(producer_app(settings), plan.show, fleet.queues)
 
     def disconnect() -> None:
         for table in plan.tables.values():

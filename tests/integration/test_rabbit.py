@@ -1,0 +1,69 @@
+"""A fleet whose messages RabbitMQ carries: reservations stay in Redis, and the promises hold."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import SecretStr
+
+from djq.ops.doctor import Health, examine
+from tests.support.servers import free_port
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from djq.settings import Settings
+    from tests.integration.fleet import Fleet
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+N = 30
+
+
+@pytest.fixture
+def settings(settings: Settings, rabbit_url: str) -> Settings:
+    update = {"broker_url": SecretStr(rabbit_url), "namespace": f"t-{secrets.token_hex(4)}"}
+    return settings.model_copy(update=update)
+
+
+def test_it_makes_what_any_fleet_makes(fleet: Fleet) -> None:
+    fleet.insert(N)
+    fleet.start_worker(slots=2)
+    fleet.wait_for_workers()
+    run = fleet.submit()
+    fleet.finish(run)
+    assert fleet.rows() == fleet.expected(N)
+    assert (run.n_made, run.errors()) == (2 * N, [])
+    fleet.assert_clean()
+
+
+def test_keys_of_a_killed_worker_are_made_by_another(fleet: Fleet) -> None:
+    """RabbitMQ delivers its messages again at once; until its lease ends they find nothing."""
+    # Given: a worker in the middle of its keys.
+    fleet.insert(N)
+    victim = fleet.start_worker(slots=2, TEST_MAKE_S=0.05)
+    fleet.wait_for_workers()
+    run = fleet.submit()
+    wait_until(lambda: fleet.n_made() > 2, what="the first rows", timeout_s=60)
+    # When: it is killed, and another comes.
+    for process in (victim, *victim.children()):
+        os.kill(process.pid, signal.SIGKILL)
+    fleet.start_worker(slots=2)
+    # Then: all is made, once.
+    fleet.finish(run)
+    assert fleet.rows() == fleet.expected(N)
+    fleet.assert_clean()
+
+
+def test_the_doctor_asks_the_broker(settings: Settings) -> None:
+    found = {its.subject: its for its in examine(settings)}
+    assert found["broker"].health is Health.OK
+    elsewhere = f"amqp://u:secret@127.0.0.1:{free_port()}//"
+    wrong = settings.model_copy(update={"broker_url": SecretStr(elsewhere)})
+    found = {its.subject: its for its in examine(wrong)}
+    assert found["broker"].health is Health.BROKEN
+    assert "DJQ_BROKER_URL" in found["broker"].text
+    assert "secret" not in found["broker"].text
