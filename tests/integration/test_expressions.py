@@ -503,6 +503,7 @@ CONDITIONS: dict[str, list[int]] = {
     "s": [-3, 7, 100],
     "a < 100 AND flag NOT BETWEEN d AND (55 ^ (a + 37))": [1, 5],
     "IF(a < 0, f, d) = 99999.999": [4],
+    "(-1 MOD d) >= 0": [-3, 7],
     "s REGEXP REVERSE(NULL)": [],
     "IF(a > 1, NULL, s) REGEXP 'a'": [1],
     "n > -9223372036854775808 AND a < 3": [-3, 1, 2],

@@ -59,7 +59,10 @@ def _modulo(dialect: Dialect, arguments: Sequence[Column]) -> Column:
     left, right = numbers(dialect, arguments, "MOD")
     kind = common_kind((left, right), "MOD")
     if not dialect.is_sqlite or kind is Kind.INTEGER:
-        return sa.type_coerce(left % right, TYPES[kind])
+        found = left % right
+        if kind is Kind.DECIMAL and dialect.backend == "mariadb":
+            found += word("0")  # of -1 % 0.5 it makes a zero that is less than 0
+        return sa.type_coerce(found, TYPES[kind])
     name = "decimal_mod" if kind is Kind.DECIMAL else "float_mod"
     return embedded(name, left, right, type_=TYPES[kind])
 
