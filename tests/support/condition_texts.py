@@ -152,6 +152,7 @@ class Texts:
             lambda: f"{self.pick(['EXP', 'ACOS', 'DEGREES', 'ISNULL', '~-', '- -'])}({i()})",
             lambda: f"{self.pick(['FIND_IN_SET', 'INSTR'])}({s()}, {s()})",
             lambda: f"{self.pick(['WEEKDAY', 'WEEKOFYEAR', 'UNIX_TIMESTAMP'])}({t()})",
+            lambda: f"({c()})",
             lambda: f"CASE {i()} WHEN {i()} THEN {n()} WHEN {n()} THEN {i()} END",
         ]
         return self.pick(forms)()

@@ -12,6 +12,7 @@ from djq.sql.functions.base import (
     Column,
     Function,
     Phrase,
+    apart,
     embedded,
     integers,
     native,
@@ -150,7 +151,7 @@ def _bits(sign: str, sqlite: str | None = None) -> Build:
         integers(arguments, sign)
         if dialect.is_sqlite and sqlite is not None:
             return embedded(sqlite, *arguments, type_=INTEGER)
-        left, right = arguments
+        left, right = map(apart, arguments)
         # On servers `^` binds more than `*` does, the others less than `+`.
         found = left.op(sign, precedence=15 if sign == "^" else 6)(right)
         return sa.type_coerce(found if dialect.is_sqlite else _signed(found), INTEGER)
@@ -164,7 +165,7 @@ def _signed(column: Column) -> Column:
 
 def _complement(_: Dialect, arguments: Sequence[Column]) -> Column:
     integers(arguments, "~")
-    found = word("-1", INTEGER) - arguments[0]
+    found = word("-1", INTEGER) - apart(arguments[0])
     return sa.type_coerce(found, INTEGER)
 
 
