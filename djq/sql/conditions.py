@@ -9,8 +9,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from djq.sql.parsing import TOO_DEEP, Text, TextError, parse
+from djq.sql.parsing import parse
 from djq.sql.reading import Reader
+from djq.sql.refusing import TOO_DEEP, Text, TextError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

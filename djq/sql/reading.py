@@ -17,8 +17,9 @@ from djq.sql.compile import Compiler
 from djq.sql.dialects import Dialect
 from djq.sql.forms import FORMS
 from djq.sql.kinds import MOMENTS, NUMBERS, Kind, kind_of
-from djq.sql.parsing import TOO_DEEP, Text, place_of, sql_of
+from djq.sql.parsing import place_of, sql_of
 from djq.sql.predicates import JSON_CALLS, PREDICATES
+from djq.sql.refusing import TOO_DEEP, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
