@@ -504,6 +504,8 @@ CONDITIONS: dict[str, list[int]] = {
     "a < 100 AND flag NOT BETWEEN d AND (55 ^ (a + 37))": [1, 5],
     "IF(a < 0, f, d) = 99999.999": [4],
     "(-1 MOD d) >= 0": [-3, 7],
+    "(NOT (s REGEXP 'a')) IS NOT NULL AND a < 3": [-3, 1, 2],
+    "CAST((NOT (s REGEXP 'a')) AS DOUBLE) = 1 AND a < 3": [-3, 2],
     "1 BETWEEN 0 AND (a BETWEEN 1 AND 3) AND a < 100": [1, 2],
     "1 BETWEEN (a IS NULL) AND (s LIKE 'a%') AND a < 100": [1, 4],
     "1 <=> (flag IS NOT FALSE) AND a < 5": [-3, 0, 1, 4],
