@@ -86,7 +86,7 @@ class Jobs(Query):
     """The durable job records of one table: a query like any other, and a few verbs."""
 
     def __init__(self, spec: TableSpec, job_heading: Heading, connection: Connection) -> None:
-        self.spec = jobs_spec(spec, job_heading)
+        self.spec: TableSpec = jobs_spec(spec, job_heading)
         self._display_name = spec.display_name
         super().__init__(Relation(self.spec.name, self.spec.heading), connection)
 
