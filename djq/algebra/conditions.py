@@ -191,7 +191,9 @@ def unheeded(condition: Value, heading: Heading) -> tuple[str, ...]:
 
     Reading such a query is harmless; deleting its rows is not.
     """
-    if isinstance(condition, dict) and any(n in heading.by_name for n in condition):
+    if isinstance(condition, dict) and not heading.by_name.keys().isdisjoint(
+        cast("dict[str, Value]", condition)
+    ):
         return ()  # met most often
     if isinstance(condition, type) and hasattr(condition, "node"):
         condition = condition()
