@@ -7,23 +7,11 @@ are used further become subqueries.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from djq.algebra.expressions import (
-    AGGREGATES,
-    TRUE,
-    Call,
-    Expression,
-    Literal,
-    Matches,
-    Name,
-    Parameter,
-    names_in,
-    negate,
-)
+from djq.algebra.expressions import Call, Matches, names_in, negate
 from djq.algebra.nodes import (
     Aggregation,
     Grouping,
@@ -35,34 +23,27 @@ from djq.algebra.nodes import (
     Top,
     Union,
 )
+from djq.sql.building import Builder, conjuncts, equal
 from djq.sql.clauses import table_clause
-from djq.sql.comparing import COMPARISONS, literal, pattern_of, typed
-from djq.sql.functions import BUILDERS, Column
 from djq.sql.functions.logic import truth
 from djq.sql.selection import ONE, Selection, is_bare, labelled, where_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from djq.sql.dialects import Dialect
+    from djq.sql.functions import Column
 
 
 N_ROWS: Column = sa.func.count().label("n")
 #: A column that every row has; upper case: no attribute's name.
 _ROW = "ROW_"
-#: Calls that are null where one of their arguments is.
-_STRICT = COMPARISONS - {"<=>", "in", "between"} | {"+", "-", "*", "/", "%", "div", "negative"}
 
 
-class Compiler:
-    """One compilation; it names each table's occurrence."""
+class Compiler(Builder):
+    """One compilation."""
 
     #: The first table goes by its own name: a DELETE knows no other.
     _has_bare_root = False
-
-    def __init__(self, dialect: Dialect) -> None:
-        self.dialect = dialect
-        self._seen: Counter[str] = Counter()
 
     def select(self, node: Node) -> sa.Select[Any]:
         """Return the statement of a query, its columns in heading order."""
@@ -117,10 +98,6 @@ class Compiler:
         is_bare_root = self._has_bare_root and not self._seen.total() > 1
         source = table if name == table.name or is_bare_root else table.alias(name)
         return Selection(source, {n: source.c[n] for n in node.heading.names})
-
-    def _name(self, base: str) -> str:
-        self._seen[base] += 1
-        return base if self._seen[base] == 1 else f"{base}_{self._seen[base]}"
 
     def _restriction(self, node: Restriction) -> Selection:
         selection = self.compile(node.source)
@@ -285,83 +262,6 @@ class Compiler:
         selection.limit, selection.offset = node.limit, node.offset
         return selection
 
-    def _wrap(
-        self, selection: Selection, node: Node, shown: tuple[str, ...] | None = None
-    ) -> Selection:
-        """Return a selection from a selection, in the same order."""
-        names = shown or node.heading.names
-        columns = {n: selection.columns[n] for n in names}
-        order: list[tuple[str, bool]] = []
-        for i, (column, is_down) in enumerate([] if shown else selection.order):
-            known = (n for n, c in columns.items() if c is column)
-            name = next(known, f"ORDER_{i}")  # upper case: no attribute's name
-            columns[name] = column
-            order.append((name, is_down))
-        if not selection.is_window:
-            selection.order = []
-        inner = selection.statement(labelled(columns)).subquery(self._name("q"))
-        kept: list[tuple[Column, bool]] = [(inner.c[n], is_down) for n, is_down in order]
-        return Selection(inner, {n: inner.c[n] for n in names}, order=kept)
-
-    def expression(
-        self, expression: Expression, columns: dict[str, Column], counted: Column | None = None
-    ) -> Column:
-        """Return the SQL of an expression; `counted` is null in a left join's lonely rows."""
-        match expression:
-            case Name():
-                return columns[expression.attribute]
-            case Literal() | Parameter():
-                return literal(expression)
-            case Matches():
-                return self._matches(expression, columns)
-            case Call(function="count", arguments=()):
-                return sa.func.count(counted) if counted is not None else sa.func.count()
-            case Call():
-                return self._call(expression, columns, counted)
-
-    def _call(self, call: Call, columns: dict[str, Column], counted: Column | None) -> Column:
-        """Build a call; values that are compared with an attribute are sent as its type asks."""
-        pattern = pattern_of(call) if call.function in COMPARISONS else None
-        arguments: list[Column] = []
-        for argument in call.arguments:
-            found: Expression | Column = argument
-            if pattern is not None:
-                found = typed(argument, pattern, columns)
-            if isinstance(found, sa.ColumnElement):
-                arguments.append(found)
-            else:
-                arguments.append(self.expression(found, columns, counted))
-        if (
-            counted is not None
-            and call.function in AGGREGATES
-            and not _is_strict(call.arguments[0])
-        ):
-            arguments[0] = where_known(counted, arguments[0])
-        return BUILDERS[call.function](self.dialect, arguments)
-
-    def _matches(self, matches: Matches, columns: dict[str, Column]) -> Column:
-        other = self.compile(matches.query)
-        if not other.is_flat:
-            other = self._wrap(other, matches.query)
-        on = [equal(columns[n], other.columns[n]) for n in matches.names]
-        inner: sa.Select[Any] = sa.select(ONE).select_from(other.source).where(*other.where, *on)
-        # Only the outer query's own tables are correlated; the inner one lists its sources itself.
-        return sa.exists(inner.correlate_except(*_tables(other.source)))
-
-
-def _is_strict(expression: Expression) -> bool:
-    """Tell whether an expression is surely null where all of its attributes are."""
-    if isinstance(expression, Call):
-        return expression.function in _STRICT and any(map(_is_strict, expression.arguments))
-    return isinstance(expression, Name)
-
-
-def _tables(source: sa.FromClause) -> list[sa.FromClause]:
-    """Return the tables that a FROM lists."""
-    if isinstance(source, sa.Join):
-        return [source, *_tables(source.left), *_tables(source.right)]
-    return [source]
-
 
 def _all_equal(left: Selection, right: Selection, names: Sequence[str]) -> Column:
     """Return the condition of a join; without names any row goes with any other."""
@@ -373,18 +273,3 @@ def _all_equal(left: Selection, right: Selection, names: Sequence[str]) -> Colum
 def _aligned(columns: Mapping[str, Column], names: Sequence[str]) -> dict[str, Column]:
     """Return columns in an order, null where there is none."""
     return {n: columns.get(n, sa.null()) for n in names}
-
-
-def conjuncts(condition: Expression) -> list[Expression]:
-    """Return the conditions that all must hold."""
-    if condition == TRUE:
-        return []
-    if isinstance(condition, Call) and condition.function == "and":
-        return [c for a in condition.arguments for c in conjuncts(a)]
-    return [condition]
-
-
-def equal(left: Column, right: Column) -> Column:
-    """Return the equality of two columns."""
-    found: Column = left == right
-    return found

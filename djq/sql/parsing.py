@@ -205,6 +205,8 @@ def _refused(token: Token, following: Token | None) -> str | None:
     """Return why a token is no part of an expression; None if it may be."""
     kind, word = token.token_type, token.text.lower()
     is_word = kind not in {TokenType.STRING, TokenType.IDENTIFIER}
+    if kind is TokenType.EQ and word == "==":
+        return "'==' is Python's; write '='"
     if kind is TokenType.SEMICOLON:
         return "it is one expression: ';' and further statements are not allowed"
     if is_word and word in SUBQUERY and _opens_query(word, following):

@@ -37,6 +37,7 @@ HEADING = Heading(
     ("text", "message"),
     [
         ("a = 1; DROP TABLE x", r"column 6: .*';' and further statements are not allowed"),
+        ("a == 1", r"column 3: '==' is Python's; write '='\n    a == 1\n      \^\^"),
         ("a = 1 -- x", r"column 7: comments"),
         ("a = 1 # x", r"column 7: comments"),
         ("a /* x */ = 1", r"column 3: comments"),
