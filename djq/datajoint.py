@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from djq.errors import ConfigError
 
-logger = logging.getLogger("djq")
+logger: logging.Logger = logging.getLogger("djq")
 
 Values: TypeAlias = Mapping[str, Any]
 

@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -111,7 +111,7 @@ def _function_names(names: tuple[str, ...]) -> tuple[str, ...]:
 class StoreSettings(BaseModel):
     """Where one store keeps its objects."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
     #: `file:///path` or a plain path, or `s3://bucket/prefix`.
     url: str
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     is embedded, under `./.djq`.
     """
 
-    model_config = SettingsConfigDict(
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_prefix=PREFIX,
         env_nested_delimiter="__",
         env_ignore_empty=True,

@@ -93,7 +93,7 @@ def aggregate_by(
 
 
 def _read_aggregated(new: str, text: str, heading: Heading, read: ReadExpression) -> Expression:
-    expression = read_checked(text, heading, read)
+    expression = read_checked(new, text, heading, read)
     _check_aggregated(new, text, expression)
     return expression
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
-from djq.algebra.equality import equals, equals_any
+from djq.algebra.equality import equalities, equals_any
 from djq.algebra.expressions import (
     FALSE,
     TRUE,
@@ -22,13 +22,14 @@ from djq.algebra.expressions import (
 from djq.algebra.forms import AndList, Not, Top, Universal, records
 from djq.algebra.jsonpath import check_json, read_name
 from djq.algebra.jsonpath import equals as json_equals
-from djq.definition.heading import Heading
 from djq.errors import QueryError
 
 if TYPE_CHECKING:
     from djq.algebra.jsonpath import JsonName
     from djq.algebra.nodes import Node
+    from djq.algebra.operators import ReadExpression
     from djq.definition.acceptance import Value
+    from djq.definition.heading import Heading
 
 
 #: What may follow an attribute's name in the name of a value within JSON.
@@ -45,15 +46,11 @@ class HasNode(Protocol):
         ...
 
 
-#: Reads a condition in text against a heading.
-ReadText = Callable[[str, Heading], Expression]
-
-
 @dataclass(frozen=True, slots=True)
 class ConditionReader:
     """Turns what users write behind `&` and `-` into an expression; `read_text` reads SQL text."""
 
-    read_text: ReadText
+    read_text: ReadExpression
     #: Whether attributes shared with a query must be of one origin.
     checks_lineage: bool = True
 
@@ -149,10 +146,10 @@ def _is_truth(condition: Value) -> bool:
 def read_mapping(mapping: Mapping[str, Value], heading: Heading) -> Expression:
     """Return the conjunction of equalities; names that are not attributes do not count."""
     found: list[Expression] = []
-    known = heading.by_name
+    known = equalities(heading)
     for name, value in mapping.items():
         if name in known:
-            found.append(equals(known[name], value))
+            found.append(known[name](value))
         elif (path := _path(name, heading)) is not None:
             found.append(json_equals(path, value))
     return both(*found)
@@ -194,7 +191,9 @@ def unheeded(condition: Value, heading: Heading) -> tuple[str, ...]:
 
     Reading such a query is harmless; deleting its rows is not.
     """
-    if isinstance(condition, dict) and any(n in heading.by_name for n in condition):
+    if isinstance(condition, dict) and not heading.by_name.keys().isdisjoint(
+        cast("dict[str, Value]", condition)
+    ):
         return ()  # met most often
     if isinstance(condition, type) and hasattr(condition, "node"):
         condition = condition()

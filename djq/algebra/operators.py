@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from djq.algebra.expressions import (
     Expression,
@@ -18,10 +17,17 @@ from djq.definition.heading import Heading
 from djq.errors import QueryError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
     from djq.definition.acceptance import Value
 
-#: Reads an expression in text against a heading.
-ReadExpression = Callable[[str, Heading], Expression]
+
+class ReadExpression(Protocol):
+    """Reads an expression in text against a heading; `what` it is, errors say."""
+
+    def __call__(self, text: str, heading: Heading, what: str = ..., /) -> Expression:
+        """Return the expression."""
+        ...
 
 
 def restrict(source: Node, condition: Expression) -> Node:
@@ -123,7 +129,7 @@ def project(
         if text in heading:
             columns[new] = Name(text)
             continue
-        columns[new] = expression = read_checked(text, heading, read)
+        columns[new] = expression = read_checked(new, text, heading, read)
         if name := next(aggregates_in(expression), None):
             message = f'{new}="{text}": {name} combines rows; use aggr, as in Groups.aggr(Rows, …)'
             raise QueryError(message)
@@ -185,9 +191,9 @@ def refuse_collision(new: str) -> NoReturn:
     raise QueryError(message)
 
 
-def read_checked(text: str, heading: Heading, read: ReadExpression) -> Expression:
-    """Read an expression; each name in it is an attribute of `heading`."""
-    expression = read(text, heading)
+def read_checked(new: str, text: str, heading: Heading, read: ReadExpression) -> Expression:
+    """Read the expression of an attribute; each name in it is an attribute of `heading`."""
+    expression = read(text, heading, f'the expression of "{new}"')
     for name in names_in(expression):
         heading[name]
     return expression

@@ -41,6 +41,11 @@ def exact(type_: CoreType | NativeType, value: Value) -> Value:
     return kept
 
 
+def is_rounded(type_: CoreType | NativeType) -> bool:
+    """Tell whether a column of the type may hold less of a value than was given."""
+    return type_.name in _IN_FULL
+
+
 def plain(value: Value) -> Value:
     """Return a scalar of numpy as one of Python, for an attribute whose type nobody knows."""
     value = from_numpy(value)

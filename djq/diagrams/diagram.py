@@ -270,7 +270,7 @@ class Trace(Diagram):
         relations = {name: relation(database, name) for name in names}
         rows = contributed(query.node, references(database), relations)
         source = Source(query.connection, frozenset(rows))
-        self.focus = Focus(named(source, context), rows=rows)
+        self.focus: Focus = Focus(named(source, context), rows=rows)
 
     def _missing(self, table: object) -> str:
         labels = self.focus.labels()
@@ -287,13 +287,13 @@ class Cascade(Diagram):
     def __init__(
         self, table: Deletable, part_integrity: PartIntegrity, context: Mapping[str, Any]
     ) -> None:
-        self.plan = delete.plan(table, part_integrity)
+        self.plan: delete.Plan = delete.plan(table, part_integrity)
         database = table.connection.database
         found, condition = rows_of(table.node)
         going = cascade(found, condition, references(database))
         rows = {g.name: Restriction(relation(database, g.name), g.rows.condition) for g in going}
         source = Source(table.connection, frozenset(rows))
-        self.focus = Focus(named(source, context), rows=rows)
+        self.focus: Focus = Focus(named(source, context), rows=rows)
 
     def _at(self, focus: Focus) -> Self:
         found = super()._at(focus)

@@ -125,9 +125,9 @@ class Run:
         max_keys: int | None = None,
     ) -> None:
         #: Unique; chunks and messages carry it.
-        self.id = f"r-{secrets.token_hex(4)}"
+        self.id: str = f"r-{secrets.token_hex(4)}"
         #: Keys made so far, for this run or by the scheduler meanwhile.
-        self.n_made = 0
+        self.n_made: int = 0
         self._tables = dict(tables)
         self._connection = next(iter(self._tables.values())).schema.connection
         self._settings = self._connection.settings

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from djq.definition.acceptance import Value
+    from djq.definition.spec import TableSpec
     from djq.populate.autopopulate import AutoPopulate
     from djq.populate.failures import JobError
     from djq.populate.options import PopulateOptions
@@ -57,8 +58,8 @@ class Jobs(Query):
     """The durable job records of one table: a query like any other, and a few verbs."""
 
     def __init__(self, table: AutoPopulate) -> None:
-        self.table = type(table)
-        self.spec = jobs_spec(table.spec, table.job_heading)
+        self.table: type[AutoPopulate] = type(table)
+        self.spec: TableSpec = jobs_spec(table.spec, table.job_heading)
         super().__init__(Relation(self.spec.name, self.spec.heading), table.connection)
 
     @property

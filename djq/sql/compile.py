@@ -7,23 +7,11 @@ are used further become subqueries.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from djq.algebra.expressions import (
-    TRUE,
-    Call,
-    Expression,
-    Listed,
-    Literal,
-    Matches,
-    Name,
-    Parameter,
-    names_in,
-    negate,
-)
+from djq.algebra.expressions import Call, Matches, names_in, negate
 from djq.algebra.nodes import (
     Aggregation,
     Grouping,
@@ -35,16 +23,15 @@ from djq.algebra.nodes import (
     Top,
     Union,
 )
+from djq.sql.building import Builder, conjuncts, equal
 from djq.sql.clauses import table_clause
-from djq.sql.comparing import COMPARISONS, literal, pattern_of, typed
-from djq.sql.functions import BUILDERS, Column
 from djq.sql.functions.logic import truth
-from djq.sql.selection import ONE, Selection, is_bare, labelled
+from djq.sql.selection import ONE, Selection, is_bare, labelled, where_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from djq.sql.dialects import Dialect
+    from djq.sql.functions import Column
 
 
 N_ROWS: Column = sa.func.count().label("n")
@@ -52,15 +39,11 @@ N_ROWS: Column = sa.func.count().label("n")
 _ROW = "ROW_"
 
 
-class Compiler:
-    """One compilation; it names each table's occurrence."""
+class Compiler(Builder):
+    """One compilation."""
 
     #: The first table goes by its own name: a DELETE knows no other.
     _has_bare_root = False
-
-    def __init__(self, dialect: Dialect) -> None:
-        self.dialect = dialect
-        self._seen: Counter[str] = Counter()
 
     def select(self, node: Node) -> sa.Select[Any]:
         """Return the statement of a query, its columns in heading order."""
@@ -116,10 +99,6 @@ class Compiler:
         source = table if name == table.name or is_bare_root else table.alias(name)
         return Selection(source, {n: source.c[n] for n in node.heading.names})
 
-    def _name(self, base: str) -> str:
-        self._seen[base] += 1
-        return base if self._seen[base] == 1 else f"{base}_{self._seen[base]}"
-
     def _restriction(self, node: Restriction) -> Selection:
         selection = self.compile(node.source)
         if selection.is_window or selection.group_by == []:
@@ -134,26 +113,32 @@ class Compiler:
                 isinstance(condition, Call)
                 and condition.function == "not"
                 and isinstance(condition.arguments[0], Matches)
-                and condition.arguments[0].names
+                and self._antijoin(selection, condition.arguments[0])
             ):
-                self._antijoin(selection, condition.arguments[0])
+                continue
             else:
                 found = self.expression(condition, selection.columns)
                 selection.where.append(truth(self.dialect, found))
         return selection
 
-    def _antijoin(self, selection: Selection, matches: Matches) -> None:
-        """Keep rows without a match, as LEFT JOIN … IS NULL.
+    def _antijoin(self, selection: Selection, matches: Matches) -> bool:
+        """Keep rows without a match, as LEFT JOIN … IS NULL; False where that cannot be said.
 
         MariaDB materialises the whole inner table for every page of a NOT EXISTS (measured: 18 s
         for 50 pages against 0.7 s in this form).
         """
+        if not matches.names:
+            return False
         other = self.compile(matches.query)
+        marks = [n for n in other.plain if n in matches.names] if other.is_flat else matches.names
+        if not marks:
+            return False  # a computed value may be there in a row without a match
         if not other.is_flat or other.where or not is_bare(other.source):
             other = self._wrap(other, matches.query, shown=matches.names)
         on = [equal(selection.columns[n], other.columns[n]) for n in matches.names]
         selection.source = selection.source.outerjoin(other.source, sa.and_(*on))
-        selection.where.append(other.columns[matches.names[0]].is_(sa.null()))
+        selection.where.append(other.columns[marks[0]].is_(sa.null()))
+        return True
 
     def _projection(self, node: Projection) -> Selection:
         selection = self.compile(node.source)
@@ -171,7 +156,9 @@ class Compiler:
         left, right = self.compile(node.left), self.compile(node.right)
         if not left.is_flat:
             left = self._wrap(left, node.left)
-        if not right.is_flat or (node.is_left and not right.is_optional):
+        if node.is_left:
+            right, _ = self._optional(right, node.right, node.on)
+        elif not right.is_flat:
             right = self._wrap(right, node.right)
         on = _all_equal(left, right, node.on)
         source = left.source.join(right.source, on, isouter=node.is_left)
@@ -179,17 +166,42 @@ class Compiler:
         where = [*left.where, *right.where]
         return Selection(source, columns, where=where, order=[*left.order, *right.order])
 
+    def _optional(
+        self, selection: Selection, node: Node, on: Sequence[str]
+    ) -> tuple[Selection, Column | None]:
+        """Return the right side of a left join, and a column that is null only without a match.
+
+        All is null in a row without a match, what is computed, too. Servers merge subqueries, and
+        forget it: MariaDB finds 5 to be the MIN of a computed 5 there, MySQL that 5 + 1 = 6.
+        """
+        if not selection.is_flat:
+            selection = self._wrap(selection, node)
+        plain = selection.plain
+        marks = [n for n in on if n in plain]
+        marks += [n for n in plain if not node.heading[n].nullable]
+        computed = [n for n in selection.columns if n not in plain]
+        if selection.where or (computed and not marks):
+            selection = self._wrap(selection, node)
+        if not marks:
+            return selection, None
+        mark = selection.columns[marks[0]]
+        for name in computed:
+            selection.columns[name] = where_known(mark, selection.columns[name])
+        return selection, mark
+
     def _aggregation(self, node: Aggregation) -> Selection:
         group, detail = self.compile(node.group), self.compile(node.detail)
         if not group.is_flat:
             group = self._wrap(group, node.group)
-        if node.keeps_empty and not node.on:
-            detail.columns[_ROW] = ONE
-            detail = self._wrap(detail, node.detail, (*node.detail.heading.names, _ROW))
-        elif not detail.is_flat or (node.keeps_empty and not detail.is_optional):
+        counted: Column | None = None  # what a lonely row of a left join does not have
+        if node.keeps_empty:
+            detail, counted = self._optional(detail, node.detail, node.on)
+            if counted is None:
+                detail.columns[_ROW] = ONE
+                detail = self._wrap(detail, node.detail, (*node.detail.heading.names, _ROW))
+                counted = detail.columns[_ROW]
+        elif not detail.is_flat:
             detail = self._wrap(detail, node.detail)
-        # What a lonely row of a left join does not have.
-        counted = detail.columns[next(iter(node.on), _ROW)] if node.keeps_empty else None
         on = _all_equal(group, detail, node.on)
         source = group.source.join(detail.source, on, isouter=node.keeps_empty)
         columns = {new: group.columns[old] for new, old in node.shown}
@@ -250,72 +262,6 @@ class Compiler:
         selection.limit, selection.offset = node.limit, node.offset
         return selection
 
-    def _wrap(
-        self, selection: Selection, node: Node, shown: tuple[str, ...] | None = None
-    ) -> Selection:
-        """Return a selection from a selection, in the same order."""
-        names = shown or node.heading.names
-        columns = {n: selection.columns[n] for n in names}
-        order: list[tuple[str, bool]] = []
-        for i, (column, is_down) in enumerate([] if shown else selection.order):
-            known = (n for n, c in columns.items() if c is column)
-            name = next(known, f"ORDER_{i}")  # upper case: no attribute's name
-            columns[name] = column
-            order.append((name, is_down))
-        if not selection.is_window:
-            selection.order = []
-        inner = selection.statement(labelled(columns)).subquery(self._name("q"))
-        kept: list[tuple[Column, bool]] = [(inner.c[n], is_down) for n, is_down in order]
-        return Selection(inner, {n: inner.c[n] for n in names}, order=kept)
-
-    def expression(
-        self, expression: Expression, columns: dict[str, Column], counted: Column | None = None
-    ) -> Column:
-        """Return the SQL of an expression; `counted` is what `count(*)` counts in a left join."""
-        match expression:
-            case Name():
-                return columns[expression.attribute]
-            case Literal() | Parameter():
-                return literal(expression)
-            case Matches():
-                return self._matches(expression, columns)
-            case Listed():
-                return self._call(expression.spelled(), columns, counted)
-            case Call(function="count", arguments=()):
-                return sa.func.count(counted) if counted is not None else sa.func.count()
-            case Call():
-                return self._call(expression, columns, counted)
-
-    def _call(self, call: Call, columns: dict[str, Column], counted: Column | None) -> Column:
-        """Build a call; values that are compared with an attribute are sent as its type asks."""
-        pattern = pattern_of(call) if call.function in COMPARISONS else None
-        arguments: list[Column] = []
-        for argument in call.arguments:
-            found: Expression | Column = argument
-            if pattern is not None:
-                found = typed(argument, pattern, columns)
-            if isinstance(found, sa.ColumnElement):
-                arguments.append(found)
-            else:
-                arguments.append(self.expression(found, columns, counted))
-        return BUILDERS[call.function](self.dialect, arguments)
-
-    def _matches(self, matches: Matches, columns: dict[str, Column]) -> Column:
-        other = self.compile(matches.query)
-        if not other.is_flat:
-            other = self._wrap(other, matches.query)
-        on = [equal(columns[n], other.columns[n]) for n in matches.names]
-        inner: sa.Select[Any] = sa.select(ONE).select_from(other.source).where(*other.where, *on)
-        # Only the outer query's own tables are correlated; the inner one lists its sources itself.
-        return sa.exists(inner.correlate_except(*_tables(other.source)))
-
-
-def _tables(source: sa.FromClause) -> list[sa.FromClause]:
-    """Return the tables that a FROM lists."""
-    if isinstance(source, sa.Join):
-        return [source, *_tables(source.left), *_tables(source.right)]
-    return [source]
-
 
 def _all_equal(left: Selection, right: Selection, names: Sequence[str]) -> Column:
     """Return the condition of a join; without names any row goes with any other."""
@@ -327,18 +273,3 @@ def _all_equal(left: Selection, right: Selection, names: Sequence[str]) -> Colum
 def _aligned(columns: Mapping[str, Column], names: Sequence[str]) -> dict[str, Column]:
     """Return columns in an order, null where there is none."""
     return {n: columns.get(n, sa.null()) for n in names}
-
-
-def conjuncts(condition: Expression) -> list[Expression]:
-    """Return the conditions that all must hold."""
-    if condition == TRUE:
-        return []
-    if isinstance(condition, Call) and condition.function == "and":
-        return [c for a in condition.arguments for c in conjuncts(a)]
-    return [condition]
-
-
-def equal(left: Column, right: Column) -> Column:
-    """Return the equality of two columns."""
-    found: Column = left == right
-    return found

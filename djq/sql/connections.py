@@ -64,7 +64,7 @@ class Connections:
     """
 
     def __init__(self, url: str, *, timeout_s: float = 10.0, tls: bool | None = None) -> None:
-        self.url = sa.make_url(url)
+        self.url: sa.URL = sa.make_url(url)
         self.timeout_s = timeout_s
         self._threads = _Threads()
         self._engine = create_engine(self.url, timeout_s, tls)

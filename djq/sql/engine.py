@@ -56,7 +56,7 @@ class Database(Transactions):
         self._functions = functions
         self._statements: Statements | None = None
         #: What the server holds, as far as it was asked.
-        self.catalog = Catalog(self)
+        self.catalog: Catalog = Catalog(self)
 
     def __repr__(self) -> str:
         """Return the address without its password."""

@@ -109,7 +109,7 @@ def _expression(
 ) -> sa.ColumnElement[Any]:
     text = term[1:-1] if is_expression(term) else term
     try:
-        tree = text_reader(dialect.functions)(text, spec.heading)
+        tree = text_reader(dialect.functions)(text, spec.heading, "the expression")
         _check_rowwise(tree)
         columns = {n: table.c[n] for n in spec.heading.names}
         return Compiler(dialect).expression(tree, dict(columns))

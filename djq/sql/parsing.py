@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from sqlglot import exp
 from sqlglot.dialects.mysql import MySQL
-from sqlglot.errors import SqlglotError
+from sqlglot.errors import ParseError, SqlglotError, TokenError
 from sqlglot.parsers.mysql import MySQLParser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from djq.errors import QueryError
 from djq.sql.naming import SUBQUERY, named
+from djq.sql.refusing import TOO_DEEP, Text, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,8 @@ _WORDY = frozenset(
 _OPENING = frozenset(
     {TokenType.L_PAREN, TokenType.NOT, TokenType.DASH, TokenType.TILDE, TokenType.PLUS}
 )
+_NO_COMMENTS = "comments (--, #, /* */) are not allowed"
+_NO_EXPRESSION = "it is not one expression"
 _SKIPPED = re.compile(r"[ \t\r\n\f\v]*\Z")
 
 
@@ -50,6 +53,19 @@ class _Parser(MySQLParser):
     LAMBDAS: ClassVar[Any] = {}
     FUNCTION_PARSERS: ClassVar[Any] = {name: _ALL_PARSERS[name] for name in sorted(_WORDY)}
 
+    def raise_error(self, message: str, token: Any = None) -> NoReturn:  # noqa: ANN401
+        """Raise an error that knows its place; some of these are caught by the parser itself."""
+        found = token or self._curr or self._prev
+        raise _UnexpectedError(message, found)
+
+
+class _UnexpectedError(ParseError):
+    """A word that cannot stand where it does."""
+
+    def __init__(self, message: str, token: Token | None) -> None:
+        super().__init__(message)
+        self.token = token
+
 
 class ConditionText(MySQL):
     """The dialect of conditions."""
@@ -59,48 +75,6 @@ class ConditionText(MySQL):
     def to_json_path(self, path: Any) -> Any:  # noqa: ANN401 - sqlglot's own
         """Leave a path as it is written."""
         return path
-
-
-class Text:
-    """One text, and how it is refused."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def refuse(self, reason: str, start: int | None = None, length: int = 1) -> NoReturn:
-        """Raise the error, with a mark under the place where one is given."""
-        if start is None:
-            message = f"cannot use the condition {shown(self.text)}: {reason}"
-            raise QueryError(message)
-        message = f"cannot use the condition, {where(self.text, start)}: {reason}\n" + marked(
-            self.text, start, length
-        )
-        raise QueryError(message)
-
-
-def shown(text: str) -> str:
-    """Return a text for a message, shortened in its middle."""
-    if len(text) > 400:  # noqa: PLR2004 - some lines
-        text = f"{text[:200]} … {text[-100:]}"
-    return repr(text)
-
-
-def where(text: str, start: int) -> str:
-    """Return a place for a message: its column, and its line where there are several."""
-    line, column = text.count("\n", 0, start), start - text.rfind("\n", 0, start)
-    return f"line {line + 1}, column {column}" if line else f"column {column}"
-
-
-def marked(text: str, start: int, length: int) -> str:
-    """Return the line of a place with a mark under it."""
-    first = text.rfind("\n", 0, start) + 1
-    last = text.find("\n", start)
-    line = text[first:] if last < 0 else text[first:last]
-    offset = start - first
-    if len(line) > 160:  # noqa: PLR2004 - a line of a terminal, or two
-        cut = max(0, offset - 60)
-        line, offset = line[cut : cut + 160], offset - cut
-    return f"    {line}\n    {' ' * offset}{'^' * max(1, min(length, len(line) - offset))}"
 
 
 @lru_cache(maxsize=1024)
@@ -114,33 +88,36 @@ def parse(text: str, names: frozenset[str]) -> Parsed:
     """
     at = Text(text)
     if len(text) > MAX_LENGTH:
-        message = f"the condition has {len(text)} characters, {MAX_LENGTH} are allowed"
-        raise QueryError(message)
+        at.refuse_whole(f"has {len(text)} characters, {MAX_LENGTH} are allowed")
     if not text.strip():
-        message = "the condition is empty: leave it out, or write True"
-        raise QueryError(message)
+        at.refuse_whole("is empty: leave it out, or write True")
     try:
         text.encode()
-        tokens = named(text, _tokens(text), names)
+        tokens = named(text, _tokens(at), names)
         check_tokens(at, tokens)
         whole = _wrapped(tokens, text)
         statements = ConditionText().parser().parse(whole, f"{_BEFORE}{text}{_AFTER}")
     except QueryError:
         raise
-    except RecursionError as error:
-        message = f"cannot use the condition {shown(text)}: it is nested too deeply"
-        raise QueryError(message) from error
-    except (
-        SqlglotError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        IndexError,
-    ) as error:
-        reason = str(error).partition("\n")[0].partition(". Line")[0]
-        message = f"cannot read the condition {shown(text)}: {reason}"
-        raise QueryError(message) from error
+    except UnicodeEncodeError as error:
+        at.refuse_unread("this is half of a character", error.start)
+    except RecursionError:
+        at.refuse(TOO_DEEP)
+    except _UnexpectedError as error:
+        _refuse_token(at, error.token)
+    except (SqlglotError, ValueError, TypeError, AttributeError, IndexError):
+        # What sqlglot stumbles over has no place; its sentences are about its own classes.
+        at.refuse_unread(_NO_EXPRESSION)
     return _only_expression(at, statements)
+
+
+def _refuse_token(at: Text, token: Token | None) -> NoReturn:
+    """Refuse the word at which the parser gave up, or the end of the text."""
+    start = token.start - len(_BEFORE) if token is not None else len(at.text)
+    if not token or start >= len(at.text):
+        at.refuse_unread("the text ends where more is expected", len(at.text.rstrip()))
+    word = at.text[start : token.end + 1 - len(_BEFORE)]
+    at.refuse_unread(f"{shown(word)} is not expected here", start, len(word))
 
 
 def _only_expression(at: Text, statements: Sequence[object]) -> Parsed:
@@ -152,38 +129,65 @@ def _only_expression(at: Text, statements: Sequence[object]) -> Parsed:
         if isinstance(statement, exp.Select)
         else ["statement"]
     )
+    if isinstance(inner, exp.Tuple):
+        at.refuse_unread("values with commas are no expression")
     if not isinstance(inner, exp.Paren) or extra:
-        message = f"cannot read the condition {shown(at.text)}: it is not one expression"
-        raise QueryError(message)
+        at.refuse_unread(_NO_EXPRESSION)
     return cast("Parsed", inner.this)
 
 
-def _tokens(text: str) -> list[Token]:
+def _tokens(at: Text) -> list[Token]:
     """Return the tokens, without those around the text: first in a text some words are commands."""
-    found = [_moved(t, -len(_BEFORE)) for t in ConditionText().tokenize(_BEFORE + text + _AFTER)]
-    inner = [t for t in found if 0 <= t.start < len(text)]
-    if not found or found[-1].start != len(text) + len(_AFTER) - 1:
-        message = f"cannot read the condition {shown(text)}: quotes or comments do not end"
-        raise QueryError(message)
-    return inner
+    text = at.text
+    try:
+        found = ConditionText().tokenize(_BEFORE + text + _AFTER)
+    except TokenError:
+        found = []
+    if not found or found[-1].start != len(_BEFORE) + len(text) + len(_AFTER) - 1:
+        _refuse_open(at)
+    moved = (_moved(token, -len(_BEFORE)) for token in found)
+    return [token for token in moved if 0 <= token.start < len(text)]
+
+
+#: Texts and names in quotes, each as a whole; then what stands where a quote or comment begins.
+_QUOTED = re.compile(
+    r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`[^`]*`|(?P<quote>['"`])|(?P<comment>/\*|--|\#)""",
+    re.DOTALL,
+)
+
+
+def _refuse_open(at: Text) -> NoReturn:
+    """Refuse a text in which quotes or comments do not end."""
+    for match in _QUOTED.finditer(at.text):
+        if match["quote"]:
+            at.refuse_unread("this quote is not closed", match.start())
+        if match["comment"]:
+            at.refuse(_NO_COMMENTS, match.start())
+    at.refuse_unread(_NO_EXPRESSION)
 
 
 def check_tokens(at: Text, tokens: Sequence[Token]) -> None:
     """Refuse by name what is not part of an expression."""
-    end, in_a_row, depth = 0, 0, 0
+    end, in_a_row = 0, 0
+    opened: list[int] = []
     for i, token in enumerate(tokens):
         _check_gap(at, end, token.start)
         end = token.end + 1
         in_a_row = in_a_row + 1 if token.token_type in _OPENING else 0
-        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
-        if in_a_row > MAX_OPEN or depth > MAX_OPEN:
-            at.refuse("it is nested too deeply")
+        if token.token_type is TokenType.L_PAREN:
+            opened.append(token.start)
+        if in_a_row > MAX_OPEN or len(opened) > MAX_OPEN:
+            at.refuse(TOO_DEEP)
         reason = _refused(token, tokens[i + 1] if i + 1 < len(tokens) else None)
         if reason:
             at.refuse(reason, token.start, len(token.text))
-        if depth < 0:
-            at.refuse("this parenthesis closes nothing", token.start)
+        if token.token_type is TokenType.R_PAREN:
+            if not opened:
+                at.refuse_unread("this parenthesis closes nothing", token.start)
+            opened.pop()
     _check_gap(at, end, len(at.text))
+    if opened:
+        at.refuse_unread("this parenthesis is not closed", opened[-1])
 
 
 def _check_gap(at: Text, start: int, end: int) -> None:
@@ -191,7 +195,7 @@ def _check_gap(at: Text, start: int, end: int) -> None:
     gap = at.text[start:end]
     if not _SKIPPED.match(gap):
         place = start + len(gap) - len(gap.lstrip())
-        reason = "comments (--, #, /* */) are not allowed"
+        reason = _NO_COMMENTS
         if not gap.strip().startswith(("-", "#", "/")):
             reason = f"{gap.strip()[:1]!r} is not allowed here"
         at.refuse(reason, place)
@@ -201,8 +205,10 @@ def _refused(token: Token, following: Token | None) -> str | None:
     """Return why a token is no part of an expression; None if it may be."""
     kind, word = token.token_type, token.text.lower()
     is_word = kind not in {TokenType.STRING, TokenType.IDENTIFIER}
+    if kind is TokenType.EQ and word == "==":
+        return "'==' is Python's; write '='"
     if kind is TokenType.SEMICOLON:
-        return "a condition is one expression: ';' and further statements are not allowed"
+        return "it is one expression: ';' and further statements are not allowed"
     if is_word and word in SUBQUERY and _opens_query(word, following):
         return "subqueries are not allowed; restrict by a table or query instead"
     if kind in {TokenType.PARAMETER, TokenType.SESSION_PARAMETER}:
@@ -216,7 +222,7 @@ def _refused(token: Token, following: Token | None) -> str | None:
         TokenType.L_BRACE,
         TokenType.R_BRACE,
     }:
-        return f"{token.text!r} is not allowed in conditions"
+        return f"{token.text!r} is not allowed"
     return None
 
 
@@ -262,5 +268,5 @@ def sql_of(node: Parsed) -> str:
     try:
         found = repr(node.sql(dialect="mysql"))
     except Exception:  # noqa: BLE001 - sqlglot cannot write all that it reads
-        return type(node).__name__.upper()
+        return "a part of it"
     return found if len(found) < 200 else f"{found[:200]}…"  # noqa: PLR2004

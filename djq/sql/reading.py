@@ -17,8 +17,9 @@ from djq.sql.compile import Compiler
 from djq.sql.dialects import Dialect
 from djq.sql.forms import FORMS
 from djq.sql.kinds import MOMENTS, NUMBERS, Kind, kind_of
-from djq.sql.parsing import Text, marked, place_of, sql_of, where
+from djq.sql.parsing import place_of, sql_of
 from djq.sql.predicates import JSON_CALLS, PREDICATES
+from djq.sql.refusing import TOO_DEEP, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -85,7 +86,7 @@ class Reader:
         """Return a part of the text as an expression."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            self.refuse("it is nested too deeply")
+            self.refuse(TOO_DEEP)
         found = self._read(node)
         self.depth -= 1
         return found
@@ -118,7 +119,12 @@ class Reader:
 
     def refuse_form(self, node: Parsed) -> NoReturn:
         """Refuse what has no meaning here, in the words of the text."""
-        self.refuse(f"{sql_of(node)} is not supported in conditions", node)
+        self.refuse(f"{sql_of(node)} is not supported", node)
+
+    def refuse_alias(self, node: Parsed) -> NoReturn:
+        """Refuse a word behind an expression, which the parser takes for its name."""
+        start, length = place_of(node.args["alias"]) or (None, 1)
+        self.at.refuse_unread(f"{node.alias!r} is not expected here", start, length)
 
     def expect(self, node: Parsed, *parts: str) -> None:
         """Refuse a node with more parts than these: what is not read must not be left out."""
@@ -222,9 +228,7 @@ class Reader:
             return path
         place = place_of(node)
         start, length = place or (max(self.at.text.find(name), 0), len(name))
-        reason = f'unknown attribute "{name}" in the condition'
-        lines = [f"{reason}, {where(self.at.text, start)}", marked(self.at.text, start, length)]
-        raise QueryError("\n".join([*lines, self.heading.suggest(name)]))
+        return self.at.refuse_name(name, start, length, self.heading.suggest(name))
 
     def _path(self, name: str) -> Expression | None:
         root = name.partition(".")[0].partition("[")[0].partition(":")[0].strip()
@@ -312,6 +316,7 @@ def _as_json(found: Expression, name: str) -> Expression:
 
 
 _READERS: dict[type[Parsed], Callable[[Reader, Any], Expression]] = {
+    exp.Alias: Reader.refuse_alias,
     exp.BitString: Reader.bits,
     exp.BitwiseNot: lambda reader, node: Call("~", (_counted(reader.read(node.this)),)),
     exp.Boolean: lambda _reader, node: Literal(bool(node.this)),

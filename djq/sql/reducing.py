@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from djq.algebra.expressions import Matches
 from djq.algebra.nodes import Projection, Restriction
 from djq.errors import QueryError
-from djq.sql.compile import N_ROWS, Compiler, conjuncts, equal
+from djq.sql.building import conjuncts, equal
+from djq.sql.compile import N_ROWS, Compiler
 from djq.sql.functions.logic import truth
 from djq.sql.selection import Selection, is_bare, labelled
 

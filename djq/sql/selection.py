@@ -50,12 +50,10 @@ class Selection:
         return self.limit is not None or self.offset > 0
 
     @property
-    def is_optional(self) -> bool:
-        """Whether it can be on the right of a left join as it is: all is null in a lonely row."""
-        columns = self.columns.values()
-        return not self.where and all(
-            isinstance(c, sa.ColumnClause) and not c.is_literal for c in columns
-        )
+    def plain(self) -> list[str]:
+        """The names of columns that are a table's as they are, and not computed."""
+        columns = self.columns.items()
+        return [n for n, c in columns if isinstance(c, sa.ColumnClause) and not c.is_literal]
 
     def takes(self, condition: Expression) -> bool:
         """Tell whether a condition can be asked here, by WHERE or, of groups, by HAVING.
@@ -104,6 +102,11 @@ def labelled(columns: Mapping[str, Column]) -> list[Column]:
     """Return the columns under their names; a column that has its name already stays bare."""
     shown = [c if getattr(c, "name", None) == n else c.label(n) for n, c in columns.items()]
     return shown or [ONE.label("_row")]  # keys of a table of one row have no attributes
+
+
+def where_known(mark: Column, value: Column) -> Column:
+    """Return a value that is null in rows of a left join without a match."""
+    return sa.case((mark.is_not(sa.null()), value))
 
 
 def is_bare(source: sa.FromClause) -> bool:

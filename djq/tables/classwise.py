@@ -26,7 +26,7 @@ class typed_on_class_too(Generic[Seen]):  # noqa: N801 - used as a decorator
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.__doc__ = function.__doc__
-        self.__name__ = function.__name__
+        self.__name__: str = function.__name__
 
         @functools.wraps(function)
         def call_on_class(owner: Callable[[], Value], *args: Value, **kwargs: Value) -> Value:

@@ -291,4 +291,4 @@ class _Stores(MutableMapping[str, Any]):
 
 
 #: The settings of this process.
-config = Configuration()
+config: Configuration = Configuration()

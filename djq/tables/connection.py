@@ -63,7 +63,7 @@ class Connection:
                 raise UsageError(message)
         else:
             self._settings = _settings(host_or_settings, user, password, port, use_tls)
-        self.database = Database(
+        self.database: Database = Database(
             self._settings.resolved_database_url,
             timeout_s=self._settings.database_timeout_s,
             tls=self._settings.database_tls,

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypedDict,
+    Unpack,
+    overload,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,6 +23,15 @@ if TYPE_CHECKING:
 
     Records: TypeAlias = NDArray[np.void]
     Values: TypeAlias = NDArray[Any]
+
+
+class Window(TypedDict, total=False):
+    """What all of these verbs take: an order, a part of the rows, and what becomes of arrays."""
+
+    order_by: OrderBy
+    limit: int | None
+    offset: int | None
+    squeeze: bool
 
 
 class Fetch1(Protocol):
@@ -40,10 +58,7 @@ class Fetch(Protocol):
         *attributes: str,
         as_dict: Literal[True],
         format: Literal["array"] | None = None,
-        order_by: OrderBy = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        squeeze: bool = False,
+        **window: Unpack[Window],
     ) -> list[Row]: ...
     @overload
     def __call__(
@@ -51,10 +66,7 @@ class Fetch(Protocol):
         *attributes: str,
         format: Literal["frame"],
         as_dict: Literal[False] | None = None,
-        order_by: OrderBy = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        squeeze: bool = False,
+        **window: Unpack[Window],
     ) -> pd.DataFrame: ...
     @overload
     def __call__(
@@ -62,10 +74,7 @@ class Fetch(Protocol):
         *,
         as_dict: Literal[False] | None = None,
         format: Literal["array"] | None = None,
-        order_by: OrderBy = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        squeeze: bool = False,
+        **window: Unpack[Window],
     ) -> Records: ...
     @overload
     def __call__(  # type: ignore[overload-overlap] # one name among all others
@@ -75,10 +84,7 @@ class Fetch(Protocol):
         *,
         as_dict: Literal[False] | None = None,
         format: Literal["array"] | None = None,
-        order_by: OrderBy = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        squeeze: bool = False,
+        **window: Unpack[Window],
     ) -> list[Row]: ...
     @overload
     def __call__(
@@ -88,10 +94,7 @@ class Fetch(Protocol):
         *,
         as_dict: Literal[False] | None = None,
         format: Literal["array"] | None = None,
-        order_by: OrderBy = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        squeeze: bool = False,
+        **window: Unpack[Window],
     ) -> Values: ...
     @overload
     def __call__(
@@ -102,10 +105,7 @@ class Fetch(Protocol):
         *more: str,
         as_dict: Literal[False] | None = None,
         format: Literal["array"] | None = None,
-        order_by: OrderBy = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        squeeze: bool = False,
+        **window: Unpack[Window],
     ) -> list[Any]: ...
 
 
@@ -117,10 +117,7 @@ class ToArrays(Protocol):
         self,
         *,
         include_key: Literal[False] = False,
-        order_by: OrderBy = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        squeeze: bool = False,
+        **window: Unpack[Window],
     ) -> Records: ...
     @overload
     def __call__(
@@ -129,10 +126,7 @@ class ToArrays(Protocol):
         /,
         *,
         include_key: Literal[False] = False,
-        order_by: OrderBy = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        squeeze: bool = False,
+        **window: Unpack[Window],
     ) -> Values: ...
     @overload
     def __call__(
@@ -142,10 +136,7 @@ class ToArrays(Protocol):
         /,
         *more: str,
         include_key: Literal[False] = False,
-        order_by: OrderBy = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        squeeze: bool = False,
+        **window: Unpack[Window],
     ) -> tuple[Values, ...]: ...
     @overload
     def __call__(
@@ -154,8 +145,5 @@ class ToArrays(Protocol):
         /,
         *more: str,
         include_key: Literal[True],
-        order_by: OrderBy = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        squeeze: bool = False,
+        **window: Unpack[Window],
     ) -> tuple[Any, ...]: ...

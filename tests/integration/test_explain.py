@@ -8,6 +8,7 @@ import pytest
 
 import djq as dj
 from djq.algebra import ordering
+from djq.sql.addresses import SEARCH_DEPTH
 from djq.tables.query import Query
 
 N_SUBJECTS, N_SESSIONS = 60, 50
@@ -173,6 +174,38 @@ def test_a_page_of_what_is_due_reads_little_more_than_the_page(lab):
         assert rows_read(page) < 200
 
 
+def test_pages_of_an_antijoin_look_the_other_side_up(lab):
+    """As users ask for them: the other table must not be read anew for each page."""
+    subject, session, recording = lab
+    due = session - recording
+    is_sqlite = due.connection.database.dialect.is_sqlite
+
+    for page in (
+        due & dj.Top(20, "KEY"),
+        due & dj.Top(20, "KEY", offset=40),
+        due.proj() & dj.Top(20, "KEY DESC"),
+        (due & f"subject >= {N_SUBJECTS - 4}") & dj.Top(20, "KEY", offset=20),
+        due & (subject & "born > '2020-01-01'") & dj.Top(20, "KEY"),
+    ):
+        found = steps(page)
+        assert len(page.to_dicts()) == 20
+        other = found[1:]
+        assert other
+        assert not any(is_scan(step) for step in other), found
+        assert not any("TEMP B-TREE" in step for step in found if isinstance(step, str)), found
+        if not is_sqlite:
+            assert rows_read(page) < 4 * N_ROWS
+
+    first = due.to_dicts(order_by="KEY", limit=20)
+    assert first == (due & dj.Top(20, "KEY")).to_dicts()
+    assert due.keys(order_by="KEY", limit=20, offset=5)[:15] == [
+        {n: row[n] for n in due.primary_key} for row in first[5:]
+    ]
+    if not is_sqlite:
+        behind = due & f"subject >= {N_SUBJECTS - 3}" & dj.Top(20, "KEY")
+        assert rows_read(behind) < 200
+
+
 def test_a_key_of_a_query_of_many_tables_reads_some_rows(lab):
     subject, session, recording = lab
     query = (subject * session * recording) & {"subject": 5, "session": 7}
@@ -180,6 +213,20 @@ def test_a_key_of_a_query_of_many_tables_reads_some_rows(lab):
     assert_seeks(query)
     if not query.connection.database.dialect.is_sqlite:
         assert rows_read(query) < 20
+
+
+def test_the_order_of_many_tables_is_found_at_once(lab):
+    """Left to itself, MySQL compared orders of the tables of such queries for minutes."""
+    subject, session, recording = lab
+    if not session.connection.database.dialect.is_sqlite:
+        depth = session.connection.query("SELECT @@optimizer_search_depth").fetchone()
+        assert depth == (SEARCH_DEPTH,)
+    some = session & {"subject": 1}
+    query = some
+    for _ in range(12):
+        query = query & (session * subject & recording).proj()
+
+    assert len(query) == len(some)
 
 
 def test_groups_that_match_groups_lose_no_rows(schema):

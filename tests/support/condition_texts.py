@@ -148,6 +148,12 @@ class Texts:
             lambda: f"CAST({n()} AS {self.pick(['SIGNED', 'DECIMAL(10, 2)', 'DOUBLE'])})",
             lambda: f"CAST({s()} AS {self.pick(['SIGNED', 'DECIMAL(10, 2)', 'DOUBLE'])})",
             lambda: f"FIELD({s()}, 'abc', 'low')",
+            lambda: f"{self.pick(['POW', 'LOG', 'ATAN2', 'MOD'])}({n()}, {n()})",
+            lambda: f"{self.pick(['EXP', 'ACOS', 'DEGREES', 'ISNULL', '~-', '- -'])}({i()})",
+            lambda: f"{self.pick(['FIND_IN_SET', 'INSTR'])}({s()}, {s()})",
+            lambda: f"{self.pick(['WEEKDAY', 'WEEKOFYEAR', 'UNIX_TIMESTAMP'])}({t()})",
+            lambda: f"({c()})",
+            lambda: f"CASE {i()} WHEN {i()} THEN {n()} WHEN {n()} THEN {i()} END",
         ]
         return self.pick(forms)()
 
@@ -156,7 +162,11 @@ class Texts:
         if depth <= 0:
             return self.pick([self.pick(WHOLE_NAMES), str(self.random.randint(-9, 70))])
         return self.pick(
-            [f"CHAR_LENGTH({self.string(depth - 1)})", f"(a + {self.whole(depth - 1)})"]
+            [
+                f"CHAR_LENGTH({self.string(depth - 1)})",
+                f"(a + {self.whole(depth - 1)})",
+                f"({self.whole(depth - 1)} {self.pick('&|^*-')} {self.whole(depth - 1)})",
+            ]
         )
 
     def string(self, depth: int) -> str:
@@ -176,6 +186,10 @@ class Texts:
             lambda: f"SUBSTRING_INDEX({s()}, {s()}, {i()})",
             lambda: f"IF({c()}, {s()}, {s()})",
             lambda: f"DATE_FORMAT({t()}, '%Y-%m %H %i %W %j')",
+            lambda: f"{self.pick(['REPEAT', 'MID'])}({s()}, {i()})",
+            lambda: f"TRIM({self.pick(['LEADING', 'TRAILING', 'BOTH'])} {s()} FROM {s()})",
+            lambda: f"{self.pick(['DAYNAME', 'MONTHNAME'])}({t()})",
+            lambda: f"SHA2({s()}, {self.pick(['0', '224', '256', '7'])})",
             lambda: f"CAST({self.pick([i, s, t])()} AS CHAR)",
         ]
         return self.pick(forms)()

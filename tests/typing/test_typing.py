@@ -14,6 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 RIGHT, WRONG = HERE / "pipeline.py", HERE / "wrong.py"
+#: Of all modules; what is left are classes of libraries without types.
+COMPLETE = 0.95
 
 
 def mypy(cache):
@@ -55,3 +57,28 @@ def test_checkers_accept_a_pipeline_and_refuse_each_wrong_call(check, tmp_path):
     errors, said = check(tmp_path)
 
     assert errors == refused, said
+
+
+def verified(tmp_path):
+    """Return what pyright says of the types of djq's public names."""
+    arguments = ["--pythonpath", sys.executable, "--verifytypes", "djq", "--ignoreexternal"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pyright", *arguments, "--outputjson"],
+        cwd=tmp_path,  # the settings of the checkout are not those of users
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
+    )
+    return json.loads(done.stdout)["typeCompleteness"]
+
+
+def test_types_of_the_public_names_are_complete(tmp_path):
+    found = verified(tmp_path)
+
+    unknown = [s for s in found["symbols"] if s["isExported"] and not s["isTypeKnown"]]
+    public = [s["name"] for s in unknown if s["name"].count(".") == 1]
+    assert found["exportedSymbolCounts"]["withKnownType"] > 2_000
+    assert not public, unknown
+    assert found["completenessScore"] > COMPLETE

@@ -84,8 +84,10 @@ def _spread(name: str) -> Build:
         values = numbers(dialect, arguments, name.upper())
         if dialect.is_sqlite:
             return embedded(name, *values, type_=REAL)
-        # As float64: MariaDB would keep four digits behind the point for whole numbers.
-        return native(name, values[0] * word("1e0"), type_=REAL)
+        # As float64: MariaDB would keep four digits behind the point for whole numbers. It would
+        # also find every spread NULL in HAVING, unless something is computed from it.
+        found = native(name, values[0] * word("1e0"), type_=REAL)
+        return sa.type_coerce(found + word("0e0"), REAL)
 
     return build
 

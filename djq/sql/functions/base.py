@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import BindParameter, Grouping
 from sqlalchemy.sql.functions import Function as SqlFunction
+from sqlalchemy.sql.functions import FunctionElement
 
 from djq.errors import QueryError
 from djq.sql.columntypes import Float32
@@ -67,10 +69,25 @@ def _write(phrase: Phrase, compiler: SQLCompiler, **options: Any) -> str:  # noq
     return " ".join(compiler.process(part, **options) for part in phrase.parts)
 
 
+#: What stands beside an operator without parentheses, though it is a condition.
+_CLOSED = (sa.ColumnClause, BindParameter, sa.Case, sa.Cast, FunctionElement, Grouping)
+
+
+def apart(column: Column) -> Column:
+    """Return a condition in parentheses, which SQLAlchemy leaves out beside some operators."""
+    inner: Any = column
+    while isinstance(inner, sa.TypeCoerce):
+        inner = inner.clause
+    if isinstance(column.type, sa.Boolean) and not isinstance(inner, _CLOSED):
+        return sa.type_coerce(Grouping(inner), column.type)
+    return column
+
+
 def numbers(dialect: Dialect, columns: Sequence[Column], what: str) -> list[Column]:
     """Return numbers to compute with; a float32 of SQLite as the float64 that others see."""
     for column in columns:
         expect(column, NUMBERS, what)
+    columns = [apart(c) for c in columns]
     counted = [sa.type_coerce(c, INTEGER) if isinstance(c.type, sa.Boolean) else c for c in columns]
     return [exact(c) for c in counted] if dialect.is_sqlite else counted
 

@@ -11,7 +11,17 @@ from sqlalchemy.sql.elements import BindParameter
 
 from djq.sql.columntypes import ExactDecimal
 from djq.sql.embedded.times import ISO_PATTERN, TIME_PATTERN
-from djq.sql.functions.base import Build, Column, Function, embedded, exact, native, text_of, word
+from djq.sql.functions.base import (
+    Build,
+    Column,
+    Function,
+    apart,
+    embedded,
+    exact,
+    native,
+    text_of,
+    word,
+)
 from djq.sql.kinds import (
     DATE,
     DATETIME,
@@ -110,7 +120,7 @@ def _time(dialect: Dialect, arguments: Sequence[Column]) -> Column:
 def _number(value: Column, what: str) -> Column:
     """Return a number, or text that may be one."""
     expect(value, NUMBERS | _TEXT, what)
-    return sa.type_coerce(value, INTEGER) if isinstance(value.type, sa.Boolean) else value
+    return sa.type_coerce(apart(value), INTEGER) if isinstance(value.type, sa.Boolean) else value
 
 
 def _signed(dialect: Dialect, arguments: Sequence[Column]) -> Column:

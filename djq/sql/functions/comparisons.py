@@ -11,7 +11,17 @@ from sqlalchemy.sql.elements import BindParameter, Null
 
 from djq.errors import QueryError
 from djq.sql.columntypes import Float32
-from djq.sql.functions.base import Build, Column, Function, embedded, exact, native, text_of, word
+from djq.sql.functions.base import (
+    Build,
+    Column,
+    Function,
+    apart,
+    embedded,
+    exact,
+    native,
+    text_of,
+    word,
+)
 from djq.sql.functions.logic import as_moments, united
 from djq.sql.kinds import (
     BOOLEAN,
@@ -43,6 +53,7 @@ def _alike(dialect: Dialect, columns: Sequence[Column]) -> list[Column]:
             "JSON is not compared as a whole: name a value within it, as in attribute.path = 5"
         )
         raise QueryError(message)
+    columns = [apart(c) for c in columns]
     if not dialect.is_sqlite:
         return list(columns)
     if kind in NUMBERS and not _is_one_float32(columns):
@@ -84,7 +95,9 @@ def _in(dialect: Dialect, arguments: Sequence[Column]) -> Column:
 
 def _between(dialect: Dialect, arguments: Sequence[Column]) -> Column:
     value, low, high = (_NULL if isinstance(a, Null) else a for a in _alike(dialect, arguments))
-    return sa.between(value, low, high)
+    found = sa.between(value, low, high)
+    found.type = BOOLEAN  # SQLAlchemy has none for it
+    return found
 
 
 def _tuple(_: Dialect, arguments: Sequence[Column]) -> Column:

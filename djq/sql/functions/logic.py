@@ -10,7 +10,7 @@ from sqlalchemy.sql.elements import Grouping
 
 from djq.errors import QueryError
 from djq.sql.columntypes import Float32
-from djq.sql.functions.base import Build, Column, Function, embedded, exact, word
+from djq.sql.functions.base import Build, Column, Function, apart, embedded, exact, word
 from djq.sql.kinds import BOOLEAN, NUMBERS, OPEN, REAL, TYPES, Kind, common_kind, kind_of
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _not(dialect: Dialect, arguments: Sequence[Column]) -> Column:
 
 
 def _is_null(_: Dialect, arguments: Sequence[Column]) -> Column:
-    return arguments[0].is_(sa.null())
+    return apart(arguments[0]).is_(sa.null())
 
 
 def _is_true(dialect: Dialect, arguments: Sequence[Column], words: str) -> Column:

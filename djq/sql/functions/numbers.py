@@ -12,6 +12,7 @@ from djq.sql.functions.base import (
     Column,
     Function,
     Phrase,
+    apart,
     embedded,
     integers,
     native,
@@ -59,7 +60,10 @@ def _modulo(dialect: Dialect, arguments: Sequence[Column]) -> Column:
     left, right = numbers(dialect, arguments, "MOD")
     kind = common_kind((left, right), "MOD")
     if not dialect.is_sqlite or kind is Kind.INTEGER:
-        return sa.type_coerce(left % right, TYPES[kind])
+        found = left % right
+        if kind is Kind.DECIMAL and dialect.backend == "mariadb":
+            found += word("0")  # of -1 % 0.5 it makes a zero that is less than 0
+        return sa.type_coerce(found, TYPES[kind])
     name = "decimal_mod" if kind is Kind.DECIMAL else "float_mod"
     return embedded(name, left, right, type_=TYPES[kind])
 
@@ -147,7 +151,7 @@ def _bits(sign: str, sqlite: str | None = None) -> Build:
         integers(arguments, sign)
         if dialect.is_sqlite and sqlite is not None:
             return embedded(sqlite, *arguments, type_=INTEGER)
-        left, right = arguments
+        left, right = map(apart, arguments)
         # On servers `^` binds more than `*` does, the others less than `+`.
         found = left.op(sign, precedence=15 if sign == "^" else 6)(right)
         return sa.type_coerce(found if dialect.is_sqlite else _signed(found), INTEGER)
@@ -161,7 +165,7 @@ def _signed(column: Column) -> Column:
 
 def _complement(_: Dialect, arguments: Sequence[Column]) -> Column:
     integers(arguments, "~")
-    found = word("-1", INTEGER) - arguments[0]
+    found = word("-1", INTEGER) - apart(arguments[0])
     return sa.type_coerce(found, INTEGER)
 
 

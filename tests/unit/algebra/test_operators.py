@@ -32,7 +32,7 @@ RIG = table("rig", ["rig"], ["place"], foreign=["rig"])
 TRIAL = table("trial", ["subject", "session", "trial"], foreign=["subject", "session", "trial"])
 
 
-def read(text: str, heading: Heading) -> Expression:
+def read(text: str, heading: Heading, what: str = "") -> Expression:
     return Call("max", (Name(text.removeprefix("max ")),)) if text.startswith("max") else Name(text)
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import random
+import re
+
 import pytest
 
+from djq.algebra.aggregating import aggregate_by
 from djq.algebra.conditions import ConditionReader
+from djq.algebra.nodes import Relation
+from djq.algebra.operators import project
 from djq.definition.attributes import Attribute, CodecType, CoreType
+from djq.definition.constraints import TableName
 from djq.definition.heading import Heading
 from djq.errors import ConfigError, QueryError
 from djq.settings import load
 from djq.sql.conditions import read_text, text_reader
+from tests.support.examples import examples
 
 HEADING = Heading(
     (
@@ -29,6 +37,7 @@ HEADING = Heading(
     ("text", "message"),
     [
         ("a = 1; DROP TABLE x", r"column 6: .*';' and further statements are not allowed"),
+        ("a == 1", r"column 3: '==' is Python's; write '='\n    a == 1\n      \^\^"),
         ("a = 1 -- x", r"column 7: comments"),
         ("a = 1 # x", r"column 7: comments"),
         ("a /* x */ = 1", r"column 3: comments"),
@@ -72,8 +81,18 @@ HEADING = Heading(
         ("not " * 90 + "a", r"nested too deeply"),
         ("'" + "x" * 200_000 + "'", r"200002 characters, 100000 are allowed"),
         ("", r"the condition is empty"),
-        ("'abc", r"cannot read"),
-        ("a = (1", r"cannot read"),
+        ("a = 'abc", r"cannot read the condition, column 5: this quote is not closed"),
+        ('s = "it\\"', r"column 5: this quote is not closed"),
+        ("a = 1 and (b", r"cannot read the condition, column 11: this parenthesis is not closed"),
+        ("a >", r"cannot read the condition, column 4: the text ends where more is expected"),
+        ("a = = 1", r"cannot read the condition, column 5: '=' is not expected here"),
+        ("a b", r"column 3: 'b' is not expected here"),
+        ("a = 1 and\n  b c", r"line 2, column 5: 'c' is not expected here"),
+        ("cast(a, signed)", r"column 9: 'signed' is not expected here"),
+        ("a in (1", r"column 6: this parenthesis is not closed"),
+        ("a /* b", r"column 3: comments"),
+        ("a, b", r"cannot read the condition 'a, b': values with commas are no expression"),
+        ("s = '\ud800'", r"column 6: this is half of a character"),
         ("a = 1) or (1 = 1", r"column 6: this parenthesis closes nothing"),
     ],
 )
@@ -124,3 +143,49 @@ def test_only_names_are_functions_of_the_settings():
 def test_a_mapping_has_no_paths_into_other_types(name):
     with pytest.raises(QueryError, match="not json, and has no paths"):
         ConditionReader(read_text).read({name: 1}, HEADING)
+
+
+#: Characters from which no expression is made, one after another.
+NOISE = (
+    "a b = > < ( ) , ' ` \" . 1 and case when cast as in [ ] { } not null interval day -> * like"
+)
+
+
+def test_what_cannot_be_read_is_shown_in_the_words_of_the_text_with_its_place():
+    source, pieces = random.Random(1), NOISE.split()
+
+    for _ in range(examples(400)):
+        text = " ".join(source.choices(pieces, k=source.randint(1, 8)))
+        try:
+            read_text(text, HEADING)
+        except QueryError as error:
+            message = str(error)
+            assert not re.search(r"sqlglot|SELECT 1|WHERE \(|[Tt]oken|Required", message)
+            if message.startswith("cannot read"):
+                assert text in message or repr(text) in message
+                assert "^" in message or "no expression" in message
+
+
+def test_the_mark_stands_under_the_word_that_is_not_expected():
+    with pytest.raises(QueryError) as caught:
+        read_text("a = 1 and\n  b c", HEADING)
+
+    assert str(caught.value).split("\n")[1:] == ["      b c", "        ^"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("b >", 'cannot read the expression of "x", column 4: the text ends where'),
+        ("nam", 'unknown attribute "nam" in the expression of "x", column 1'),
+        ("s + 1", "cannot use the expression of \"x\" 's [+] 1': [+] takes a whole number"),
+        ("", 'the expression of "x" is empty'),
+    ],
+)
+def test_a_computed_attribute_is_named_instead_of_a_condition(text, message):
+    relation = Relation(TableName("lab", "value"), HEADING)
+
+    with pytest.raises(QueryError, match=message):
+        project(relation, (), {"x": text}, read_text)
+    with pytest.raises(QueryError, match=message):
+        aggregate_by(relation, (), {"x": text}, read_text)

@@ -103,7 +103,7 @@ GROUPS = {
         "Session.join(User, left=True)": 1,
         "Session.extend(User) & 'name is null'": 1,
         "Session.extend(User & {'name': 'Ann'})": 2,
-        "Session.extend(User.proj(initial=\"coalesce(name, '?')\"))": 2,
+        "Session.extend(User.proj(initial=\"coalesce(name, '?')\"))": 1,
         "Trial * Session.extend(User)": 1,
     },
     "aggregations": {

@@ -47,18 +47,14 @@ FROM "lab.session" AS session
 -- Session.extend(User.proj(initial="coalesce(name, '?')"))
 
 -- mysql
-SELECT lab.session.subject, lab.session.session, lab.session.user, lab.session.gain, q.initial
+SELECT lab.session.subject, lab.session.session, lab.session.user, lab.session.gain, CASE WHEN (lab.user.user IS NOT NULL) THEN coalesce(lab.user.name, %s) END AS initial
 FROM lab.session
-  LEFT OUTER JOIN (
-  SELECT lab.user.user AS user, coalesce(lab.user.name, %s) AS initial
-  FROM lab.user) AS q ON lab.session.user = q.user;
+  LEFT OUTER JOIN lab.user ON lab.session.user = lab.user.user;
 
 -- sqlite
-SELECT session.subject, session.session, session.user, session.gain, q.initial
+SELECT session.subject, session.session, session.user, session.gain, CASE WHEN (user.user IS NOT NULL) THEN coalesce(user.name, ?) END AS initial
 FROM "lab.session" AS session
-  LEFT OUTER JOIN (
-  SELECT user.user AS user, coalesce(user.name, ?) AS initial
-  FROM "lab.user" AS user) AS q ON session.user = q.user;
+  LEFT OUTER JOIN "lab.user" AS user ON session.user = user.user;
 
 -- Trial * Session.extend(User)
 
