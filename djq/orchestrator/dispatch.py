@@ -7,8 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from amqp.exceptions import AMQPError, NotFound
-from kombu.exceptions import KombuError, OperationalError
+from kombu.exceptions import KombuError
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 QUEUES = "djq.queues"
 #: It is written again after so long, since Redis may have forgotten it [s].
 KNOWN_S = 3.0
-BROKER_ERRORS = (OperationalError, KombuError, RedisError, AMQPError, OSError)
 #: Keys that Flower shows of one chunk.
 SHOWN_KEYS = 5
 
@@ -130,8 +128,8 @@ class CeleryDispatcher:
         try:
             while (message := channel.basic_get(wire_name(self._app, queue))) is not None:
                 found.add(str(message.headers["id"]))
-        except NotFound:
-            return frozenset()  # it closed the channel
+        except connection.channel_errors:
+            return frozenset()  # there is no such queue; it closed the channel
         channel.close()
         return frozenset(found)
 
@@ -151,7 +149,7 @@ class CeleryDispatcher:
             self._connection = self._app.connection_for_write()
         try:
             yield self._connection
-        except BROKER_ERRORS as error:
+        except broker_errors(self._connection) as error:
             self.close()
             raise self._unavailable(error) from error
 
@@ -189,24 +187,30 @@ def plain_name(app: Celery, name: str) -> str:
 
 def n_waiting(app: Celery, names: Sequence[str]) -> int | None:
     """Return how many messages wait under some names at the broker; None: it does not answer."""
-    try:
-        # A connection of its own: a worker's may be what is stuck.
-        with app.connection_for_read() as connection:
+    # A connection of its own: a worker's may be what is stuck.
+    with app.connection_for_read() as connection:
+        try:
             if not is_redis(app):
                 return sum(_depth(connection, name) for name in names)
             client = _client(connection)
             prefix = str(app.conf.broker_transport_options["global_keyprefix"])
             return sum(int(client.llen(prefix + name)) for name in names)
-    except BROKER_ERRORS:
-        return None
+        except broker_errors(connection):
+            return None
+
+
+def broker_errors(connection: Connection) -> tuple[type[Exception], ...]:
+    """Return what says that the broker does not answer, whichever it is."""
+    its = cast("Any", (*connection.connection_errors, *connection.channel_errors))
+    return (KombuError, RedisError, OSError, *its)
 
 
 def _depth(connection: Connection, name: str) -> int:
     channel = cast("Any", connection.channel())
     try:
         return int(channel.queue_declare(name, passive=True).message_count)
-    except NotFound:
-        return 0
+    except connection.channel_errors:
+        return 0  # there is no such queue
 
 
 def _client(connection: Connection) -> Any:  # noqa: ANN401 - redis-py types both of its kinds together
