@@ -27,6 +27,7 @@ class Reducer(Compiler):
     def delete(self, node: Node) -> sa.Delete:
         """Return the statement that deletes the rows of a restricted table, and nothing else."""
         self._has_bare_root = True
+        self._nests_shared = self.dialect.backend == "mariadb"  # it knows no WITH before DELETE
         selection = self._reduced(node, by_join=not self.dialect.is_sqlite)
         source = selection.source
         if not selection.is_flat or not is_bare(source):
