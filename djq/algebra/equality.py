@@ -1,4 +1,8 @@
-"""Values of mappings and keys → equalities with attributes."""
+"""Values of mappings and keys → equalities with attributes.
+
+A value is compared as the attribute would keep it: a row is found by what was inserted, rounded or
+not. What an insert would refuse as too large, too long or too precise equals no row.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,9 @@ from djq.algebra.expressions import (
     both,
     either,
 )
-from djq.definition.acceptance import OutsideError
+from djq.definition.acceptance import OutsideError, from_numpy
 from djq.definition.attributes import Attribute, CoreType, NativeType
-from djq.definition.exactness import exact, is_rounded, plain
+from djq.definition.native import NATIVE_TYPES
 from djq.errors import QueryError
 
 if TYPE_CHECKING:
@@ -32,6 +36,8 @@ Equality: TypeAlias = "Callable[[Value], Expression]"
 
 #: Types of values that hold neither several values nor null.
 _PLAIN = frozenset({int, str, float})
+#: Native types whose bytes are compared as they are.
+_BYTES = frozenset(n for n in NATIVE_TYPES if n.endswith(("blob", "binary")))
 
 
 @lru_cache(maxsize=4096)
@@ -43,7 +49,7 @@ def equalities(heading: Heading) -> dict[str, Equality]:
 def _is_plain(attribute: Attribute) -> bool:
     """Tell whether a plain value is compared as its type accepts it."""
     type_ = attribute.type
-    return isinstance(type_, CoreType) and type_.name != "json" and not is_rounded(type_)
+    return isinstance(type_, CoreType) and type_.name != "json"
 
 
 def _quick(attribute: Attribute) -> Equality:
@@ -64,7 +70,7 @@ def equals(attribute: Attribute, value: Value) -> Expression:
     """Return whether an attribute has a value, is null for None, or has any of some values."""
     if value is None:
         return Call("is null", (Name(attribute.name),))
-    if isinstance(value, list | tuple | set | frozenset):
+    if _is_several(value):
         return _is_any(attribute, [*cast("Iterable[Value]", value)])
     literal = _literal(value, attribute)
     return FALSE if literal is None else Call("=", (Name(attribute.name), literal))
@@ -130,7 +136,14 @@ def is_listed(names: Sequence[str], rows: Iterable[Sequence[Value]]) -> Expressi
 
 def _is_many(value: Value) -> bool:
     """Tell whether a value is not compared by `=`: null, or any of several."""
-    return value is None or isinstance(value, list | tuple | set | frozenset)
+    return value is None or _is_several(value)
+
+
+def _is_several(value: Value) -> bool:
+    """Tell whether a value is a list of values: a column of numpy or pandas is."""
+    return isinstance(value, list | tuple | set | frozenset) or (
+        len(getattr(value, "shape", ())) == 1
+    )
 
 
 def _literals(
@@ -146,14 +159,23 @@ def _literal(value: Value, attribute: Attribute) -> Literal | None:
     """Return a value as the attribute holds it; None where it holds no such value."""
     check_comparable(attribute)
     if not isinstance(attribute.type, CoreType | NativeType):
-        return Literal(plain(value))
+        return Literal(_plain(value))
+    if attribute.type.name in _BYTES:
+        return Literal(value)
     try:
-        return Literal(exact(attribute.type, value))
+        return Literal(attribute.type.accept(value))
     except OutsideError:
         return None
     except ValueError as error:
         message = f'cannot compare "{attribute.name}" : {attribute.type} with {value!r}: {error}'
         raise QueryError(message) from error
+
+
+def _plain(value: Value) -> Value:
+    """Return a scalar of numpy as one of Python, for an attribute whose type nobody knows."""
+    value = from_numpy(value)
+    is_scalar = hasattr(value, "dtype") and getattr(value, "shape", None) == ()
+    return value.item() if is_scalar else value
 
 
 def check_comparable(attribute: Attribute) -> None:

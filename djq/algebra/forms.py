@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +53,17 @@ class Top:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        given: tuple[tuple[str, Value], ...] = (("limit", self.limit), ("offset", self.offset))
-        for name, value in given:
-            if value is None and name == "limit":
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                message = f"Top({name}={value!r}): write a whole number, 0 or more"
-                raise QueryError(message)
+        if self.limit is not None:
+            object.__setattr__(self, "limit", _whole("limit", self.limit))
+        object.__setattr__(self, "offset", _whole("offset", self.offset))
+
+
+def _whole(name: str, value: Value) -> int:
+    """Return a number of rows as Python's own; numpy's numbers are taken, too."""
+    if not hasattr(value, "__index__") or isinstance(value, bool) or value < 0:
+        message = f"Top({name}={value!r}): write a whole number, 0 or more"
+        raise QueryError(message)
+    return operator.index(value)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -90,7 +95,7 @@ def records(condition: Any) -> list[dict[str, Value]] | None:  # noqa: ANN401 - 
     if hasattr(condition, "to_pylist") and hasattr(condition, "column_names"):
         return list(condition.to_pylist())
     if not hasattr(condition, "columns"):
-        return None
+        return _record(condition)
     if hasattr(condition, "iter_rows"):
         return list(condition.to_dicts())
     if not hasattr(condition, "to_dict"):
@@ -99,6 +104,17 @@ def records(condition: Any) -> list[dict[str, Value]] | None:  # noqa: ANN401 - 
         condition = condition.reset_index()
     rows = condition.to_dict("records")
     return [{n: _known(v) for n, v in row.items()} for row in rows]
+
+
+def _record(condition: Any) -> list[dict[str, Value]] | None:  # noqa: ANN401 - of any library
+    """Return a row of a pandas data frame, which is a Series by the names of its columns."""
+    if not hasattr(condition, "to_frame") or not hasattr(condition, "to_dict"):
+        return None
+    row = condition.to_dict()
+    if not all(isinstance(name, str) for name in row):
+        message = "a Series restricts as a row, by names of attributes: write {name: series}"
+        raise QueryError(message)
+    return [{n: _known(v) for n, v in row.items()}]
 
 
 def _known(value: Any) -> Value:  # noqa: ANN401 - of any library

@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from djq.definition.spec import TableName
 
 
+#: What to say of a query that is too deep for Python's stack.
+TOO_DEEP = (
+    "the query is nested too deeply: so many operators within each other are no statement. Keep a "
+    "part of it as a table, or as a list of keys: A & B.keys()"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Relation:
     """All rows of a table."""

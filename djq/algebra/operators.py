@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from djq.definition.acceptance import Value
 
+#: Length of a name that every database takes [characters].
+MAX_NAME = 64
+
 
 class ReadExpression(Protocol):
     """Reads an expression in text against a heading; `what` it is, errors say."""
@@ -178,7 +181,14 @@ def shown_columns(heading: Heading, shown: Sequence[object]) -> dict[str, Expres
 
 
 def checked_text(new: str, value: Value) -> str:
-    """Return the right side of `new="text"`; refuse what is no text."""
+    """Return the right side of `new="text"`; refuse what is no text, or no name on the left."""
+    if not new.isidentifier() or len(new) > MAX_NAME or new == "KEY":
+        why = "it stands for the primary key" if new == "KEY" else "that is no name"
+        message = (
+            f"cannot call an attribute {new[:MAX_NAME]!r}: {why}. A name has letters, digits and _,"
+            f" does not begin with a digit, and is at most {MAX_NAME} long"
+        )
+        raise QueryError(message)
     if not isinstance(value, str):
         message = f"{new}={value!r}: the right side is an attribute or an expression, as text"
         raise QueryError(message)

@@ -169,12 +169,16 @@ def _decimal(value: Value, arguments: Arguments) -> decimal.Decimal:
 
 def _date(value: Value, _: Arguments) -> dt.date:
     if isinstance(value, str):
-        value = _from_iso(dt.date.fromisoformat, value, "a date (YYYY-MM-DD)")
+        value = _from_iso(_iso_day, value, "a date (YYYY-MM-DD)")
     value = from_numpy(value)
     if isinstance(value, dt.datetime):
         value = value.date()
     day: dt.date = _instance(value, dt.date, "a date")
     return day
+
+
+def _iso_day(text: str) -> dt.date:
+    return dt.datetime.fromisoformat(text).date()
 
 
 def _datetime(value: Value, arguments: Arguments) -> dt.datetime:

@@ -20,6 +20,26 @@ class Heading:
 
     attributes: tuple[Attribute, ...]
 
+    def __post_init__(self) -> None:
+        """Refuse names that databases do not tell apart.
+
+        Raises
+        ------
+        QueryError
+            Two names differ by upper and lower case alone.
+        """
+        if len({a.name.lower() for a in self.attributes}) == len(self.attributes):
+            return
+        seen: dict[str, str] = {}
+        for attribute in self.attributes:
+            other = seen.setdefault(attribute.name.lower(), attribute.name)
+            if other is not attribute.name:
+                message = (
+                    f'the result would have both "{other}" and "{attribute.name}", which databases '
+                    f"do not tell apart: rename one of them, as in .proj(new='{attribute.name}')"
+                )
+                raise QueryError(message)
+
     def __hash__(self) -> int:
         """Return a hash that is computed once: headings are keys of the statement caches."""
         return self._hash
@@ -124,12 +144,19 @@ def _namesake_words(what: str, mine: Attribute, theirs: Attribute) -> str:
     """Say that two attributes only share their name, and what to do."""
     name = mine.name
     unchecked = _UNCHECKED.get(what)
+    how = f"; to match by name all the same: {unchecked}" if unchecked else ""
+    if mine.lineage is None and theirs.lineage is None:
+        return (
+            f'cannot {what} on "{name}": both sides have an attribute of this name, on the left '
+            f"{_origin(mine)}, on the right {_origin(theirs)}. Only attributes of keys are "
+            "matched, which foreign keys brought to both sides. Write B.proj() for the right side, "
+            f"which is its key alone, or rename one of them, as in .proj(..., new='{name}'){how}"
+        )
     return (
         f'cannot {what} on "{name}": both sides have an attribute of this name, and these are two '
         f"different things. On the left it is {_origin(mine)}, on the right {_origin(theirs)}; "
         "only what foreign keys brought to both sides from one table's key is matched. "
-        f"Rename one of them, as in .proj(..., new='{name}'), or leave it out with .proj()"
-        + (f"; to match by name all the same: {unchecked}" if unchecked else "")
+        f"Rename one of them, as in .proj(..., new='{name}'), or leave it out with .proj(){how}"
     )
 
 

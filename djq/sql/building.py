@@ -56,7 +56,7 @@ class Builder(ABC):
         order: list[tuple[str, bool]] = []
         for i, (column, is_down) in enumerate([] if shown else selection.order):
             known = (n for n, c in columns.items() if c is column)
-            name = next(known, f"ORDER_{i}")  # upper case: no attribute's name
+            name = next(known, f"order {i}")  # no attribute has such a name
             columns[name] = column
             order.append((name, is_down))
         if not selection.is_window:

@@ -53,7 +53,8 @@ def _check_count(reader: Reader, name: str, n: int, node: Parsed) -> None:
     if n < least or (most is not None and n > most):
         wanted = f"{least}" if most == least else f"{least} or more"
         wanted = wanted if most in {None, least} else f"{least} to {most}"
-        reader.refuse(f"{name} takes {wanted} arguments, not {n}", node)
+        noun = "argument" if wanted == "1" else "arguments"
+        reader.refuse(f"{name} takes {wanted} {noun}, not {n}", node)
 
 
 def _fitting(

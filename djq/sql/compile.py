@@ -7,11 +7,13 @@ are used further become subqueries.
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.visitors import iterate
 
-from djq.algebra.expressions import Call, Matches, names_in, negate
+from djq.algebra.expressions import Call, Expression, Matches, Name, names_in, negate
 from djq.algebra.nodes import (
     Aggregation,
     Grouping,
@@ -26,17 +28,20 @@ from djq.algebra.nodes import (
 from djq.sql.building import Builder, conjuncts, equal
 from djq.sql.clauses import table_clause
 from djq.sql.functions.logic import truth
-from djq.sql.selection import ONE, Selection, is_bare, labelled, where_known
+from djq.sql.selection import MAX_ROWS, ONE, Selection, is_bare, labelled, where_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from djq.sql.dialects import Dialect
     from djq.sql.functions import Column
 
 
 N_ROWS: Column = sa.func.count().label("n")
-#: A column that every row has; upper case: no attribute's name.
-_ROW = "ROW_"
+#: Parts of the columns of a computed attribute; with more, these are computed in a query before it.
+MAX_PARTS = 200
+#: A column that every row has; no attribute has such a name.
+_ROW = "a row"
 
 
 class Compiler(Builder):
@@ -44,6 +49,13 @@ class Compiler(Builder):
 
     #: The first table goes by its own name: a DELETE knows no other.
     _has_bare_root = False
+    #: What is shared is named within its union, not in front of the statement.
+    _nests_shared = False
+
+    def __init__(self, dialect: Dialect) -> None:
+        super().__init__(dialect)
+        #: Nodes that stand in several places of the statement, by their identity.
+        self._shared: dict[int, sa.CTE] = {}
 
     def select(self, node: Node) -> sa.Select[Any]:
         """Return the statement of a query, its columns in heading order."""
@@ -72,6 +84,9 @@ class Compiler(Builder):
     def compile(self, node: Node) -> Selection:
         """Return the selection of a node."""
         found: Selection
+        if id(node) in self._shared:
+            shared = self._shared[id(node)].alias(self._name("shared"))
+            return Selection(shared, {n: shared.c[n] for n in node.heading.names})
         match node:
             case Relation():
                 found = self._relation(node)
@@ -148,6 +163,10 @@ class Compiler(Builder):
         if selection.group_by == [] and not aggregated:
             # Without an aggregate it would be a row per row.
             selection = self._wrap(selection, node.source)
+        if any(_is_large(e, selection.columns) for _, e in node.columns):
+            # Expressions of expressions would double with each; nor may the server merge them.
+            selection.limit = selection.limit or MAX_ROWS
+            selection, aggregated = self._wrap(selection, node.source), frozenset[str]()
         selection.columns = {new: self.expression(e, selection.columns) for new, e in node.columns}
         selection.aggregated = aggregated
         return selection
@@ -233,16 +252,28 @@ class Compiler(Builder):
         """Rows of the left with what the right knows of them, then the right's others."""
         left, right = node.left, node.right
         key, names = node.heading.primary_key, node.heading.names
+        # Both sides are read twice: unions of unions of unions would double with each.
+        is_doubled = len(names) > len(key)
+        shared = [self._share(side) for side in (left, right) if is_doubled and has_union(side)]
+        nested = shared if self._nests_shared else []
         if right.heading.secondary:
             joined = left.heading.join(right.heading, left=True)
             left = Join(left, right, key, is_left=True, heading=joined)
-        if len(names) > len(key):
+        if is_doubled:
             right = Restriction(right, negate(Matches(node.left, key)))
         sides = [self._unordered(side) for side in (left, right)]
         statements = [side.statement(labelled(_aligned(side.columns, names))) for side in sides]
-        unite = sa.union_all if len(names) > len(key) else sa.union
-        rows = unite(*statements).subquery(self._name("rows"))
+        united = (sa.union_all if is_doubled else sa.union)(*statements)
+        rows = united.add_cte(*nested, nest_here=True).subquery(self._name("rows"))
         return Selection(rows, {n: rows.c[n] for n in names})
+
+    def _share(self, node: Node) -> sa.CTE:
+        """Compile a node once, for wherever it stands in the statement."""
+        selection = self._unordered(node)
+        columns = {n: selection.columns[n] for n in node.heading.names}
+        shared = selection.statement(labelled(columns)).cte(self._name("shared"))
+        self._shared[id(node)] = shared
+        return shared
 
     def _unordered(self, node: Node) -> Selection:
         """Return a selection that can stand in a union: a window within a subquery."""
@@ -273,3 +304,26 @@ def _all_equal(left: Selection, right: Selection, names: Sequence[str]) -> Colum
 def _aligned(columns: Mapping[str, Column], names: Sequence[str]) -> dict[str, Column]:
     """Return columns in an order, null where there is none."""
     return {n: columns.get(n, sa.null()) for n in names}
+
+
+def _is_large(expression: Expression, columns: Mapping[str, Column]) -> bool:
+    """Tell whether an expression of columns would be too much to write down."""
+    if isinstance(expression, Name):
+        return False
+    parts = chain.from_iterable(iterate(columns[n]) for n in names_in(expression))
+    return next(islice(parts, MAX_PARTS, None), None) is not None
+
+
+def has_union(node: Node) -> bool:
+    """Tell whether a query is made of a union."""
+    match node:
+        case Union():
+            return True
+        case Relation():
+            return False
+        case Join():
+            return has_union(node.left) or has_union(node.right)
+        case Aggregation():
+            return has_union(node.group) or has_union(node.detail)
+        case _:
+            return has_union(node.source)

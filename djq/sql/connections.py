@@ -3,8 +3,9 @@
 Each thread has up to two connections of its own, opened when first needed. The *reader* commits
 every statement by itself and sees what others committed. The *writer* is inside a transaction from
 its first statement on, without a BEGIN of its own: a transaction costs one statement, its COMMIT.
-SQLite has one connection in both roles; its transaction begins with the first write, so that a long
-computation between reading and writing does not hold the file's lock.
+A loop over rows has another one, which is kept for the next loop. SQLite has one connection in both
+roles; its transaction begins with the first write, so that a long computation between reading and
+writing does not hold the file's lock.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from djq.errors import LostConnectionError
 from djq.sql.addresses import create_engine, is_sqlite, shown
+from djq.sql.errors import translated
 from djq.sql.sessions import Session, open_session
 from djq.sql.wire import quicken
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from djq.errors import DatabaseError
 
 #: Connections of the process that this one was forked from: kept, since even closing one here would
@@ -45,11 +50,18 @@ class State:
 
     reader: Session | None = None
     writer: Session | None = None
+    #: A connection whose stream of rows came to its end, for the next one.
+    spare: Session | None = None
     levels: list[Level] = field(default_factory=list[Level])
     #: Why the server ended the transaction whose blocks are still open.
     ended_by: DatabaseError | None = None
     #: SQLite only: the write transaction has begun.
     has_begun: bool = False
+
+    @property
+    def sessions(self) -> list[Session]:
+        """All connections."""
+        return [s for s in (self.reader, self.writer, self.spare) if s is not None]
 
 
 class _Threads(threading.local):
@@ -90,7 +102,7 @@ class Connections:
         own = self._threads
         if own.state is None or own.pid != os.getpid():
             if own.state is not None:
-                _PARENTS.extend(s for s in (own.state.reader, own.state.writer) if s is not None)
+                _PARENTS.extend(own.state.sessions)
             own.pid, own.state = os.getpid(), State()
         return own.state
 
@@ -114,6 +126,29 @@ class Connections:
             state.writer = self._connect(commits=False)
         return state.writer
 
+    def _stream(self, text: str, parameters: Sequence[Any]) -> tuple[Session, Any]:
+        """Ask on a connection for these rows alone; return it, and the cursor that has them."""
+        state = self._own_state()
+        spare, state.spare = state.spare, None
+        session = spare or self._connect(commits=True)
+        cursor = session.stream()
+        try:
+            with translated("cannot read"):
+                cursor.execute(text, parameters)
+        except BaseException as error:
+            session.abandon(cursor)
+            if isinstance(error, LostConnectionError) and spare is not None:
+                return self._stream(text, parameters)  # it was lost while nobody used it
+            raise
+        return session, cursor
+
+    def _spare(self, session: Session) -> None:
+        """Keep the connection of a stream that is over for this thread's next one."""
+        state = self._own_state()
+        if state.spare is not None:
+            state.spare.close()
+        state.spare = session
+
     @property
     def is_open(self) -> bool:
         """Whether this thread has a connection, as far as is known without asking the server."""
@@ -122,8 +157,6 @@ class Connections:
 
     def close(self) -> None:
         """Close this thread's connections; an open transaction is rolled back."""
-        state = self._own_state()
-        for session in (state.reader, state.writer):
-            if session is not None:
-                session.close()
+        for session in self._own_state().sessions:
+            session.close()
         self._threads.state = None

@@ -130,22 +130,29 @@ class Database(Transactions):
     def stream(self, node: Node) -> Iterator[tuple[Any, ...]]:
         """Iterate over the rows of a query without holding them all.
 
-        The rows come over a connection of their own, so that the loop's body may ask and write.
+        The rows come over a connection of their own, so that the loop's body may ask and write; it
+        is kept for the next loop, unless this one breaks off.
         Inside a transaction they are read at once, since only its connection sees what it wrote.
         """
         if self.in_transaction:
             yield from self.fetch(node)
             return
         prepared, values = self.statements.ask("select", node)
-        session = self._connect(commits=True)
-        cursor = session.stream()
-        try:
-            with needing(self, "SELECT", node), translated("cannot read"):
-                cursor.execute(prepared.text, prepared.bind(values))
-                while rows := cursor.fetchmany(STREAM_ROWS):
-                    yield from prepared.convert(rows)
-        finally:
-            session.abandon(cursor)
+        state = self._own_state()
+        is_read = False
+        with needing(self, "SELECT", node):
+            session, cursor = self._stream(prepared.text, prepared.bind(values))
+            try:
+                with translated("cannot read"):
+                    while rows := cursor.fetchmany(STREAM_ROWS):
+                        yield from prepared.convert(rows)
+                    cursor.close()
+                is_read = state is self._own_state()  # and not of a thread or child that read on
+            finally:
+                if is_read:
+                    self._spare(session)
+                else:
+                    session.abandon(cursor)
 
     def sql(self, node: Node) -> str:
         """Return a query's SQL, its values as placeholders."""

@@ -156,6 +156,13 @@ def _classify_sqlite(error: sqlite3.Error) -> type[DatabaseError]:
     return IntegrityError if isinstance(error, sqlite3.IntegrityError) else DatabaseError
 
 
+#: How SQLite says that a statement is too large (https://sqlite.org/limits.html).
+_SQLITE_LIMITS = (
+    "parser stack overflow",
+    "Expression tree is too large",
+    "at most 64 tables in a join",
+    "too many ",
+)
 #: MySQL looks for an unknown function among the stored ones of a default schema.
 _NO_DATABASE = 1046
 
@@ -190,6 +197,13 @@ def _text(error: BaseException) -> str:
     if number_of(error) == _NO_DATABASE:  # tables are always qualified
         return "a function of the query does not exist in the database (No database selected)"
     words = str(error.args[-1]) if error.args else str(error)
-    if isinstance(error, sqlite3.Error) and words.startswith("user-defined function"):
+    if not isinstance(error, sqlite3.Error):
+        return words
+    if words.startswith("user-defined function"):
         return last_failure() or words
+    if words.startswith(_SQLITE_LIMITS):
+        return (
+            f"the query is more than SQLite can read at once ({words}). Nest it less, keep a part "
+            "of it as a table or as a list of keys (A & B.keys()), or use MariaDB or MySQL"
+        )
     return words

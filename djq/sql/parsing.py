@@ -201,14 +201,19 @@ def _check_gap(at: Text, start: int, end: int) -> None:
         at.refuse(reason, place)
 
 
+#: Marks of other languages, and what to say of them.
+_REFUSED = {
+    "==": "'==' is Python's; write '='",
+    ";": "it is one expression: ';' and further statements are not allowed",
+}
+
+
 def _refused(token: Token, following: Token | None) -> str | None:
     """Return why a token is no part of an expression; None if it may be."""
     kind, word = token.token_type, token.text.lower()
     is_word = kind not in {TokenType.STRING, TokenType.IDENTIFIER}
-    if kind is TokenType.EQ and word == "==":
-        return "'==' is Python's; write '='"
-    if kind is TokenType.SEMICOLON:
-        return "it is one expression: ';' and further statements are not allowed"
+    if is_word and word in _REFUSED:
+        return _REFUSED[word]
     if is_word and word in SUBQUERY and _opens_query(word, following):
         return "subqueries are not allowed; restrict by a table or query instead"
     if kind in {TokenType.PARAMETER, TokenType.SESSION_PARAMETER}:

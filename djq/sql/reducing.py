@@ -38,6 +38,7 @@ class Reducer(Compiler):
 
     def _of_one_table(self, node: Node, *, by_join: bool) -> tuple[sa.TableClause[Any], Selection]:
         self._has_bare_root = True
+        self._nests_shared = self.dialect.backend == "mariadb"  # which knows no WITH there
         selection = self._reduced(node, by_join=by_join)
         source = selection.source
         if not selection.is_flat or not is_bare(source):

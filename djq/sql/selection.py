@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from djq.algebra.expressions import Expression
 
+#: A limit that no query reaches [rows].
+MAX_ROWS = 2**63 - 1
 ONE: Column = sa.literal_column("1", sa.Integer)
 
 
@@ -80,7 +82,7 @@ class Selection:
         if self.limit is not None:
             select = select.limit(self.limit)
         elif self.offset:
-            select = select.limit(2**63 - 1)  # an OFFSET needs a LIMIT
+            select = select.limit(MAX_ROWS)  # an OFFSET needs a LIMIT
         return select.offset(self.offset) if self.offset else select
 
     def _is_distinct(self, shown: Sequence[Column]) -> bool:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, sqlite
 
+from djq.algebra.nodes import TOO_DEEP
+from djq.errors import QueryError
 from djq.sql.clauses import full_heading, table_clause
 from djq.sql.compile import Compiler
 from djq.sql.prepared import Prepared, prepare
@@ -45,7 +47,19 @@ class Statements:
         self._n_places = 0
 
     def ask(self, asking: Asking, node: Node) -> tuple[Prepared, list[Value]]:
-        """Return the statement for a query's rows, their count, or any; and its values."""
+        """Return the statement for a query's rows, their count, or any; and its values.
+
+        Raises
+        ------
+        QueryError
+            It is too deep for Python's stack.
+        """
+        try:
+            return self._ask(asking, node)
+        except RecursionError:
+            raise QueryError(TOO_DEEP) from None
+
+    def _ask(self, asking: Asking, node: Node) -> tuple[Prepared, list[Value]]:
         values = Values()
         shape = (asking, shape_of(node, values))
         prepared = self._kept.get(shape)

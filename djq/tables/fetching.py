@@ -55,10 +55,10 @@ class Fetchable(Shown):
             node = narrowed(node, expanded(attributes, node.heading))
         rows = self._rows(at_most(node, 2), squeeze=squeeze)
         if len(rows) != 1:
-            count = "no row" if not rows else f"{len(self)} rows"
-            message = (
-                f"fetch1 needs exactly one row, and {self._describe()} has {count}: restrict it"
+            found = (
+                f"{len(self)} rows: restrict it" if rows else "no row: to_dicts takes any number"
             )
+            message = f"fetch1 needs exactly one row, and {self._describe()} has {found}"
             raise QueryError(message)
         row = rows[0]
         if not attributes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 from djq.algebra import aggregating, operators, ordering
 from djq.algebra.conditions import ConditionReader, materialized, unheeded
 from djq.algebra.forms import AndList, Not, Top, Universal
+from djq.algebra.nodes import TOO_DEEP
 from djq.errors import QueryError
 from djq.sql.conditions import text_reader
 from djq.tables.classwise import on_class_too
@@ -80,7 +81,10 @@ class Query(Fetchable):
             condition = materialized(condition)
         node = self.node
         reader = reader_of(self.connection, checks_lineage=semantic_check)
-        read = reader.read(condition, node.heading)
+        try:
+            read = reader.read(condition, node.heading)
+        except RecursionError:
+            raise QueryError(TOO_DEEP) from None
         found = self.over(operators.restrict(node, read))
         found.unheeded = (*self.unheeded, *unheeded(condition, node.heading))
         return found

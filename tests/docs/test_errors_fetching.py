@@ -17,7 +17,7 @@ OPTIONS = "Known: as_dict, format, order_by, limit, offset, squeeze"
 CASES = {
     "no row": (
         lambda q: (q & "image > 9").fetch1(),
-        "fetch1 needs exactly one row, and lab.Image has no row: restrict it",
+        "fetch1 needs exactly one row, and lab.Image has no row: to_dicts takes any number",
     ),
     "many rows": (
         lambda q: q.fetch1("title"),

@@ -249,6 +249,27 @@ def test_a_connection_lost_between_queries_is_replaced(counter, connection, serv
     assert len(list(counter)) == 4
 
 
+def test_a_loop_goes_on_where_the_connection_of_the_last_one_was_lost(counter, connection, server):
+    assert len(list(counter)) == 3
+    kill(server, connection.database._own_state().spare)
+
+    assert len(list(counter)) == 3
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_reads_its_parents_loop_on_and_keeps_nothing_of_it(counter, connection):
+    loop = iter(counter)
+    assert next(loop)["counter"] == 0
+
+    def work():
+        assert len(list(counter)) == 3
+        connection.close()
+
+    assert in_child(work)
+    assert len(list(loop)) == 2
+    assert len(list(counter)) == 3
+
+
 def test_a_connection_lost_in_a_write_says_that_it_is_not_known(counter, connection, server):
     kill(server, connection.database._reader())
 

@@ -1,4 +1,4 @@
-"""Values of mappings: a value that a column cannot hold equals no row, on every database."""
+"""Values of mappings are compared as a column keeps them; what it cannot hold equals no row."""
 
 from __future__ import annotations
 
@@ -75,23 +75,32 @@ SAME = {
     "lasts": ["01:00:00", dt.time(1), np.timedelta64(1, "h")],
     "stamp": ["2024-01-02 03:04:05"],
 }
-#: By attribute: what would equal it if it were rounded or cut, and what the column cannot hold.
-NONE = {
-    "small": [1.5, 300, -(2**70), Decimal("1.1"), np.float64(1.25)],
-    "amount": [Decimal("1.0051"), 1.0099, "1.0051", 10**4, 10**40, Decimal("inf")],
-    "weight": [1e39, 1.25],
+#: By attribute: what an insert would round or cut to the row's value.
+ROUNDED = {
+    "amount": [Decimal("1.0051"), 1.0099, "1.005"],
     "day": [
         dt.datetime.fromisoformat("2024-01-02 03:04"),
-        "2024-01-02 03:04:00",
         np.datetime64("2024-01-02T03:04"),
     ],
-    "started": [MOMENT.replace(microsecond=300_000), "2024-01-02 03:04:04.7", dt.date(2024, 1, 2)],
+    "started": [MOMENT.replace(microsecond=300_000), "2024-01-02 03:04:04.7"],
     "precise": [MOMENT.replace(microsecond=678_400)],
+    "price": [Decimal("2.501")],
+    "lasts": [dt.timedelta(hours=1, microseconds=400_000), "01:00:00.4"],
+    "stamp": ["2024-01-02 03:04:05.4"],
+}
+#: By attribute: other values, and what the column cannot hold.
+NONE = {
+    "small": [1.5, 300, -(2**70), Decimal("1.1"), np.float64(1.25)],
+    "amount": [Decimal("1.0049"), 10**4, 10**40, Decimal("inf")],
+    "weight": [1e39, 1.25],
+    "day": [dt.datetime.fromisoformat("2024-01-03 00:00")],
+    "started": [MOMENT.replace(microsecond=500_000), dt.date(2024, 1, 2)],
+    "precise": [MOMENT.replace(microsecond=678_500)],
     "name": ["abcde", "abcd ", "ABCD"],
     "count": [-1, 7.5, 2**40],
-    "price": [-2.5, Decimal("2.501")],
-    "lasts": [dt.timedelta(hours=1, microseconds=400_000), "01:00:00.4", dt.timedelta(hours=1000)],
-    "stamp": ["2024-01-02 03:04:05.4", dt.datetime.fromisoformat("1969-01-01")],
+    "price": [-2.5],
+    "lasts": [dt.timedelta(hours=1, microseconds=500_000), dt.timedelta(hours=1000)],
+    "stamp": [dt.datetime.fromisoformat("1969-01-01")],
 }
 
 
@@ -110,6 +119,17 @@ def test_values_are_found_in_other_words(table):
             for condition in forms(name, value):
                 assert len(table & condition) == 1, condition
                 assert len(table - condition) == 0, condition
+
+
+def test_a_row_is_found_by_what_an_insert_would_round(table):
+    for name, values in ROUNDED.items():
+        for value in values:
+            table.delete(prompt=False)
+            table.insert1(ROW | {name: value})
+            for condition in forms(name, value):
+                assert len(table & condition) == 1, condition
+                assert len(table - condition) == 0, condition
+            assert len(table & ROW) == 1
 
 
 def test_a_value_that_a_column_cannot_hold_equals_no_row(table):

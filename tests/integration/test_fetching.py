@@ -147,6 +147,7 @@ def tables(request, tmp_path_factory):
     shot, copy, image = declare(schema)
     shot.insert(SHOTS)
     image.insert((i, np.full((1, 4, 1), i), [i]) for i in range(30))
+    assert list(shot)  # the connection of loops stays open, too
     yield {"Shot": shot, "Copy": copy, "Image": image, "schema": schema}
     schema.drop(prompt=False)
     connection.close()

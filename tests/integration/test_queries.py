@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 
 import djq as dj
-from djq.errors import DefinitionError
+from djq.errors import DatabaseError, DefinitionError, QueryError
 
 SUBJECTS = [(1, "Ada", 20), (2, "Bob", None), (3, "Cleo", 20)]
 SESSIONS = [(1, 1, "A", 30), (1, 2, "B", 40), (3, 1, "A", None)]
@@ -299,9 +302,11 @@ def test_functions_of_the_settings_may_be_indexed(settings, schema_name):
         Word.insert([("a",), ("b",)])
         assert len(Word & f"{name}(word) = {98 if is_sqlite else 1908338681}") == 1
 
-    with dj.Connection(settings) as plain:
-        with pytest.raises(DefinitionError, match=f"the function {name} is not on the list"):
-            dj.Schema(f"{schema_name}_plain", connection=plain)(type("Word2", (Word,), {}))
+    with (
+        dj.Connection(settings) as plain,
+        pytest.raises(DefinitionError, match=f"the function {name} is not on the list"),
+    ):
+        dj.Schema(f"{schema_name}_plain", connection=plain)(type("Word2", (Word,), {}))
 
 
 def test_thousands_of_restrictions_follow_each_other(lab):
@@ -309,3 +314,142 @@ def test_thousands_of_restrictions_follow_each_other(lab):
     for number in range(1_200):
         query = query & f"subject <> {number + 10}"
     assert len(query) == 3
+
+
+# --- large queries -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def parts(schema):
+    """Nine tables of one key, each with an attribute of its own."""
+
+    @schema
+    class Base(dj.Manual):
+        definition = "base : int32"
+
+    Base.insert([i] for i in range(20))
+    found = []
+    for i in range(9):
+        body = {"definition": f"-> Base\n---\nx{i} : int32"}
+        part = schema(type(f"Part{'ABCDEFGHI'[i]}", (dj.Manual,), body))
+        part.insert((n, n * i) for n in range(i, i + 6))
+        found.append(part)
+    return Base, found
+
+
+def test_unions_of_unions_grow_with_their_number(parts):
+    base, tables = parts
+    united = functools.reduce(operator.add, tables)
+
+    expected = [
+        {"base": n} | {f"x{i}": n * i if i <= n < i + 6 else None for i in range(9)}
+        for n in range(14)
+    ]
+    assert united.to_dicts(order_by="KEY") == expected
+    backwards = functools.reduce(lambda found, table: table + found, tables)
+    assert len(backwards & "x8 > 64") == len(united & "x8 > 64") == 5
+    assert len(base - united) == 6
+    assert len(united * base) == len(united) == 14
+    five = functools.reduce(operator.add, tables[:5])
+    assert len(united.make_sql()) < 2.5 * len(five.make_sql())
+
+
+def test_what_unions_find_is_deleted(parts):
+    base, tables = parts
+    united = functools.reduce(operator.add, tables[1:])
+    assert (tables[0] & (united & "base > 3")).delete(prompt=False) == 2
+    assert len(tables[0]) == 4
+    assert len(base) == 20
+
+
+def test_computed_attributes_of_computed_ones_grow_with_their_number(parts):
+    base, _ = parts
+    query = base.proj(x0="base + 0")
+    for i in range(20):
+        query = query.proj(**{f"x{i + 1}": f"if(x{i} > 1, x{i}, x{i} + 1)"})
+
+    assert len(query.make_sql()) < 20_000
+    assert query.head(3) == [{"base": n, "x20": 2} for n in range(3)]
+    assert len(query & "x20 > 2") == 17
+    assert (base * query & {"base": 7}).fetch1("x20") == 7
+    assert dj.U().aggr(query, n="max(x20)").fetch1("n") == 19
+
+
+def test_a_query_that_is_too_deep_says_what_to_do(parts):
+    base, _ = parts
+    query = base()
+    for _ in range(400):
+        query = base & query.proj()
+
+    with pytest.raises(QueryError, match=r"nested too deeply.*or as a list of keys"):
+        len(query)
+
+    condition = {"base": 1}
+    for _ in range(2_000):
+        condition = [condition]
+    with pytest.raises(QueryError, match="nested too deeply"):
+        base & condition
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_query_that_sqlite_cannot_read_says_what_to_do(parts):
+    base, _ = parts
+    query = base()
+    for _ in range(60):
+        query = base & query.proj()
+
+    with pytest.raises(DatabaseError, match=r"more than SQLite can read at once .*A & B.keys"):
+        len(query)
+
+
+# --- names and numbers -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a\0b", "a,b", "a.b", "1a", "\ud800", "x" * 65, "KEY"])
+def test_a_computed_attribute_has_a_name(lab, name):
+    with pytest.raises(QueryError, match="cannot call an attribute"):
+        lab[0].proj(**{name: "1"})
+    with pytest.raises(QueryError, match="cannot call an attribute"):
+        lab[0].aggr(lab[1], **{name: "count(*)"})
+
+
+def test_names_that_differ_by_case_only_are_refused(lab):
+    subject = lab[0]
+    name = subject.heading.secondary[0]
+    other = name.upper()
+
+    with pytest.raises(QueryError, match=f'both "{name}" and "{other}"'):
+        subject.proj(name, **{other: "1"})
+    with pytest.raises(QueryError, match="databases do not tell apart"):
+        subject.proj(x="1") + subject.proj(X="2")
+    with pytest.raises(QueryError, match="databases do not tell apart"):
+        subject.proj(x="1") * subject.proj(X="2")
+
+
+def test_attributes_that_only_share_their_name_say_how_to_join(lab):
+    subject = lab[0]
+    with pytest.raises(QueryError, match=r"Write B\.proj\(\) for the right side"):
+        subject - (subject & "weight > 10")
+
+    assert len(subject - (subject & "weight > 10").proj()) == 1
+
+
+@pytest.mark.parametrize("one", [np.int64(1), np.uint8(1), True + 0])
+def test_numbers_of_numpy_limit(lab, one):
+    assert len(lab[0] & dj.Top(one)) == 1
+    assert len(lab[0] & dj.Top(None, offset=one)) == len(lab[0]) - 1
+
+
+def test_columns_of_numpy_and_pandas_are_lists_of_values(lab):
+    subject = lab[0]
+    (key,) = subject.primary_key
+    values = np.array([row[key] for row in subject.keys(order_by="KEY")[:2]])
+
+    assert len(subject & {key: values}) == 2
+    assert len(subject & {key: pd.Series(values)}) == 2
+    assert len(subject & [{key: values}]) == 2
+    assert len(subject & {key: values[:0]}) == 0
+    frame = subject.to_pandas().reset_index()
+    assert len(subject & frame[[key]].iloc[0]) == 1
+    with pytest.raises(QueryError, match="a Series restricts as a row"):
+        subject & pd.Series(values)

@@ -751,6 +751,22 @@ def test_a_loop_that_ends_early_leaves_no_connection(lab):
         break
 
 
+def test_loops_one_after_another_share_a_connection(lab, connection, monkeypatch):
+    subject = lab.tables["Subject"]
+    opened = []
+    connect = connection.database._connect
+    monkeypatch.setattr(
+        connection.database, "_connect", lambda **how: opened.append(how) or connect(**how)
+    )
+
+    for _ in range(10):
+        assert len(list(subject)) == 3
+    pairs = [(one["subject"], other["subject"]) for one in subject for other in subject]
+
+    assert len(pairs) == 9
+    assert len(opened) == 2
+
+
 def test_a_query_shows_its_first_rows(lab):
     shown = repr(lab.tables["Subject"]())
 
