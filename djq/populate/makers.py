@@ -90,7 +90,8 @@ def maker_of(cls: type, base: type) -> Maker:
     own = {
         name
         for name in ("make", "_make_tuples", "make_many", *THREE)
-        if getattr(cls, name, None) is not getattr(base, name, None)
+        # None: the class is to be declared, and makes nothing.
+        if getattr(cls, name, None) not in {None, getattr(base, name, None)}
     }
     for name in sorted(own):
         _check_method(cls, name)

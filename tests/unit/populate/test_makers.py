@@ -50,6 +50,7 @@ THREE = {"make_fetch": fetch, "make_compute": compute, "make_insert": insert}
     ("methods", "maker"),
     [
         ({}, Maker(None)),
+        ({"make": None}, Maker(None)),
         ({"make": whole}, Maker("make")),
         ({"_make_tuples": whole}, Maker("_make_tuples")),
         ({"make": whole, "_make_tuples": whole}, Maker("make")),
