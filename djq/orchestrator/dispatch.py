@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kombu import Connection
 
     from djq.orchestrator.states import Chunk
+    from djq.populate.options import PopulateOptions
 
 #: Name of the set of queues in use.
 QUEUES = "djq.queues"
@@ -60,6 +61,8 @@ class CeleryDispatcher:
         Table and key id -> the key by its attributes' names, for Flower.
     queues
         Queues that others may send to; those that this one sends to need not be named.
+    options
+        Of the run, for the workers; None: they go by those of the tables.
     """
 
     def __init__(
@@ -67,9 +70,11 @@ class CeleryDispatcher:
         app: Celery,
         show: Callable[[str, str], Mapping[str, Any]],
         queues: Iterable[str] = (),
+        options: PopulateOptions | None = None,
     ) -> None:
         self._app = app
         self._show = show
+        self._extra = {} if options is None else {"options": options.to_json()}
         #: Queues that this process sends to, and until when that is known to others.
         self._known: dict[str, float] = dict.fromkeys((DEFAULT_QUEUE, *queues), 0.0)
         self._is_redis = is_redis(app)
@@ -90,7 +95,7 @@ class CeleryDispatcher:
                     self._app.send_task(
                         chunk.table,
                         task_id=chunk.id,
-                        kwargs=payload(chunk),
+                        kwargs=payload(chunk) | self._extra,
                         argsrepr="()",
                         kwargsrepr=self._shown(chunk),
                         queue=wire_name(self._app, chunk.queue),

@@ -105,6 +105,7 @@ class Loop:
         self._observe = observe
         self._clock = clock
         self._is_endless = limits.is_endless
+        self._is_following = limits.is_yielding and not limits.is_endless
         self._tables = {place.table for place in plan.places}
         self._core = Core(run, plan.places, limits)
         self._survey = Survey(run, limits.priority, self._tables, reservations, dispatcher)
@@ -272,7 +273,7 @@ class Loop:
             events.append(RedisLost())
         if sight.losses is not None:
             self._core.recall(sight.losses)
-        if not self._is_endless:
+        if self._is_following:
             events.append(Led(sight.led))
         slots = sight.census.slots
         events.append(Surveyed(slots, sight.chunks, sight.queues, sight.rivals))

@@ -35,6 +35,9 @@ class DatabasePlan:
         Conditions on the keys of every table.
     fleet
         Its queues and limits.
+    options
+        Of the run, over those of the tables; but among the tables of a run, their own priorities
+        count.
 
     Raises
     ------
@@ -47,13 +50,14 @@ class DatabasePlan:
         tables: Mapping[str, type[AutoPopulate]],
         restrictions: Sequence[Value] = (),
         fleet: FleetPlan | None = None,
+        options: PopulateOptions | None = None,
     ) -> None:
         self.tables = dict(tables)
         fleet = fleet or FleetPlan()
         self._restrictions = restrictions
         parents = _parents(self.tables)
         self.places = tuple(
-            _place(name, level, parents[name], self.tables[name].populate_options, fleet)
+            _place(name, level, parents[name], self.tables[name].populate_options, options, fleet)
             for level, names in enumerate(graph.levels(parents))
             for name in names
         )
@@ -102,14 +106,20 @@ class DatabasePlan:
 
 
 def _place(
-    name: str, level: int, parents: tuple[str, ...], options: PopulateOptions, fleet: FleetPlan
+    name: str,
+    level: int,
+    parents: tuple[str, ...],
+    own: PopulateOptions,
+    of_run: PopulateOptions | None,
+    fleet: FleetPlan,
 ) -> Place:
+    options = own if of_run is None else of_run.over(own)
     goes = route(name, options, fleet)
     return Place(
         name,
         level,
         parents,
-        priority=options.priority,
+        priority=own.priority,
         queue=goes.queue,
         units=goes.units,
         chunk_s=options.chunk_s,

@@ -60,6 +60,8 @@ class Limits:
     is_endless: bool = False
     #: Runs of higher priority go first.
     priority: int = 0
+    #: Leave tables to a daemon that leads them.
+    is_yielding: bool = True
 
 
 # Events, besides `Released` and `Freed`.

@@ -11,10 +11,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from djq.orchestrator.events import Released
+from djq.orchestrator.fleet import load_fleet
 from djq.orchestrator.reservations import NO_UNITS
+from djq.orchestrator.routing import route
 from djq.orchestrator.states import Chunk
 from djq.populate.chunks import make_chunk
 from djq.populate.keys import from_key_id, key_id
+from djq.populate.options import PopulateOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,16 +57,31 @@ def add_tasks(
 
 
 def _task(table: type[AutoPopulate], workplace: Workplace, units: Units) -> Callable[..., str]:
-    def make(*, run: str, table: str, chunk: str, keys: list[list[Any]]) -> str:
+    def make(
+        *,
+        run: str,
+        table: str,
+        chunk: str,
+        keys: list[list[Any]],
+        options: dict[str, Any] | None = None,
+    ) -> str:
         ids = tuple(json.dumps(k, separators=(",", ":"), ensure_ascii=False) for k in keys)
-        return work(cls, Chunk(chunk, run, table, ids), workplace, units)
+        its_units, its_options = units, cls.populate_options
+        if options is not None:
+            its_options = PopulateOptions.from_json(options).over(its_options)
+            its_units = route(table, its_options, load_fleet(workplace.settings)).units
+        return work(cls, Chunk(chunk, run, table, ids), workplace, its_units, its_options)
 
     cls = table
     return make
 
 
 def work(
-    table: type[AutoPopulate], chunk: Chunk, workplace: Workplace, units: Units = NO_UNITS
+    table: type[AutoPopulate],
+    chunk: Chunk,
+    workplace: Workplace,
+    units: Units = NO_UNITS,
+    options: PopulateOptions | None = None,
 ) -> str:
     """Make a chunk's keys as far as they are free; return a line about it for Flower.
 
@@ -77,7 +95,7 @@ def work(
         return f"given back: all units of {reservation.short_of} are in use"
     if not reservation.keys:
         return "nothing to do: made, or in other hands"
-    visit = _Visit(table, reservation, workplace)
+    visit = _Visit(table, reservation, workplace, options or table.populate_options)
     try:
         visit.make()
     finally:
@@ -95,6 +113,7 @@ class _Visit:
     table: type[AutoPopulate]
     reservation: Reservation
     workplace: Workplace
+    options: PopulateOptions
     first_error: JobError | None = None
     is_stopping: bool = False
     _groups: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
@@ -117,6 +136,7 @@ class _Visit:
             holds=self._holds,
             should_stop=lambda: self._should_stop(deadline),
             worker=self.reservation.holder,
+            options=self.options,
         ):
             self._note(outcome)
 

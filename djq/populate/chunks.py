@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from djq.definition.acceptance import Value
     from djq.populate.autopopulate import AutoPopulate
     from djq.populate.keys import Key
+    from djq.populate.options import PopulateOptions
 
 Stop: TypeAlias = "Callable[[], bool]"
 
@@ -45,6 +46,7 @@ def make_chunk(
     should_stop: Stop = _never,
     worker: str = "",
     make_kwargs: Mapping[str, Value] | None = None,
+    options: PopulateOptions | None = None,
 ) -> Iterator[Outcome]:
     """Make keys one after the other, each in a transaction of its own; or all in one.
 
@@ -60,8 +62,10 @@ def make_chunk(
         Name of the worker, for the rows' provenance.
     make_kwargs
         Further arguments for each call of make.
+    options
+        How they are made; None: as the class says.
     """
-    assignment = Assignment(table, holds, dict(make_kwargs or {}), worker)
+    assignment = Assignment(table, holds, dict(make_kwargs or {}), worker, options)
     with tails.listening():
         yield from _make_all(assignment, keys, should_stop)
 

@@ -31,6 +31,7 @@ from djq.tables.making import Making, making, values_of
 if TYPE_CHECKING:
     from djq.populate.autopopulate import AutoPopulate
     from djq.populate.keys import Key
+    from djq.populate.options import PopulateOptions
     from djq.tables.making import KeyValues
 
 logger = logging.getLogger("djq.make")
@@ -76,6 +77,8 @@ class Assignment:
     kwargs: Mapping[str, Value] = field(default_factory=dict[str, Value])
     #: Name of the worker, for the rows' provenance.
     worker: str = ""
+    #: Of the run, over those of the class; None: those of the class.
+    options: PopulateOptions | None = None
     #: Whether rows of several keys are one job.
     is_coarse: bool = field(init=False)
     #: Reads the values that tell a job of the table from its others.
@@ -214,7 +217,7 @@ def fail(assignment: Assignment, key: Key, exception: Exception, started: float)
         recorded = table().jobs.fail(
             key,
             error,
-            options=table.populate_options,
+            options=assignment.options or table.populate_options,
             seconds=seconds,
             version=code_version(table),
         )

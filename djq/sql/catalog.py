@@ -176,6 +176,11 @@ class Catalog:
         """Return the names of all schemas that the user may see; asked each time."""
         return [str(name) for (name,) in self._database.read(self._pages.schemas())]
 
+    def schemas_with(self, table: str) -> list[str]:
+        """Return the names of the schemas that have a table of this name; asked each time."""
+        found = self._read_columns(self.schemas(), table)
+        return [schema for schema, tables in found.items() if tables]
+
     def knows(self, name: TableName) -> bool:
         """Tell whether a table is there, as far as its schema was read; reads it once."""
         known = self._known
