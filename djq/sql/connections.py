@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import sqlalchemy as sa
 
@@ -33,6 +33,18 @@ if TYPE_CHECKING:
 _PARENTS: list[Session] = []
 
 
+class Aftermath(Protocol):
+    """What follows a commit; it must not raise, since nothing can be undone any more."""
+
+    def joined(self, later: Any) -> Aftermath:  # noqa: ANN401 - another one of its own class
+        """Return what follows both; it may be changed in place."""
+        ...
+
+    def follow(self) -> None:
+        """Do it."""
+        ...
+
+
 @dataclass(eq=False)
 class Level:
     """An open transaction, or a savepoint inside of one."""
@@ -42,6 +54,13 @@ class Level:
     savepoint: str | None = None
     #: Begun by `start_transaction`, not by a block.
     is_manual: bool = False
+    #: What follows if all of it is committed.
+    aftermath: Aftermath | None = None
+
+    def wait_for_commit(self, aftermath: Aftermath) -> None:
+        """Have something follow, behind what is to follow already."""
+        mine = self.aftermath
+        self.aftermath = aftermath if mine is None else mine.joined(aftermath)
 
 
 @dataclass

@@ -24,6 +24,7 @@ from djq.sql.tries import MAX_TRIES, Returned, insist
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from djq.sql.connections import Aftermath
     from djq.sql.sessions import Session
 
 #: Names of savepoints: none is used twice.
@@ -116,6 +117,18 @@ class Transactions(Connections):
     def is_nested(self) -> bool:
         """Whether what is done now may be undone while the outer transaction goes on."""
         return len(self._own_state().levels) > 1
+
+    def after_commit(self, aftermath: Aftermath) -> None:
+        """Have something follow what this thread has written, once it is committed.
+
+        Outside of a transaction that is now. In one, it joins what waits already; a savepoint that
+        is undone takes its part along.
+        """
+        levels = self._own_state().levels
+        if levels:
+            levels[-1].wait_for_commit(aftermath)
+        else:
+            aftermath.follow()
 
     @contextmanager
     def transaction(self) -> Generator[None]:
@@ -216,6 +229,8 @@ class Transactions(Connections):
         elif len(state.levels) == 1:
             self._commit(state, level.session)
         state.levels.remove(level)
+        if level.aftermath is not None:
+            self.after_commit(level.aftermath)
 
     def _commit(self, state: State, session: Session) -> None:
         if self.is_sqlite and not state.has_begun:
