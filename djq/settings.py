@@ -56,6 +56,8 @@ _HARMLESS = frozenset(
 )
 LOCAL_HOSTS = frozenset({"", "localhost", "127.0.0.1", "::1"})
 DATABASE_SCHEMES = frozenset({"sqlite", "mysql", "mariadb"})
+#: `djq up` writes the address of the server that it embeds into this file in `state_dir`.
+REDIS_FILE = "redis.url"
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 BROKER_SCHEMES = frozenset({"amqp", "amqps"})
 
@@ -215,6 +217,11 @@ class Settings(BaseSettings):
             TomlConfigSettingsSource(settings_cls, path),
             InitSettingsSource(settings_cls, theirs),
         )
+
+    @property
+    def names_redis(self) -> bool:
+        """Whether there is an address of a Redis: one that is set, or that of `djq up`."""
+        return self.redis_url is not None or (self.state_dir / REDIS_FILE).exists()
 
     @property
     def resolved_database_url(self) -> str:

@@ -17,9 +17,9 @@ from djq.ops.embedded import EmbeddedServer, locked
 from djq.ops.supervisor import Supervisor
 from djq.orchestrator.fleet import GRACE_S
 from djq.orchestrator.namespace import namespace_of
-from djq.orchestrator.server import ANNOUNCEMENT, open_server
+from djq.orchestrator.server import open_server
 from djq.orchestrator.states import DEFAULT_QUEUE
-from djq.settings import PREFIX, Settings
+from djq.settings import PREFIX, REDIS_FILE, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -77,7 +77,7 @@ def running(settings: Settings, plan: Plan, report: Callable[[Restart], None]) -
             cleanup.callback(server.clean)
             stages.append([server.program()])
             settings = settings.model_copy(update={"redis_url": SecretStr(server.url)})
-            cleanup.enter_context(_announced(settings.state_dir / ANNOUNCEMENT, server.url))
+            cleanup.enter_context(_announced(settings.state_dir / REDIS_FILE, server.url))
         else:
             with contextlib.closing(open_server(settings)) as configured:
                 configured.ping()

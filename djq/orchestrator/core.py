@@ -5,12 +5,12 @@ whatever it wants done it says. It may be told wrong things (a key that is not d
 release it heard twice) and then asks for a little too much work; reservations and the database
 decide what really happens.
 
-Work is found in two ways. *Hints*: keys of a table were made, so the tables that depend on it are
-searched among those keys only. *Passes*: every table is searched from its first key to its last, at
-the start, when Redis forgot everything, and at a pace tied to what a pass costs; this finds
-whatever hints missed. One search of each kind may be open at a time, so that a page of a big table
-delays no hint. Deeper tables come first, so that finished results come out early and little lies
-half done; each queue has at most a few chunks per worker slot in flight.
+Work is found in two ways. *Hints*: keys of a table were made or inserted, so the tables that depend
+on it are searched among those keys only. *Passes*: every table is searched from its first key to
+its last, at the start, when Redis forgot everything, and at a pace tied to what a pass costs; this
+finds whatever hints missed. One search of each kind may be open at a time, so that a page of a big
+table delays no hint. Deeper tables come first, so that finished results come out early and little
+lies half done; each queue has at most a few chunks per worker slot in flight.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from djq.orchestrator.budget import Budget
-from djq.orchestrator.events import Freed, Released
+from djq.orchestrator.events import Freed, Inserted, Released
 from djq.orchestrator.passes import Passes
 from djq.orchestrator.states import (
     Bury,
@@ -120,8 +120,7 @@ class Core:
         for table in self._tables.values():
             if self._now < table.waits_until < soonest:
                 soonest = table.waits_until
-            if table.retries and table.retries[0][0] < soonest:
-                soonest = table.retries[0][0]
+            soonest = min(soonest, table.wakes_at)
         return soonest
 
     def handle(self, event: Event, now: float) -> list[Instruction]:
@@ -147,6 +146,9 @@ class Core:
                 self._released(event, now)
             case Freed():
                 self._freed(event, now)
+            case Inserted():
+                for table in self._tables.values():
+                    table.hear(event)
             case Surveyed():
                 self._surveyed(event)
             case Led():

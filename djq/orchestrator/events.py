@@ -1,4 +1,4 @@
-"""What is announced on the stream: a chunk was released, or its keys were freed."""
+"""What is announced on the stream: chunks released, keys freed, rows inserted."""
 
 from __future__ import annotations
 
@@ -54,6 +54,17 @@ class Freed:
     losses: tuple[int | None, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """Somebody inserted rows into a table, other than by its make."""
+
+    #: Its name on the server: whoever inserts may have no class for it.
+    table: str
+    #: Ids over the primary key; None: too many, or not known.
+    keys: tuple[str, ...] | None
+
+
+#: What became of chunks.
 Announcement = Released | Freed
 
 GROUPS = ("made", "exists", "empty", "returned", "lost")
@@ -77,7 +88,13 @@ def encode(event: Released) -> str:
     )
 
 
-def decode(text: str) -> Announcement | None:
+def encode_inserted(event: Inserted) -> str:
+    """Return the text of new rows for the stream."""
+    body = {"kind": "inserted", "table": event.table, "keys": event.keys}
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+
+
+def decode(text: str) -> Announcement | Inserted | None:
     """Return what a text from the stream says; None if a newer version wrote it."""
     body: dict[str, Any] = json.loads(text)
     table, chunk, run = (str(body.get(name, "")) for name in ("table", "chunk", "run"))
@@ -107,5 +124,8 @@ def decode(text: str) -> Announcement | None:
                 reason=str(body.get("reason", "")),
                 losses=tuple(body.get("losses", ())),
             )
+        case "inserted":
+            keys = body.get("keys")
+            return Inserted(table, None if keys is None else tuple(keys))
         case _:
             return None

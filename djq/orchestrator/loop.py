@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from djq.errors import DatabaseError, TransientDatabaseError
 from djq.orchestrator.core import Core
+from djq.orchestrator.events import Inserted
 from djq.orchestrator.states import (
     Bury,
     Cancelled,
@@ -145,8 +146,7 @@ class Loop:
         self._position, heard = self._reservations.announcements(
             self._position, wait_s=max(0.0, min(wait_s, soonest))
         )
-        for event in heard:
-            self._observe(event)
+        self._show(heard)
         if heard:
             self._tell(heard)
 
@@ -227,14 +227,18 @@ class Loop:
         is_busy = any(record.table in self._tables for record in self._reservations.chunks())
         position = self._position if self._position is not None else self._reservations.position()
         self._position, heard = self._reservations.announcements(position, wait_s=0.0)
-        for event in heard:
-            self._observe(event)
+        self._show(heard)
         has_news = any(event.table in self._tables for event in heard)
         if self._core.is_full_up or not (is_busy or has_news):
             self._survey.end()
             self.is_finished = True
             return []
         return [Resumed(), *heard]
+
+    def _show(self, heard: Iterable[Announcement | Inserted]) -> None:
+        for event in heard:
+            if not isinstance(event, Inserted):
+                self._observe(event)
 
     def _find(self, search: Find) -> Found:
         began = self._clock()

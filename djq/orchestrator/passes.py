@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 #: A full pass begins at most this often [s], and takes at most one part in 20 of the time.
 MIN_PASS_S = 2.0
 PASS_PACE = 20.0
+#: A table of which new keys were announced, but not which, is searched at once; but again only
+#: after so many times the time that a search takes: rows may come for hours.
+REST_PACE = 2.0
 
 
 class Passes:
@@ -71,9 +74,10 @@ class Passes:
         if table.is_scanning:
             return
         table.last_scan_s = table.scan_s
+        table.rested_at = now + REST_PACE * table.scan_s
         cost = sum(each.last_scan_s for each in self._tables)
         soonest = now + max(MIN_PASS_S, PASS_PACE * cost)
-        if self.is_open and any(each.is_scanning for each in self._tables):
+        if any(each.is_scanning for each in self._tables):
             table.next_scan = soonest
-        else:
+        elif self.is_open:
             self.is_open, self._next = False, soonest

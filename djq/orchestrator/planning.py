@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from djq.definition import graph
 from djq.orchestrator.fleet import FleetPlan
+from djq.orchestrator.hinting import Sources, named, parts, renamings
 from djq.orchestrator.routing import route
 from djq.orchestrator.states import Place
 from djq.populate import levels, plan
 from djq.populate.failures import JobError
 from djq.populate.keys import from_key_id, from_key_ids, to_wire
 from djq.populate.version import code_version
-from djq.tables.table import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from djq.definition.acceptance import Value
     from djq.orchestrator.states import Find
@@ -56,8 +57,14 @@ class DatabasePlan:
         fleet = fleet or FleetPlan()
         self._restrictions = restrictions
         parents = _parents(self.tables)
+        self._sources = {name: Sources(table) for name, table in self.tables.items()}
         self.places = tuple(
-            _place(name, level, parents[name], self.tables[name].populate_options, options, fleet)
+            replace(
+                _place(
+                    name, level, parents[name], self.tables[name].populate_options, options, fleet
+                ),
+                sources=self._sources[name].are_telling(),
+            )
             for level, names in enumerate(graph.levels(parents))
             for name in names
         )
@@ -94,15 +101,12 @@ class DatabasePlan:
         """Keys of the parent under the names that the table gives them."""
         if search.parent is None:
             return None
-        child, parent = self.tables[search.table], self.tables[search.parent]
+        child, parent = self.tables[search.table], self.tables.get(search.parent)
+        if parent is None:  # what was inserted is announced under the server's names
+            return self._sources[search.table].among(search.parent, search.among)
+        made = {parent.spec.name, *(part.spec.name for part in parts(parent))}
         keys = from_key_ids(parent.job_heading, search.among)
-        names = parent.job_heading.primary_key
-        return [
-            dict(zip(mine, key.values(), strict=True))
-            for renaming in _renamings(child, parent)
-            for mine in [[renaming.get(name, name) for name in names]]
-            for key in keys
-        ]
+        return named(keys, parent.job_heading, renamings(child, made))
 
 
 def _place(
@@ -139,27 +143,12 @@ def readable(table: type[AutoPopulate], key: str) -> dict[str, Value]:
     return dict(zip(found, to_wire(heading, found), strict=True))
 
 
-def _parts(table: type[AutoPopulate]) -> Iterable[type[Part]]:
-    return (p for p in vars(table).values() if isinstance(p, type) and issubclass(p, Part))
-
-
 def _parents(tables: Mapping[str, type[AutoPopulate]]) -> dict[str, tuple[str, ...]]:
     """Return which of the tables make the rows that each depends on: parts' masters, for parts."""
     made_by = {table.spec.name: name for name, table in tables.items()}
     for name, table in tables.items():
-        made_by |= {part.spec.name: name for part in _parts(table)}
+        made_by |= {part.spec.name: name for part in parts(table)}
     return {
         name: tuple(dict.fromkeys(made_by[p] for p in levels.parents(table) if p in made_by))
         for name, table in tables.items()
     }
-
-
-def _renamings(child: type[AutoPopulate], parent: type[AutoPopulate]) -> list[dict[str, str]]:
-    """Return, for each reference of the child's key to the parent, its names -> the child's."""
-    made = {parent.spec.name, *(part.spec.name for part in _parts(parent))}
-    found = [
-        {theirs: mine for mine, theirs in reference.columns}
-        for reference in child.spec.foreign_keys
-        if reference.in_key and reference.parent in made
-    ]
-    return found or [{}]

@@ -289,7 +289,9 @@ class Reservations:
         """Return the stream's present end, to read announcements from here on."""
         return self.server.last_id("events")
 
-    def announcements(self, after: str, *, wait_s: float) -> tuple[str, list[events.Announcement]]:
+    def announcements(
+        self, after: str, *, wait_s: float
+    ) -> tuple[str, list[events.Announcement | events.Inserted]]:
         """Wait for announcements after a position; return the position after them, and them."""
         entries = self.server.read_stream("events", after, wait_s=wait_s, limit=READ_LIMIT)
         decoded = (events.decode(fields["e"]) for _, fields in entries)

@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.namespace import namespace_of
+from djq.settings import REDIS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 
     from djq.settings import Settings
 
-#: `djq up` writes the address of the server that it embeds into this file in `Settings.state_dir`.
-ANNOUNCEMENT = "redis.url"
 SCRIPTS = Path(__file__).parent / "scripts"
 #: Bound of one answer and of one connection attempt [s]; blocking reads stay below it.
 TIMEOUT_S = 5.0
+#: About so many entries of a stream are kept; as in common.lua.
+ENTRIES_KEPT = 20_000
 
 
 def resolve_url(settings: Settings) -> str:
@@ -39,7 +40,7 @@ def resolve_url(settings: Settings) -> str:
     """
     if settings.redis_url is not None:
         return settings.redis_url.get_secret_value()
-    announcement = settings.state_dir / ANNOUNCEMENT
+    announcement = settings.state_dir / REDIS_FILE
     try:
         return announcement.read_text(encoding="utf-8").strip()
     except FileNotFoundError as error:
@@ -81,7 +82,7 @@ class Server:
     across a fork.
     """
 
-    def __init__(self, url: str, namespace: str) -> None:
+    def __init__(self, url: str, namespace: str, *, timeout_s: float = TIMEOUT_S) -> None:
         self.url = url
         #: The braces are a hash tag: on a cluster all keys live on one node, where
         #: scripts can use them together.
@@ -91,8 +92,8 @@ class Server:
         self._client = redis.Redis.from_url(  # pyright: ignore[reportUnknownMemberType] - redis-py leaves parameters untyped
             url,
             decode_responses=True,
-            socket_timeout=TIMEOUT_S,
-            socket_connect_timeout=TIMEOUT_S,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
             **_keepalive(url),
             retry=Retry(NoBackoff(), 1),
             client_name="djq",
@@ -157,6 +158,13 @@ class Server:
         # client together.
         entries = cast("list[tuple[str, list[tuple[str, dict[str, str]]]]]", answer or [])
         return [entry for _, stream in entries for entry in stream]
+
+    def add_entries(self, name: str, texts: Iterable[str]) -> None:
+        """Add entries to a stream, each a text, in one round trip."""
+        with self._door(), self._pipeline() as pipeline:
+            for text in texts:
+                pipeline.xadd(self.key(name), {"e": text}, maxlen=ENTRIES_KEPT)
+            pipeline.execute()
 
     def last_id(self, name: str) -> str:
         """Return the id of a stream's newest entry; "0-0" if there is none."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from djq.orchestrator.events import Freed, Released
+from djq.orchestrator.events import Freed, Inserted, Released
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,9 @@ class Place:
     level: int
     #: Tables whose new rows can make its keys due.
     parents: tuple[str, ...] = ()
+    #: Server names of all tables whose rows can make its keys due, and whether their keys tell
+    #: which ones.
+    sources: Mapping[str, bool] = field(default_factory=dict[str, bool], hash=False)
     #: Among tables of one level, higher ones go first.
     priority: int = 0
     queue: str = DEFAULT_QUEUE
@@ -64,7 +67,7 @@ class Limits:
     is_yielding: bool = True
 
 
-# Events, besides `Released` and `Freed`.
+# Events, besides `Released`, `Freed` and `Inserted`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,19 @@ class Resumed:
     """The end came too early: somebody else still makes keys of these tables."""
 
 
-Event = Tick | Found | Queued | Surveyed | RedisLost | Cancelled | Led | Resumed | Released | Freed
+Event = (
+    Tick
+    | Found
+    | Queued
+    | Surveyed
+    | RedisLost
+    | Cancelled
+    | Led
+    | Resumed
+    | Released
+    | Freed
+    | Inserted
+)
 
 # Instructions.
 

@@ -14,7 +14,7 @@ from djq.orchestrator.states import Find
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from djq.orchestrator.events import Released
+    from djq.orchestrator.events import Inserted, Released
     from djq.orchestrator.states import Found, Place
 
 MAX_KEYS_PER_CHUNK = 200
@@ -71,6 +71,9 @@ class TableState:
     last_scan_s: float = 0.0
     #: When a long pass may search the table once more.
     next_scan: float = inf
+    #: It shall be searched once more, but not before it has rested from the last time.
+    is_wanted: bool = False
+    rested_at: float = 0.0
     #: Another scheduler queues what is due; is it of no interest then?
     is_led: bool = False
     is_ignored: bool = False
@@ -84,7 +87,15 @@ class TableState:
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing to search and nothing to queue."""
-        return not (self.ready or self.hints or self.probe or self.is_scanning)
+        return not (self.ready or self.hints or self.probe or self.is_scanning or self.is_wanted)
+
+    @property
+    def wakes_at(self) -> float:
+        """When time alone makes `wake` do something."""
+        soonest = self.retries[0][0] if self.retries else inf
+        if self.is_wanted and not self.is_scanning:
+            soonest = min(soonest, self.rested_at)
+        return soonest
 
     def hint(self, parent: str, keys: Iterable[str]) -> None:
         """Note that keys of a parent, or of this table itself, can have made keys due."""
@@ -93,7 +104,16 @@ class TableState:
         self.hints.setdefault(parent, {}).update(dict.fromkeys(keys))
         if sum(map(len, self.hints.values())) > MAX_HINTS:
             self.hints.clear()
-            self.scan()
+            self.is_wanted = True
+
+    def hear(self, event: Inserted) -> None:
+        """Note that rows were inserted into a table that can make keys of this one due."""
+        if self.is_led or event.table not in self.place.sources:
+            return
+        if event.keys is None or not self.place.sources[event.table]:
+            self.is_wanted = True
+        else:
+            self.hint(event.table, event.keys)
 
     def drop_ready(self) -> None:
         """Forget what was found and not queued."""
@@ -101,13 +121,16 @@ class TableState:
         self.ready.clear()
 
     def wake(self, now: float) -> None:
-        """Search the keys whose time to be tried again has come."""
+        """Begin the searches whose time has come."""
+        if self.is_wanted and not self.is_scanning and self.rested_at <= now:
+            self.scan()
         while self.retries and self.retries[0][0] <= now:
             self.hint(self.place.table, [heappop(self.retries)[1]])
 
     def scan(self) -> None:
         """Search the whole table, from its first key."""
         self.is_scanning, self.after, self.scan_s = not self.is_ignored, None, 0.0
+        self.is_wanted = False
 
     def chunk_size(self, chunk_s: float, slots: int) -> int:
         """Return how many keys take about `chunk_s`; one as long as that is not known."""

@@ -24,14 +24,20 @@ from djq.populate.plan import key_source
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from djq.definition.heading import Heading
     from djq.populate.autopopulate import AutoPopulate
 
 
 def parents(table: type[AutoPopulate]) -> tuple[TableName, ...]:
     """Return every table that the due keys depend on: references of the key and the key source."""
     referred = [f.parent for f in table.spec.foreign_keys if f.in_key]
-    named = [n for n in relations(key_source(table).node) if n != table.spec.name]
-    return tuple(dict.fromkeys([*referred, *named]))
+    return tuple(dict.fromkeys([*referred, *sources(table)]))
+
+
+def sources(table: type[AutoPopulate]) -> dict[TableName, Heading]:
+    """Return every other table that the key source reads."""
+    found = {r.name: r.heading for r in _relations(key_source(table).node)}
+    return {name: heading for name, heading in found.items() if name != table.spec.name}
 
 
 def levels(tables: Iterable[type[AutoPopulate]]) -> list[list[type[AutoPopulate]]]:
@@ -49,26 +55,31 @@ def master_or_self(name: TableName) -> TableName:
 
 def relations(node: Node) -> Iterator[TableName]:
     """Iterate over the tables that a query reads; job records are not inputs."""
+    for found in _relations(node):
+        yield found.name
+
+
+def _relations(node: Node) -> Iterator[Relation]:
     match node:
         case Relation():
             if not node.name.table.startswith(Tier.JOB.value):
-                yield node.name
+                yield node
         case Restriction():
-            yield from relations(node.source)
+            yield from _relations(node.source)
             yield from _in_condition(node.condition)
         case Projection() | Top() | Grouping():
-            yield from relations(node.source)
+            yield from _relations(node.source)
         case Join() | Union():
-            yield from relations(node.left)
-            yield from relations(node.right)
+            yield from _relations(node.left)
+            yield from _relations(node.right)
         case Aggregation():
-            yield from relations(node.group)
-            yield from relations(node.detail)
+            yield from _relations(node.group)
+            yield from _relations(node.detail)
 
 
-def _in_condition(condition: Expression) -> Iterator[TableName]:
+def _in_condition(condition: Expression) -> Iterator[Relation]:
     if isinstance(condition, Matches):
-        yield from relations(condition.query)
+        yield from _relations(condition.query)
     elif isinstance(condition, Call):
         for argument in condition.arguments:
             yield from _in_condition(argument)

@@ -12,6 +12,7 @@ from djq.errors import ConfigError, UsageError
 from djq.settings import Settings
 from djq.sql.engine import Database
 from djq.storage.open import open_store
+from djq.tables.announcing import Announcer
 from djq.tables.configuration import config
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Connection:
             tls=self._settings.database_tls,
             functions=self._settings.functions,
         )
+        #: Tells the fleet what is inserted here.
+        self.announcer: Announcer = Announcer(lambda: self.settings)
         self._stores: dict[str, tuple[StoreSettings, ContentStore]] = {}
 
     def __repr__(self) -> str:
@@ -165,6 +168,7 @@ class Connection:
 
     def close(self) -> None:
         """Close this thread's connections."""
+        self.announcer.close()
         self.database.close()
 
 

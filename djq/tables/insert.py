@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from djq.definition.spec import AUTO_TIERS, TableSpec
 from djq.errors import IntegrityError, UsageError
+from djq.tables.announcing import announce
 from djq.tables.explain import Refused, explain, show_key
 from djq.tables.intake import default_chunk, read
 from djq.tables.making import Making, current_of
@@ -84,6 +85,8 @@ def insert_rows(encoder: RowEncoder, connection: Connection, rows: Value, option
             while chunk is not None:
                 refused = _complete(encoder, connection, chunk, begun, options.mode)
                 _send(refused, chunk.n, is_undone=not is_simple)
+                if connection.announcer.is_on:
+                    announce(connection, spec, refused.columns)
                 n_rows += chunk.n
                 chunk, following = following, next(chunks, None)
     except IntegrityError as error:
@@ -110,6 +113,8 @@ def insert_one(encoder: RowEncoder, connection: Connection, row: Value, options:
         raise explain(error, Refused(spec, connection, columns, None, mode)) from error
     if call is not None and not connection.database.is_nested:
         call.note(encoded)
+    if connection.announcer.is_on:
+        announce(connection, spec, {name: (encoded[name],) for name in spec.heading.primary_key})
 
 
 def _complete(

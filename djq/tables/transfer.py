@@ -8,6 +8,7 @@ from djq.algebra.expressions import Literal, Name
 from djq.algebra.nodes import Node, Projection
 from djq.definition.heading import Heading
 from djq.errors import IntegrityError, RowError
+from djq.tables.announcing import announce
 from djq.tables.gather import unknown
 from djq.tables.insert import Options, insert_rows
 from djq.tables.making import current_of
@@ -57,6 +58,8 @@ def insert_query(
             except IntegrityError:
                 pass  # nothing was written; row by row it is known which one it is about
             else:
+                if connection.announcer.is_on:
+                    announce(connection, spec, None)
                 return
     shown = [n for n in query.heading.names if n in spec.heading]
     options = Options(options.mode, ignore_extra_fields=True, chunk_size=options.chunk_size)

@@ -115,3 +115,79 @@ def test_a_buried_key_is_an_error_that_is_not_due(tables) -> None:
 
 def test_a_key_is_shown_by_its_names(tables) -> None:
     assert plan_of(tables).show(name(tables, "Cell"), '["a",1]') == {"subject": "a", "scan": 1}
+
+
+class TestInserted:
+    """Keys that were inserted into tables of any kind, under their names on the server."""
+
+    @pytest.fixture
+    def more(self, schema):
+        @schema
+        class Method(dj.Lookup):
+            definition = "method : int32"
+            contents = ((1,), (2,))
+
+        @schema
+        class Animal(dj.Manual):
+            definition = "subject : varchar(8)"
+
+        @schema
+        class Trial(dj.Manual):
+            definition = """
+            -> Animal
+            trial : int32
+            """
+
+        @schema
+        class Score(dj.Computed):
+            definition = """
+            -> Animal.proj(who="subject")
+            -> Method
+            """
+
+            def make(self, key):
+                self.insert1(key)
+
+        @schema
+        class Summary(dj.Computed):
+            definition = "-> Animal"
+
+            @property
+            def key_source(self):
+                return Animal & Trial & Method
+
+            def make(self, key):
+                self.insert1(key)
+
+        Animal.insert([("a",), ("b",)])
+        Trial.insert([("a", 1), ("a", 2), ("b", 1)])
+        return {t.__name__: t for t in (Method, Animal, Trial, Score, Summary)}
+
+    @staticmethod
+    def found(more, table, source, *among):
+        plan = plan_of(more, "Score", "Summary")
+        search = Find(name(more, table), 9, parent=str(more[source].spec.name), among=among)
+        return plan.find(search)
+
+    def test_keys_of_a_renamed_reference_are_found(self, more) -> None:
+        assert self.found(more, "Score", "Animal", '["a"]') == ('["a",1]', '["a",2]')
+
+    def test_keys_of_a_narrower_table_are_found(self, more) -> None:
+        assert self.found(more, "Score", "Method", "[2]") == ('["a",2]', '["b",2]')
+
+    def test_keys_of_a_wider_table_are_found(self, more) -> None:
+        found = self.found(more, "Summary", "Trial", '["b",1]', '["b",2]')
+        assert found == ('["b"]',)
+
+    def test_keys_of_another_table_of_this_name_are_passed_over(self, more) -> None:
+        assert self.found(more, "Summary", "Trial", '["b"]') == ()
+
+    def test_places_know_which_tables_tell_their_keys(self, more) -> None:
+        places = {p.table.split(".")[1]: p for p in plan_of(more, "Score", "Summary").places}
+        names = {n: str(more[n].spec.name) for n in more}
+        assert places["Score"].sources == {names["Animal"]: True, names["Method"]: True}
+        assert places["Summary"].sources == {
+            names["Animal"]: True,
+            names["Trial"]: True,
+            names["Method"]: False,
+        }

@@ -10,8 +10,8 @@ import pytest
 
 from djq.orchestrator.budget import CHUNKS_PER_SLOT, MIN_CHUNKS
 from djq.orchestrator.core import Core
-from djq.orchestrator.events import Freed, Released
-from djq.orchestrator.passes import MIN_PASS_S, PASS_PACE
+from djq.orchestrator.events import Freed, Inserted, Released
+from djq.orchestrator.passes import MIN_PASS_S, PASS_PACE, REST_PACE
 from djq.orchestrator.states import (
     DEFAULT_QUEUE,
     Bury,
@@ -216,6 +216,72 @@ class TestOrder:
         talk.tell(Released("Spot", "foreign", "other", made=few))
         talk.tell(Released("Spot", "foreign", "other", made=many))
         assert [i.parent for i in talk.said if isinstance(i, Find)] == ["Spot", None]
+
+
+class TestInserts:
+    """What clients announce that they inserted."""
+
+    PLACES = (
+        Place("Spot", 0, sources={"lab.scan": True, "lab.method": False}),
+        Place("Sum", 1, ("Spot",), sources={"lab.__spot": True}),
+    )
+
+    @pytest.fixture
+    def talk(self) -> Talk:
+        talk = Talk(Limits(is_endless=True), places=self.PLACES)
+        talk.tell(Tick())
+        talk.said.clear()
+        return talk
+
+    def test_dependents_are_searched_among_the_keys_at_once(self, talk: Talk) -> None:
+        talk.due = {"Spot": [*ids(1, 2)]}
+        talk.tell(Inserted("lab.scan", ids(2, 3)))
+        searches = [i for i in talk.said if isinstance(i, Find)]
+        assert [(i.table, i.parent, i.among) for i in searches] == [("Spot", "lab.scan", ids(2, 3))]
+        assert [chunk.keys for chunk in talk.sent] == [ids(2)]
+
+    def test_nobody_searches_where_nothing_depends_on_them(self, talk: Talk) -> None:
+        talk.tell(Inserted("lab.note", ids(1)))
+        assert talk.searches() == []
+
+    @pytest.mark.parametrize(
+        "event", [Inserted("lab.scan", None), Inserted("lab.method", ids(7))], ids=["many", "blind"]
+    )
+    def test_keys_that_tell_nothing_have_the_whole_table_searched(
+        self, talk: Talk, event: Inserted
+    ) -> None:
+        talk.due = {"Spot": [*ids(1)]}
+        talk.tell(event)
+        assert [(i.table, i.is_scan) for i in talk.said if isinstance(i, Find)] == [("Spot", True)]
+        assert len(talk.sent) == 1
+
+    def test_a_big_table_rests_between_two_such_searches(self, talk: Talk) -> None:
+        # Given: a search that takes a second.
+        talk.search_s = 1.0
+        talk.tell(Inserted("lab.scan", None))
+        # When: rows go on coming.
+        for _ in range(5):
+            talk.tell(Inserted("lab.scan", None))
+        # Then: the next one waits, and is not forgotten.
+        assert talk.searches() == ["Spot"]
+        assert talk.core.wakes_at <= REST_PACE
+        talk.now = REST_PACE
+        talk.tell(Tick())
+        assert [table for table in talk.searches() if table == "Spot"] == ["Spot"] * 2
+
+    def test_they_delay_no_pass(self, talk: Talk) -> None:
+        while talk.now < MIN_PASS_S:
+            talk.tell(Inserted("lab.scan", None))
+            talk.now += 0.1
+        talk.tell(Tick())
+        assert "Sum" in talk.searches()
+
+    def test_whoever_is_led_leaves_them_to_the_leader(self) -> None:
+        talk = Talk(places=self.PLACES)
+        talk.tell(Led(frozenset({"Spot", "Sum"})))
+        talk.said.clear()
+        talk.tell(Inserted("lab.scan", ids(1)))
+        assert not any(i.parent for i in talk.said if isinstance(i, Find))
 
 
 class TestPasses:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from djq.orchestrator.events import Freed, Released, decode, encode
+from djq.orchestrator.events import Freed, Inserted, Released, decode, encode, encode_inserted
 
 ID = '["a b",1,"2026-11-22"]'
 
@@ -54,3 +54,8 @@ def test_what_a_newer_version_announces_is_passed_over() -> None:
 def test_seconds_are_those_of_keys_that_were_tried() -> None:
     event = Released("t", "c", "r", made=("1", "2"), failed=(("3", ""),), exists=("4",))
     assert (event.n_tried, event.unsettled) == (3, ())
+
+
+def test_inserted_keys_come_back_or_that_there_are_some() -> None:
+    for event in (Inserted("lab.scan", (ID, "[2]")), Inserted("lab.scan", None)):
+        assert decode(encode_inserted(event)) == event
