@@ -42,6 +42,8 @@ class Fleet:
     reservations: Reservations
     workers: list[Process] = field(default_factory=list)
     runs: list[dj.Run] = field(default_factory=list)
+    #: Those of the workers, where they reach the database by another way.
+    worker_settings: Settings | None = None
     _tables: Any = None
 
     @property
@@ -59,10 +61,11 @@ class Fleet:
     ) -> Process:
         """Start a worker; variables such as TEST_BAD=3 reach its pipeline."""
         name = f"w{len(self.workers) + 1}@%h"
+        settings = self.worker_settings or self.settings
         process = self.start_process(
             *("-m", "celery", "-A", "workers", "worker", "-c", str(slots), "-n", name),
             *("-l", "info", "--without-gossip", "--without-mingle", *options),
-            settings=self.settings.model_copy(update={"pipeline": (module,)}),
+            settings=settings.model_copy(update={"pipeline": (module,)}),
             env={"TEST_SCHEMA": self.schema_name} | {k: str(v) for k, v in env.items()},
         )
         self.workers.append(process)

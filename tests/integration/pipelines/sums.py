@@ -2,7 +2,8 @@
 
 `TEST_SCHEMA` names the schema. A number that is in `TEST_BAD` raises, one in `TEST_DEADLY` kills
 its process, one in `TEST_EMPTY` inserts nothing; `TEST_MAKE_S` is how long a square takes [s], and
-`TEST_GIL_S` how long it holds the interpreter's lock. A square waits for the file `TEST_GATE`.
+`TEST_GIL_S` how long it holds the interpreter's lock. A square waits for the file `TEST_GATE`; that
+it does is told by another one whose name goes on with the process's id.
 """
 
 from __future__ import annotations
@@ -28,6 +29,14 @@ def hold_gil(seconds: float) -> None:
     """Sleep as native code does that does not let other threads run."""
     if seconds:
         ctypes.PyDLL(None).usleep(ctypes.c_uint(int(seconds * 1e6)))
+
+
+def wait_at(gate: Path) -> None:
+    """Wait for a file, and tell so by another one."""
+    if not gate.exists():
+        gate.with_name(f"{gate.name}.{os.getpid()}").touch()
+    while not gate.exists():
+        time.sleep(0.01)
 
 
 @schema
@@ -60,8 +69,8 @@ class Square(dj.Computed):
         if number in _numbers("TEST_DEADLY"):
             os.kill(os.getpid(), signal.SIGKILL)
         value = (Number & key).fetch1("value")
-        while (gate := os.environ.get("TEST_GATE")) and not Path(gate).exists():
-            time.sleep(0.01)
+        if gate := os.environ.get("TEST_GATE"):
+            wait_at(Path(gate))
         time.sleep(float(os.environ.get("TEST_MAKE_S", "0")))
         hold_gil(float(os.environ.get("TEST_GIL_S", "0")))
         if number in _numbers("TEST_BAD"):
