@@ -28,7 +28,9 @@ Every exception that djq raises on purpose derives from `DjqError`::
     │   └── PipelineMissingError a worker was asked for a table it does not know
     ├── MakeError                `make` did not do its part
     │   ├── NothingInsertedError
-    │   └── InputsChangedError   trying again may help
+    │   ├── InputsChangedError   trying again may help
+    │   ├── TimeLimitError       it took longer than its options say
+    │   └── OutOfMemoryError     its process held more memory than there is for it
     └── ControlFlow              not a failure
         └── LeaseLostError       the reservation moved on: the result must not be committed
 
@@ -144,6 +146,14 @@ class NothingInsertedError(MakeError):
 
 class InputsChangedError(MakeError):
     """What a make fetched changed before its result was committed; it is made again."""
+
+
+class TimeLimitError(MakeError):
+    """A `make` took longer than its `PopulateOptions` say; raised in it by the soft limit."""
+
+
+class OutOfMemoryError(MakeError):
+    """The process of a `make` held more memory than its options or its queue allow."""
 
 
 class ControlFlow(DjqError):  # noqa: N818 - not a failure

@@ -13,6 +13,7 @@ from celery import Celery
 
 from djq.orchestrator.endings import Rules
 from djq.orchestrator.fleet import load_fleet
+from djq.orchestrator.guard import Guard
 from djq.orchestrator.namespace import namespace_of
 from djq.orchestrator.routing import route
 from djq.orchestrator.server import broker_url, resolve_url
@@ -73,6 +74,8 @@ def app_for_tables(settings: Settings, tables: Mapping[str, type[AutoPopulate]])
     routes = {name: route(name, its.populate_options, fleet) for name, its in tables.items()}
     app = FleetApp(settings, tuple(tables))
     add_tasks(app, tables, app.workplace, {name: its.units for name, its in routes.items()})
+    workplace = app.workplace
+    workplace.guard = Guard(workplace.id, tables, lambda: workplace.reservations)
     return app
 
 

@@ -193,6 +193,23 @@ class Reservations:
             "\n".join(outcome.unsettled),
         )
 
+    def held_by(self, holder: str) -> list[Reservation]:
+        """Return what a holder has, which need not be there any more."""
+        found: list[Reservation] = []
+        for chunk, text in self.server.read_hash("chunks").items():
+            body: dict[str, Any] = json.loads(text)
+            if body.get("holder") != holder:
+                continue
+            table = str(body["table"])
+            states = self.server.read_hash("jobs", table)
+            parts = {key: states.get(key, "").split("|") for key in body["keys"]}
+            mine = {k: s[2] for k, s in parts.items() if s[:2] + s[3:] == ["r", holder, chunk]}
+            if mine:
+                token = int(next(iter(mine.values())))
+                keys, run = tuple(mine), str(body["run"])
+                found.append(Reservation(chunk, run, table, keys, holder, token, epoch=""))
+        return found
+
     def drop(self, chunks: Iterable[str], reason: str) -> int:
         """Forget chunks that nobody works on and free their keys; return the number of keys."""
         return sum(

@@ -8,16 +8,18 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from djq.orchestrator.dispatch import plain_name
 from djq.orchestrator.events import Released
 from djq.orchestrator.fleet import load_fleet
 from djq.orchestrator.reservations import NO_UNITS
 from djq.orchestrator.routing import route
-from djq.orchestrator.states import Chunk
+from djq.orchestrator.states import DEFAULT_QUEUE, Chunk
 from djq.populate.chunks import make_chunk
 from djq.populate.keys import from_key_id, key_id
 from djq.populate.options import PopulateOptions
+from djq.populate.slots import SEVERAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,10 +55,12 @@ def add_tasks(
 ) -> None:
     """Register a task per table, under the table's name; `units` are what its chunks take."""
     for name, table in tables.items():
-        app.task(name=name)(_task(table, workplace, units.get(name, NO_UNITS)))
+        app.task(name=name)(_task(app, table, workplace, units.get(name, NO_UNITS)))
 
 
-def _task(table: type[AutoPopulate], workplace: Workplace, units: Units) -> Callable[..., str]:
+def _task(
+    app: Celery, table: type[AutoPopulate], workplace: Workplace, units: Units
+) -> Callable[..., str]:
     def make(
         *,
         run: str,
@@ -70,10 +74,17 @@ def _task(table: type[AutoPopulate], workplace: Workplace, units: Units) -> Call
         if options is not None:
             its_options = PopulateOptions.from_json(options).over(its_options)
             its_units = route(table, its_options, load_fleet(workplace.settings)).units
-        return work(cls, Chunk(chunk, run, table, ids), workplace, its_units, its_options)
+        found = Chunk(chunk, run, table, ids, _queue(app))
+        return work(cls, found, workplace, its_units, its_options)
 
     cls = table
     return make
+
+
+def _queue(app: Celery) -> str:
+    """Return the queue that brought the message in hand."""
+    info: dict[str, Any] = cast("Any", app).current_task.request.delivery_info or {}
+    return plain_name(app, str(info.get("routing_key", DEFAULT_QUEUE)))
 
 
 def work(
@@ -95,7 +106,8 @@ def work(
         return f"given back: all units of {reservation.short_of} are in use"
     if not reservation.keys:
         return "nothing to do: made, or in other hands"
-    visit = _Visit(table, reservation, workplace, options or table.populate_options)
+    options = options or table.populate_options
+    visit = _Visit(table, reservation, workplace, options, _memory(options, chunk.queue, workplace))
     try:
         visit.make()
     finally:
@@ -106,6 +118,14 @@ def work(
     return visit.summary()
 
 
+def _memory(options: PopulateOptions, queue: str, workplace: Workplace) -> int | None:
+    """Return how much the process may hold; on the big queue, what a slot there has."""
+    if queue != options.big_queue or queue == options.queue:
+        return options.memory_bytes
+    plan = load_fleet(workplace.settings).queues.get(queue)
+    return None if plan is None else plan.memory
+
+
 @dataclass(slots=True)
 class _Visit:
     """One chunk in the hands of one holder."""
@@ -114,6 +134,8 @@ class _Visit:
     reservation: Reservation
     workplace: Workplace
     options: PopulateOptions
+    #: What the process may hold.
+    memory_bytes: int | None = None
     first_error: JobError | None = None
     is_stopping: bool = False
     _groups: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
@@ -128,6 +150,7 @@ class _Visit:
 
     def make(self) -> None:
         heading = self.table.job_heading
+        self.workplace.say(json.dumps(self.options.to_json()))
         keys = [from_key_id(heading, key) for key in self.reservation.keys]
         deadline = time.monotonic() + PATIENCE * self.workplace.settings.chunk_s
         for outcome in make_chunk(
@@ -137,6 +160,7 @@ class _Visit:
             should_stop=lambda: self._should_stop(deadline),
             worker=self.reservation.holder,
             options=self.options,
+            is_killable=self.workplace.is_pooled,
         ):
             self._note(outcome)
 
@@ -194,10 +218,20 @@ class _Visit:
             self._ask(self.reservation.keys[0])
         if self.is_stopping or (self._n_done > 0 and time.monotonic() > deadline):
             return True
-        if not self.table.maker.has_many:
-            self.workplace.begin(self.reservation.keys[self._n_begun])
-            self._n_begun += 1
+        self._begin()
         return False
+
+    def _begin(self) -> None:
+        """Tell the main process which key is begun, and what it may take."""
+        keys = self.reservation.keys
+        n_keys = len(keys) if self.table.maker.has_many else 1
+        limit_s = self.options.time_limit_s
+        self.workplace.begin(
+            keys[self._n_begun % len(keys)] if n_keys == 1 else SEVERAL,
+            time_limit_s=None if limit_s is None else limit_s * n_keys,
+            memory_bytes=self.memory_bytes,
+        )
+        self._n_begun += 1
 
     def _holds(self, key: Key | Mapping[str, Any]) -> bool:
         return self._ask(key_id(self.table.job_heading, key))

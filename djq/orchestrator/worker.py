@@ -72,7 +72,7 @@ class Pulse(bootsteps.StartStopStep):
         queues = tuple(plain_name(parent.app, q) for q in parent.app.amqp.queues.consume_from)
         workplace_of(parent.app).open(int(parent.concurrency), queues)
         if is_of_users(parent.pool):
-            workplace_of(parent.app).keep_alive()
+            workplace_of(parent.app).keep_alive(is_threaded="processes" not in parent.pool.info)
         self._end = End(parent)
         # After the pool has ended; a step's own `stop` comes before that.
         signals.worker_shutdown.connect(self._leave, sender=parent, weak=False)

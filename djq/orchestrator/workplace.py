@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from djq.orchestrator.events import Released
+    from djq.orchestrator.guard import Guard
     from djq.orchestrator.reservations import Reservation, Units
     from djq.orchestrator.states import Chunk
     from djq.settings import Settings
@@ -71,8 +72,15 @@ class Workplace:
         self.n_refused = 0
         #: Unknown tables, and until when they were said to be.
         self._said_until: dict[str, float] = {}
+        #: Keeps the limits of the pool's processes.
+        self.guard: Guard | None = None
         #: The pool's processes at the last look that led to something.
         self._pids: set[int] | None = None
+
+    @property
+    def id(self) -> str:
+        """The identity of its main process."""
+        return self._main.id
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -100,14 +108,31 @@ class Workplace:
         """Reserve the keys of a received chunk, and what it takes of what is limited."""
         return self.reservations.reserve(chunk, self.holder, units)
 
-    def begin(self, key: str) -> None:
-        """Note the key that is begun where the main process finds it: it may be what kills us."""
+    @property
+    def is_pooled(self) -> bool:
+        """Whether this is a pool's process, which the main process may kill."""
+        return os.getpid() != self._main.pid
+
+    def say(self, note: str) -> None:
+        """Note what the main process should know of the keys that follow."""
+        if self.is_pooled:
+            self._own_slot().say(note)
+
+    def begin(
+        self, key: str, *, time_limit_s: float | None = None, memory_bytes: int | None = None
+    ) -> None:
+        """Note the key that is begun where the main process finds it: it may be what kills us.
+
+        And what it may take, beyond which the main process kills us.
+        """
+        if self.is_pooled:  # else nobody is left to look
+            self._own_slot().take(key, time_limit_s=time_limit_s, memory_bytes=memory_bytes)
+
+    def _own_slot(self) -> slots.Slot:
         pid = os.getpid()
-        if pid == self._main.pid:
-            return  # solo and threads: nobody is left to look
         if self._slot is None or self._slot[0] != pid:
             self._slot = (pid, slots.Slot(self._main.id, pid))
-        self._slot[1].take(key)
+        return self._slot[1]
 
     def holds(self, reservation: Reservation, key: str) -> Standing:
         """Tell whether a key may be committed.
@@ -149,8 +174,10 @@ class Workplace:
         self._main = replace(self._main, slots=slots, queues=queues, pid=os.getpid())
         self.beat()
 
-    def keep_alive(self) -> None:
+    def keep_alive(self, *, is_threaded: bool = False) -> None:
         """Have a helper process beat: this one runs users' code, which may hold the GIL for long.
+
+        Say which limits are not kept therefore.
 
         Raises
         ------
@@ -159,6 +186,8 @@ class Workplace:
         """
         self._heart = Heart(self.settings, self.reservations.server, self._main)
         self._heart.wait_until_ready()
+        if self.guard is not None:
+            self.guard.say_unguarded(is_threaded=is_threaded)
 
     def beat(self) -> None:
         """Renew the lease of all holders of this worker."""
@@ -177,6 +206,8 @@ class Workplace:
     def watch(self, pids: Iterable[int]) -> None:
         """Free what pool processes held that are gone; `pids` are those alive."""
         alive = set(pids)
+        if self.guard is not None:
+            alive |= self.guard.look(alive)
         if alive == self._pids:
             return
         try:
@@ -200,8 +231,9 @@ class Workplace:
 
     def sweep(self, busy: Iterable[int]) -> None:
         """Free what the pool's processes hold that have nothing in hand; `busy` are the others."""
+        settling: set[int] = set() if self.guard is None else self.guard.settling
         try:
-            n_keys = self.reservations.prune(self._main.id, busy, is_lost=False)
+            n_keys = self.reservations.prune(self._main.id, {*busy, *settling}, is_lost=False)
         except RedisUnavailableError as error:
             logger.warning("sweep_failed: %s", error)
             return

@@ -5,6 +5,7 @@ Both sides talk in lines of JSON. A child that hears nothing more ends.
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing.spawn
 import os
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from djq.populate.chunks import make_chunk
 from djq.populate.keys import from_key_ids, key_id
-from djq.populate.slots import Slot
+from djq.populate.slots import SEVERAL, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,15 +80,22 @@ class _Chunk:
     def make(self, message: Mapping[str, Any]) -> None:
         """Make its keys, and report them."""
         ids: list[str] = message["keys"]
-        begun = iter(ids)
+        begun = itertools.cycle(ids)
+        options = self._table.populate_options
         chunk_s = self._table.schema.connection.settings.chunk_s
         deadline = time.monotonic() + PATIENCE * chunk_s
 
         def is_late() -> bool:
             if self._n_done and time.monotonic() > deadline:
                 return True
-            if not self._table.maker.has_many:
-                self._slot.take(next(begun))
+            n_keys = len(ids) if self._table.maker.has_many else 1
+            key = next(begun) if n_keys == 1 else SEVERAL
+            limit_s = options.time_limit_s
+            self._slot.take(
+                key,
+                time_limit_s=None if limit_s is None else limit_s * n_keys,
+                memory_bytes=options.memory_bytes,
+            )
             return False
 
         for outcome in make_chunk(
@@ -97,6 +105,7 @@ class _Chunk:
             should_stop=is_late,
             worker=message["worker"],
             make_kwargs=self._make_kwargs,
+            is_killable=True,
         ):
             self._note(outcome)
         self._slot.drop()

@@ -47,6 +47,7 @@ def make_chunk(
     worker: str = "",
     make_kwargs: Mapping[str, Value] | None = None,
     options: PopulateOptions | None = None,
+    is_killable: bool = False,
 ) -> Iterator[Outcome]:
     """Make keys one after the other, each in a transaction of its own; or all in one.
 
@@ -64,8 +65,11 @@ def make_chunk(
         Further arguments for each call of make.
     options
         How they are made; None: as the class says.
+    is_killable
+        Whether another process kills this one when a key takes longer than its hard limit;
+        otherwise that is a soft one.
     """
-    assignment = Assignment(table, holds, dict(make_kwargs or {}), worker, options)
+    assignment = Assignment(table, holds, dict(make_kwargs or {}), worker, options, is_killable)
     with tails.listening():
         yield from _make_all(assignment, keys, should_stop)
 
@@ -156,7 +160,8 @@ def _commit(assignment: Assignment, keys: Sequence[Key], attempt: int) -> list[O
     call = assignment.making(keys, attempt)
     work = table.maker.work_on_many(instance, keys, assignment.kwargs)
     with instance.connection.transaction, making(call):
-        work.insert()
+        with assignment.limited(keys, call.started):
+            work.insert()
         made = call.inserted
         if not call.is_done:
             made = _made_here(assignment, keys, call.inserted)

@@ -9,7 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from djq.errors import NothingInsertedError, StoreUnavailableError, TransientDatabaseError
+from djq.errors import (
+    NothingInsertedError,
+    OutOfMemoryError,
+    StoreUnavailableError,
+    TimeLimitError,
+    TransientDatabaseError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,18 +24,22 @@ if TYPE_CHECKING:
     from djq.definition.acceptance import Value
     from djq.populate.options import PopulateOptions
 
-#: `transient`: the database or the store stumbled too often; `lost`: the process died with the key
-#: in hand; `empty`: nothing was inserted; `user`: what its code raised.
+#: `transient`: the database or the store stumbled too often; `memory`, `time_limit`: it took too
+#: much; `lost`: the process died with the key in hand; `empty`: nothing was inserted; `user`: what
+#: its code raised.
 Cause: TypeAlias = Literal["transient", "memory", "time_limit", "lost", "empty", "user"]
 #: The causes as job records know them; a preempted worker's key goes back without a record.
 CAUSES = ("transient", "preempted", "memory", "time_limit", "lost", "empty", "user")
-#: Trying again does not help where make does nothing, or kills the process time and again.
-_FINAL = frozenset({"empty", "lost"})
+#: Trying again does not help where make does nothing, kills the process time and again, or needs
+#: more memory than there is.
+_FINAL = frozenset({"empty", "lost", "memory"})
 _KINDS: tuple[tuple[type[BaseException], Cause], ...] = (
     (NothingInsertedError, "empty"),
     (TransientDatabaseError, "transient"),
     (StoreUnavailableError, "transient"),
     (MemoryError, "memory"),
+    (OutOfMemoryError, "memory"),
+    (TimeLimitError, "time_limit"),
 )
 
 #: Longest message that is kept in the row itself, as in DataJoint's job tables [characters].
@@ -121,7 +131,7 @@ def _storable(text: str) -> str:
 def fingerprint(exception: BaseException) -> str:
     """Return the exception's type and innermost place in the user's code: `KeyError in T.make`."""
     frames = [frame for frame, _ in traceback.walk_tb(exception.__traceback__)]
-    own = next((f for f in reversed(frames) if _is_users(f)), None)
+    own = next((f for f in reversed(frames) if is_of_users(f)), None)
     name = type(exception).__name__
     if own is None:
         return name
@@ -129,6 +139,7 @@ def fingerprint(exception: BaseException) -> str:
     return f"{name} in {place.co_qualname} ({Path(place.co_filename).name})"[:255]
 
 
-def _is_users(frame: FrameType) -> bool:
+def is_of_users(frame: FrameType) -> bool:
+    """Tell whether a frame runs code that is neither ours, nor Python's, nor a library's."""
     name = frame.f_code.co_filename
     return not name.startswith((_DJQ, "<", *_LIBRARIES))

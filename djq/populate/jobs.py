@@ -75,7 +75,7 @@ class Jobs(Query):
     @property
     def failed(self) -> Self:
         """Both; a key that was made since has no error any more."""
-        return (self & {"status": list(FAILED)}) - self.table()
+        return (self & {"status": list(FAILED)}) - self.table().proj()
 
     @property
     def ignored(self) -> Self:

@@ -8,6 +8,7 @@ import platform
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -21,7 +22,7 @@ from djq.errors import (
     StoreUnavailableError,
     TransientDatabaseError,
 )
-from djq.populate import memory, plan, tails
+from djq.populate import alarm, memory, plan, tails
 from djq.populate.failures import JobError
 from djq.populate.git import commit_of
 from djq.populate.version import code_version
@@ -79,14 +80,23 @@ class Assignment:
     worker: str = ""
     #: Of the run, over those of the class; None: those of the class.
     options: PopulateOptions | None = None
+    #: Whether another process kills this one when a key takes too long.
+    is_killable: bool = False
     #: Whether rows of several keys are one job.
     is_coarse: bool = field(init=False)
     #: Reads the values that tell a job of the table from its others.
     values: Callable[[Mapping[str, Value]], KeyValues] = field(init=False)
     _provenance: Mapping[str, Value] = field(init=False)
+    #: After so long a make is interrupted [s].
+    _soft_s: float | None = field(init=False)
 
     def __post_init__(self) -> None:
         """Ask once what is the same for every key."""
+        options = self.options or self.table.populate_options
+        soft_s = alarm.soft_limit_s(options, is_killable=self.is_killable)
+        object.__setattr__(self, "_soft_s", soft_s)
+        if soft_s is not None and not alarm.is_possible():
+            alarm.say_impossible(self.table.spec.display_name)
         object.__setattr__(self, "is_coarse", plan.is_coarse(self.table))
         object.__setattr__(self, "values", values_of(self.table.job_heading.primary_key))
         provenance = {
@@ -96,6 +106,22 @@ class Assignment:
             "_job_worker": self.worker or f"pid {os.getpid()}",
         }
         object.__setattr__(self, "_provenance", provenance)
+
+    def limited(self, keys: Sequence[Key], started: float) -> AbstractContextManager[None]:
+        """Return a block that raises `TimeLimitError` once these keys took too long."""
+        if self._soft_s is None:
+            return nullcontext()
+        limit_s = self._soft_s * len(keys)
+        what = show_key(keys[0]) if len(keys) == 1 else f"{len(keys)} keys"
+
+        def explain() -> str:
+            name = f"{self.table.spec.display_name}.{self.table.maker.name}"
+            return (
+                f"{name} takes longer than {limit_s:g} s for {what}: make it quicker, or raise "
+                "soft_time_limit_s (or time_limit_s) of its populate_options"
+            )
+
+        return alarm.until(started + limit_s, explain)
 
     def making(self, keys: Sequence[Key], attempt: int, *, may_insert: bool = True) -> Making:
         """Return a new call of make."""
@@ -143,12 +169,15 @@ def make_key(assignment: Assignment, key: Key) -> Outcome:
         patience.tries += 1
         try:
             if work.needs_preparing:
-                with making(assignment.making([key], patience.tries, may_insert=False)):
+                call = assignment.making([key], patience.tries, may_insert=False)
+                with making(call), assignment.limited([key], started):
                     work.prepare()
             call = assignment.making([key], patience.tries)
             call.started = started
             with instance.connection.transaction, making(call):
-                work.insert()
+                # Not around the rest: a COMMIT that is interrupted is neither done nor undone.
+                with assignment.limited([key], started):
+                    work.insert()
                 _check(assignment, key, call)
             return Outcome(key, "made", time.monotonic() - started)
         except LeaseLostError:

@@ -39,20 +39,21 @@ from djq.populate.here import (
     shared,
 )
 from djq.populate.keys import from_key_id, from_key_ids, key_id
-from djq.populate.make import Outcome
+from djq.populate.make import Assignment, Outcome, fail
+from djq.populate.overruns import LOOK_S, Watch
 from djq.populate.plan import made_keys
 from djq.populate.reservations import LocalClaims, Settlement
+from djq.tables.explain import show_key
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
     from djq.populate.here import Call
+    from djq.populate.overruns import Overrun
     from djq.populate.reservations import Claims, Taken
 
 #: A child that is asked to end has this long; then it is killed [s].
 END_S = 5.0
-#: Longest wait for the children's answers, so that signals and lost keys are noticed [s].
-LOOK_S = 1.0
 
 
 def in_processes(call: Call, claims: Claims, n_processes: int) -> Generator[Outcome]:
@@ -178,6 +179,8 @@ class _Pool:
         self._is_done = False
         self._pace = Pace(call.table.schema.connection.settings.chunk_s)
         self._selector = selectors.DefaultSelector()
+        self._watch = Watch(self._owner)
+        self._next_look = 0.0
 
     def run(self) -> Iterator[Outcome]:
         """Hand out chunks until nothing is left."""
@@ -234,6 +237,9 @@ class _Pool:
         if not self._children:
             time.sleep(wait_s)
             return
+        if time.monotonic() >= self._next_look:
+            self._watch.look((one.slot, one.pid) for one in self._children)
+            self._next_look = time.monotonic() + LOOK_S
         for event, _ in self._selector.select(wait_s):
             one = cast("_Child", event.data)
             messages = one.read()
@@ -268,6 +274,7 @@ class _Pool:
     def _lose(self, one: _Child) -> Iterator[Outcome]:
         """Replace a child that died: its keys are free, and the one in hand is counted."""
         found = slots.in_hand(self._owner, one.slot)
+        autopsies = self._watch.autopsy([one.slot])
         self._drop(one, 0.0)
         settlement = one.settlement
         if not one.is_ready:
@@ -285,9 +292,24 @@ class _Pool:
             settlement.note(key_id(heading, key), outcome)
             yield outcome
         in_hand = found.key if found is not None and found.key in settlement.untouched else ""
+        overrun, _ = autopsies.get(one.slot, (None, None))
+        if overrun is not None and in_hand:
+            yield self._blame(settlement, in_hand, overrun)
         self._is_done = False
         self._n_tried += settlement.n_tried
-        self._claims.lose(settlement.taken, in_hand)
+        if one.slot in autopsies and (in_hand or overrun is None):
+            self._claims.release(settlement)
+        else:
+            self._claims.lose(settlement.taken, in_hand)
+
+    def _blame(self, settlement: Settlement, in_hand: str, overrun: Overrun) -> Outcome:
+        """Record a key whose process was killed for it."""
+        table = self._call.table
+        key = from_key_id(table.job_heading, in_hand)
+        error = overrun.error(f"{table.spec.display_name} {show_key(key)}")
+        outcome = fail(Assignment(table), key, error, time.monotonic() - overrun.seconds)
+        settlement.note(in_hand, outcome)
+        return outcome
 
     def _drop(self, one: _Child, wait_s: float) -> None:
         self._selector.unregister(one.from_child)

@@ -10,15 +10,21 @@ import mmap
 import re
 import struct
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Of a page: time after which the process is to be killed, length of the key's id.
-_HEADER = struct.Struct("<dH")
-_PAGE_BYTES = 4096
+#: Of a page: when the key was begun, when its process is to be killed, how much memory it may hold,
+#: length of the key's id.
+_HEADER = struct.Struct("<ddQH")
+_PAGE_BYTES = 8192
+#: Where a page has what is said of all keys of a chunk.
+_NOTE = 4096
 #: The slot of a process that makes keys itself.
 MAIN_SLOT = "0"
+#: In hand are keys of one `make_many`, more than one; no key's id looks so.
+SEVERAL = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +32,14 @@ class InHand:
     """The key that a process works on."""
 
     key: str
-    #: By `time.time()`; 0: no bound.
+    #: Both by `time.monotonic()`, which is one clock for all processes of a host.
+    begun: float = 0.0
+    #: 0: no bound.
     deadline: float = 0.0
+    #: How much the process may hold; 0: no bound.
+    memory_bytes: int = 0
+    #: What was said of all keys of its chunk.
+    note: str = ""
 
 
 class Slot:
@@ -47,19 +59,29 @@ class Slot:
         with self.path.open("r+b") as file:
             self._page = mmap.mmap(file.fileno(), _PAGE_BYTES)
 
-    def take(self, key: str, deadline: float = 0.0) -> None:
-        """Note that this key is begun."""
+    def take(
+        self, key: str, *, time_limit_s: float | None = None, memory_bytes: int | None = None
+    ) -> None:
+        """Note that this key is begun, and what it may take."""
         text = key.encode()
-        if len(text) > _PAGE_BYTES - _HEADER.size:
+        if len(text) > _NOTE - _HEADER.size:
             text = b""
         # The length last: a process that dies in between had nothing in hand.
-        _HEADER.pack_into(self._page, 0, 0.0, 0)
+        _HEADER.pack_into(self._page, 0, 0.0, 0.0, 0, 0)
         self._page[_HEADER.size : _HEADER.size + len(text)] = text
-        _HEADER.pack_into(self._page, 0, deadline, len(text))
+        now = time.monotonic()
+        deadline = 0.0 if time_limit_s is None else now + time_limit_s
+        _HEADER.pack_into(self._page, 0, now, deadline, memory_bytes or 0, len(text))
+
+    def say(self, note: str) -> None:
+        """Write what is to be known of the keys that follow; too long a text is none."""
+        text = note.encode()
+        fits = len(text) <= _PAGE_BYTES - _NOTE
+        self._page[_NOTE:] = (text if fits else b"").ljust(_PAGE_BYTES - _NOTE, b"\0")
 
     def drop(self) -> None:
         """Note that nothing is in hand."""
-        _HEADER.pack_into(self._page, 0, 0.0, 0)
+        _HEADER.pack_into(self._page, 0, 0.0, 0.0, 0, 0)
 
     def close(self) -> None:
         """Forget the slot."""
@@ -91,10 +113,12 @@ def in_hand(owner: str, name: int | str) -> InHand | None:
         return None
     if len(page) < _HEADER.size:
         return None
-    deadline, length = _HEADER.unpack_from(page)
+    begun, deadline, memory_bytes, length = _HEADER.unpack_from(page)
     if not length:
         return None
-    return InHand(page[_HEADER.size : _HEADER.size + length].decode(errors="replace"), deadline)
+    key = page[_HEADER.size : _HEADER.size + length].decode(errors="replace")
+    note = page[_NOTE:].rstrip(b"\0").decode(errors="replace")
+    return InHand(key, begun, deadline, memory_bytes, note)
 
 
 def forget(owner: str, name: int | str) -> None:

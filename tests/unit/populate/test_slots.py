@@ -20,8 +20,13 @@ def _folder(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
 def test_what_was_taken_is_in_hand_until_it_is_dropped() -> None:
     with closing(Slot(OWNER, 7)) as slot:
         assert slots.in_hand(OWNER, 7) is None
-        slot.take("[1]", deadline=5.0)
-        assert slots.in_hand(OWNER, 7) == InHand("[1]", 5.0)
+        slot.say("of all")
+        slot.take("[1]", time_limit_s=5, memory_bytes=100)
+        found = slots.in_hand(OWNER, 7)
+        assert found == InHand("[1]", found.begun, found.begun + 5, 100, "of all")
+        slot.take("[2]")
+        found = slots.in_hand(OWNER, 7)
+        assert found == InHand("[2]", found.begun, 0.0, 0, "of all")
         slot.drop()
         assert slots.in_hand(OWNER, 7) is None
 
@@ -30,6 +35,14 @@ def test_a_key_that_is_too_long_is_not_known() -> None:
     with closing(Slot(OWNER, 7)) as slot:
         slot.take("x" * 5000)
         assert slots.in_hand(OWNER, 7) is None
+
+
+def test_a_note_that_is_too_long_is_none() -> None:
+    with closing(Slot(OWNER, 7)) as slot:
+        slot.say("before")
+        slot.say("x" * 5000)
+        slot.take("[1]")
+        assert slots.in_hand(OWNER, 7).note == ""
 
 
 def test_an_owner_finds_its_own_slots_only() -> None:

@@ -1,0 +1,163 @@
+"""Keys that take more time or memory than they may: what is killed, recorded and tried again."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.fleet import UP_S
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+MODULE = "tests.integration.pipelines.limited"
+N = 6
+#: More than a process of the worker holds by itself, less than one with a hog.
+MEMORY_BYTES = 300_000_000
+
+on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def pipeline(fleet, monkeypatch):
+    """Imports the pipeline here with these options, for a worker's environment that it returns."""
+
+    def declare(**options: object) -> tuple[ModuleType, dict[str, Any]]:
+        env = {"TEST_SCHEMA": fleet.schema_name, "TEST_OPTIONS": json.dumps(options)}
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        sys.modules.pop(MODULE, None)
+        found = importlib.import_module(MODULE)
+        found.Number.insert((i,) for i in range(N))
+        return found, env
+
+    return declare
+
+
+def record(table) -> dict[str, Any]:
+    (found,) = table.jobs.errors.to_dicts()
+    return found
+
+
+def make_all_on_a_worker(fleet, tables, env, *options: str):
+    fleet.start_worker(*options, module=MODULE, **env)
+    fleet.wait_for_workers()
+    run = fleet.submit(tables.Limited)
+    fleet.finish(run)
+    return run
+
+
+def test_a_process_beyond_its_time_limit_is_killed_and_its_key_is_an_error(fleet, pipeline):
+    tables, env = pipeline(time_limit_s=1.0)
+    run = make_all_on_a_worker(fleet, tables, {**env, "TEST_STUCK": "2"})
+    # The others of its chunk were made, and nobody died of it.
+    assert sorted(tables.Limited().to_arrays("number")) == [0, 1, 3, 4, 5]
+    found = record(tables.Limited)
+    assert (found["number"], found["cause"], found["attempt"]) == (2, "time_limit", 1)
+    assert "its process was killed after" in found["error_message"]
+    assert "the limit is 1 s (time_limit_s)" in found["error_message"]
+    assert found["duration"] >= 1.0
+    ((_, key, message),) = run.errors()
+    assert key == {"number": 2}
+    assert "TimeLimitError" in message
+    assert run.n_made == N - 1
+    assert fleet.reservations.losses(tables.Limited.spec.display_name) == {}
+    fleet.assert_clean()
+
+
+@on_one_database
+def test_a_key_beyond_its_time_limit_is_tried_again_as_its_options_say(fleet, pipeline):
+    tables, env = pipeline(time_limit_s=0.5, max_retries=1, backoff_s=0.1)
+    make_all_on_a_worker(fleet, tables, {**env, "TEST_STUCK": "2"})
+    assert record(tables.Limited)["attempt"] == 2
+    fleet.assert_clean()
+
+
+@on_one_database
+def test_a_make_beyond_its_soft_limit_is_interrupted_in_its_process(fleet, pipeline):
+    tables, env = pipeline(soft_time_limit_s=0.5, time_limit_s=300)
+    make_all_on_a_worker(fleet, tables, {**env, "TEST_SLOW": "3"}, "-c", "1")
+    found = record(tables.Limited)
+    assert (found["number"], found["cause"]) == (3, "time_limit")
+    assert "Limited.make takes longer than 0.5 s" in found["error_message"]
+    assert "limited.py" in found["fingerprint"]
+    assert len(set(tables.Limited().to_arrays("pid"))) == 1
+    fleet.assert_clean()
+
+
+@on_one_database
+def test_a_process_that_holds_too_much_memory_is_killed(fleet, pipeline):
+    tables, env = pipeline(memory_bytes=MEMORY_BYTES)
+    make_all_on_a_worker(fleet, tables, {**env, "TEST_HOG": "4"})
+    found = record(tables.Limited)
+    assert (found["number"], found["cause"]) == (4, "memory")
+    assert "of memory: the limit is 300.0 MB" in found["error_message"]
+    assert len(tables.Limited()) == N - 1
+    fleet.assert_clean()
+
+
+@on_one_database
+@pytest.mark.parametrize("reserve_jobs", [False, True])
+def test_children_of_populate_are_killed_too(fleet, pipeline, monkeypatch, reserve_jobs):
+    tables, _ = pipeline(time_limit_s=1.0, memory_bytes=MEMORY_BYTES)
+    monkeypatch.setenv("TEST_STUCK", "2")
+    monkeypatch.setenv("TEST_HOG", "4")
+    result = tables.Limited.populate(
+        processes=2, reserve_jobs=reserve_jobs, suppress_errors=True, return_exception_objects=True
+    )
+    assert result["success_count"] == N - 2
+    errors = {key["number"]: str(error) for key, error in result["error_list"]}
+    assert "the limit is 1 s" in errors[2]
+    causes = dict(zip(*tables.Limited.jobs.errors.to_arrays("number", "cause"), strict=True))
+    assert causes[2] == "time_limit"
+    assert causes[4] == "memory"
+    assert fleet.leftovers() == []
+
+
+@pytest.mark.parametrize("limit", ["soft_time_limit_s", "time_limit_s"])
+def test_populate_in_this_process_interrupts(fleet, pipeline, monkeypatch, limit):
+    tables, _ = pipeline(**{limit: 0.2})
+    monkeypatch.setenv("TEST_SLOW", "3")
+    assert tables.Limited.populate(suppress_errors=True)["success_count"] == N - 1
+    found = record(tables.Limited)
+    assert (found["number"], found["cause"]) == (3, "time_limit")
+    # The connection is as good as before.
+    monkeypatch.delenv("TEST_SLOW")
+    assert tables.Limited.populate()["success_count"] == 1
+
+
+@on_one_database
+def test_populate_in_a_thread_says_that_it_cannot_interrupt(fleet, pipeline, caplog):
+    tables, _ = pipeline(time_limit_s=60.0)
+
+    def run() -> None:
+        tables.Limited.populate(max_calls=1)
+        tables.Limited.populate(max_calls=1)
+        tables.schema.connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert caplog.text.count("time_limit_not_kept") == 1
+    assert tables.Limited.spec.display_name in caplog.text
+
+
+@on_one_database
+@pytest.mark.parametrize(
+    ("pool", "unkept"),
+    [
+        ("solo", "memory_bytes of"),
+        ("threads", "soft_time_limit_s and time_limit_s and memory_bytes of"),
+    ],
+)
+def test_a_pool_without_processes_says_what_it_does_not_keep(fleet, pipeline, pool, unkept):
+    _, env = pipeline(soft_time_limit_s=50.0, time_limit_s=60.0, memory_bytes=10**9)
+    worker = fleet.start_worker("-P", pool, module=MODULE, **env)
+    wait_until(lambda: "limit_not_kept" in worker.text(), what="the message", timeout_s=UP_S)
+    assert unkept in worker.text()
