@@ -267,7 +267,8 @@ class TableState:
         if len(self.came_back) < MAX_FAILED:
             self.came_back |= keys
         self.n_came_back += 1
-        if is_again or self.n_came_back > n_tolerated:
+        # Once per wait: all chunks that were in flight come back when the database is away.
+        if now >= self.waits_until and (is_again or self.n_came_back > n_tolerated):
             wait = min(MAX_BACKOFF_S, MIN_BACKOFF_S * 2**self.n_fruitless)
             self.n_fruitless = min(self.n_fruitless + 1, 16)
             self.waits_until = now + wait
