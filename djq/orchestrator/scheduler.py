@@ -32,6 +32,8 @@ logger = logging.getLogger("djq.scheduler")
 
 #: The lead is renewed so often; two renewals may be lost.
 RENEWALS_PER_LEASE = 3
+#: Whoever stands by asks more often: the lease of one that died is over first.
+LOOKS_PER_LEASE = 15
 #: Runs of the daemon have names that begin like this.
 SCHEDULER_PREFIX = "s-"
 
@@ -89,7 +91,7 @@ class Scheduler:
         while not self._stopping.is_set():
             try:
                 if not self.turn(WAIT_S):
-                    self._stopping.wait(self._reservations.lease_s / 3)
+                    self._stopping.wait(self._reservations.lease_s / LOOKS_PER_LEASE)
                 patience.restore()
             except (FleetError, TransientDatabaseError) as error:
                 patience.wait(error)
@@ -130,7 +132,8 @@ class Scheduler:
 
     def _renew(self) -> None:
         led = self._reservations.take_leads(self._candidate, self._wanted) - {EVERYTHING}
-        self._next_renewal = self._clock() + self._reservations.lease_s / RENEWALS_PER_LEASE
+        per_lease = RENEWALS_PER_LEASE if len(led) == len(self._tables) else LOOKS_PER_LEASE
+        self._next_renewal = self._clock() + self._reservations.lease_s / per_lease
         if led == self._led and (led or not self._tables):
             return
         self._led = led
