@@ -102,7 +102,7 @@ class Core:
     @property
     def wants(self) -> frozenset[str]:
         """The queues that it has something for."""
-        queues = {table.place.queue for table in self._tables.values() if table.ready}
+        queues = {queue for table in self._tables.values() for queue in table.wants}
         return frozenset(queues | {chunk.queue for chunk in self._budget.in_flight.values()})
 
     def recall(self, losses: Mapping[str, Mapping[str, int]]) -> None:
@@ -352,10 +352,12 @@ class Core:
         for table in self._tables.values():
             if table.waits_until > now or table.is_idle:
                 continue
-            room = self._room(table) if table.ready or not table.is_led else 1
+            while table.big and self._room(table.big_place) > 0:
+                instructions.append(self._send((table.big.popleft(),), table.big_place))
+            room = self._room(table.place) if table.ready or not table.is_led else 1
             while table.ready and room > 0:
                 instructions.append(self._queue(table))
-                room = self._room(table)
+                room = self._room(table.place)
             if room > 0 and (table.hints or table.probe):
                 self._probe = table.next_probe(self._page(table))
                 if self._probe is not None:
@@ -365,8 +367,8 @@ class Core:
                 self._scan = Find(table.place.table, self._page(table), table.after)
                 instructions.append(self._scan)
 
-    def _room(self, table: TableState) -> int:
-        return self._budget.room(table.place) if self._rest else 0
+    def _room(self, place: Place) -> int:
+        return self._budget.room(place) if self._rest else 0
 
     def _needs_more(self, table: TableState) -> bool:
         """Whether less is ready than will be wanted while a page is searched."""
@@ -377,7 +379,9 @@ class Core:
             return 1
         size = self._size(table)
         wanted = 2 * self._budget.limit(table.place.queue) * size
-        return max(MIN_PAGE, min(MAX_PAGE, wanted))
+        # In steps: a statement is built anew for each limit, which takes longer than asking it.
+        n_doublings = ((wanted - 1) // MIN_PAGE).bit_length()
+        return min(MAX_PAGE, MIN_PAGE << n_doublings)
 
     def _size(self, table: TableState) -> int:
         place = table.place
@@ -385,10 +389,11 @@ class Core:
         return table.chunk_size(chunk_s, self._budget.slots_of(place.queue))
 
     def _queue(self, table: TableState) -> Queue:
-        keys = table.take(min(self._size(table), self._rest))
+        return self._send(table.take(min(self._size(table), self._rest)), table.place)
+
+    def _send(self, keys: tuple[str, ...], place: Place) -> Queue:
         self._n_chunks += 1
         self._n_taken += len(keys)
-        place = table.place
         chunk = Chunk(f"{self._run}-{self._n_chunks}", self._run, place.table, keys, place.queue)
         self._budget.take(chunk, place)
         return Queue(chunk)

@@ -10,6 +10,7 @@ import pytest
 
 import djq as dj
 from djq.errors import ConfigError, MakeError, RedisUnavailableError, UsageError
+from djq.orchestrator import passes
 from djq.orchestrator.app import producer_app, worker_app
 from djq.orchestrator.dispatch import CeleryDispatcher
 from djq.orchestrator.planning import DatabasePlan
@@ -159,6 +160,42 @@ def test_a_daemon_makes_what_others_insert_and_runs_look_on(
         run = fleet.submit()
         fleet.finish(run)
         assert fleet.rows() == fleet.expected(N + 10)
+        fleet.assert_clean()
+    finally:
+        daemon.stop()
+        thread.join()
+
+
+def test_a_daemon_hears_of_inserts_between_its_passes(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: a scheduler whose first pass is over, and whose next one never comes.
+    monkeypatch.setattr(passes, "MIN_PASS_S", 10_000.0)
+    plan = DatabasePlan(collect([fleet.tables.schema]))
+    dispatcher = CeleryDispatcher(producer_app(fleet.settings), plan.show)
+    daemon = Scheduler(plan, fleet.reservations, dispatcher)
+    fleet.start_worker()
+    fleet.wait_for_workers()
+    is_searched = threading.Event()
+
+    def run_forever() -> None:
+        daemon.turn(0.0)
+        is_searched.set()
+        daemon.run_forever()
+        dispatcher.close()
+        fleet.tables.schema.connection.close()
+
+    thread = threading.Thread(target=run_forever)
+    thread.start()
+    try:
+        assert is_searched.wait(60)
+        # When: a row comes in, then many at once.
+        fleet.insert(1)
+        wait_until(lambda: fleet.rows() == fleet.expected(1), what="the row", timeout_s=60)
+        with fleet.tables.schema.connection.transaction:
+            fleet.tables.Number.insert((i, 3 * i) for i in range(1, N))
+        # Then: they are made, and what depends on them.
+        wait_until(lambda: fleet.rows() == fleet.expected(N), what="all rows", timeout_s=60)
         fleet.assert_clean()
     finally:
         daemon.stop()

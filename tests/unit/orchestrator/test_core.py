@@ -56,6 +56,7 @@ class Talk:
     places: tuple[Place, ...] = PLACES
     due: dict[str, list[str]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
+    big: frozenset[str] = frozenset()
     now: float = 0.0
     search_s: float = 0.0
     sent: list[Chunk] = field(default_factory=list)
@@ -88,7 +89,8 @@ class Talk:
         if search.after is not None:
             due = due[due.index(search.after) + 1 :]
         found = tuple(due[: search.limit])
-        return Found(search, found, len(found) < search.limit, self.search_s)
+        is_exhausted = len(found) < search.limit
+        return Found(search, found, is_exhausted, self.search_s, self.big & set(found))
 
     def release(self, chunk: Chunk, *, seconds: float = 1.0, **groups: object) -> list[Instruction]:
         made = groups or {"made": chunk.keys}
@@ -292,6 +294,15 @@ class TestPasses:
             talk.now = now
             talk.tell(Tick())
             assert len(talk.searches()) == n_passes
+
+    def test_pages_have_few_sizes(self) -> None:
+        # Given: keys that take longer and longer, so that chunks become smaller.
+        talk = Talk(due={"Spot": [*ids(*range(9_000))]}, places=(Place("Spot", 0),))
+        talk.tell(Surveyed(50, frozenset()))
+        for n in range(1, 60):
+            talk.release(talk.sent.pop(0), seconds=0.001 * n**2)
+        # Then: the statements that search them are few.
+        assert 1 < len({said.limit for said in talk.said if isinstance(said, Find)}) < 8
 
     def test_a_pass_goes_page_by_page(self) -> None:
         talk = Talk(due={"Spot": [*ids(*range(60))]}, places=(Place("Spot", 0),))
@@ -609,3 +620,49 @@ def test_it_wakes_when_time_alone_changes_something() -> None:
     talk = Talk(Limits(is_endless=True), places=(Place("Spot", 0),))
     talk.tell(Tick())
     assert talk.core.wakes_at == MIN_PASS_S
+
+
+BIG = (Place("Spot", 0, big_queue="djq.big"),)
+
+
+def test_keys_that_ran_out_of_memory_go_to_the_big_queue_each_alone() -> None:
+    talk = Talk(places=BIG, due={"Spot": list(ids(1, 2, 3, 4))}, big=frozenset(ids(2, 3)))
+    talk.tell(Tick())
+    assert {chunk.keys: chunk.queue for chunk in talk.sent} == {
+        ("[1]",): DEFAULT_QUEUE,
+        ("[2]",): "djq.big",
+        ("[3]",): "djq.big",
+        ("[4]",): DEFAULT_QUEUE,
+    }
+    assert talk.core.wants == {DEFAULT_QUEUE, "djq.big"}
+
+
+def test_a_big_queue_without_room_stops_no_other_key() -> None:
+    # Given: more keys for the big queue than may be in flight there, before all others.
+    numbers = range(10 * MIN_CHUNKS)
+    big = ids(*numbers[: 5 * MIN_CHUNKS])
+    talk = Talk(places=BIG, due={"Spot": list(ids(*numbers))}, big=frozenset(big))
+    talk.tell(Tick())
+    assert Counter(chunk.queue for chunk in talk.sent) == {"djq.big": 4, DEFAULT_QUEUE: 4}
+    # When: those of the table's own queue are made.
+    while own := [
+        c for c in talk.sent if c.queue == DEFAULT_QUEUE and c.keys[0] in talk.due["Spot"]
+    ]:
+        talk.release(own[0])
+    assert not talk.is_finished
+    # Then: the others wait for their queue, and the run for them.
+    while rest := [c for c in talk.sent if c.keys[0] in talk.due["Spot"]]:
+        talk.release(rest[0])
+    assert talk.is_finished
+    assert talk.due["Spot"] == []
+
+
+def test_a_cancelled_run_forgets_what_waits_for_the_big_queue() -> None:
+    big = ids(*range(5 * MIN_CHUNKS))
+    talk = Talk(places=BIG, due={"Spot": list(big)}, big=frozenset(big))
+    talk.tell(Tick())
+    talk.tell(Cancelled())
+    for chunk in list(talk.sent):
+        talk.release(chunk)
+    assert len(talk.sent) == MIN_CHUNKS
+    assert talk.is_finished
