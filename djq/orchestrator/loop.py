@@ -64,6 +64,10 @@ class Plan(Protocol):
         """Return due keys in the order of the primary key, at most `search.limit`."""
         ...
 
+    def big(self, table: str, keys: Sequence[str]) -> frozenset[str]:
+        """Return which of these keys are to go to the big queue."""
+        ...
+
     def bury(self, table: str, key: str, n_losses: int) -> None:
         """Record an error for a key that killed its workers."""
         ...
@@ -242,8 +246,10 @@ class Loop:
 
     def _find(self, search: Find) -> Found:
         began = self._clock()
+        big: frozenset[str] = frozenset()
         try:
             keys = self._plan.find(search)
+            big = self._plan.big(search.table, keys)
         except TransientDatabaseError:
             raise
         except DatabaseError:
@@ -252,7 +258,7 @@ class Loop:
             # One broken table must not stop the others; the next pass tries again.
             logger.exception("search_failed", extra={"table": search.table})
             keys = ()
-        return Found(search, keys, len(keys) < search.limit, self._clock() - began)
+        return Found(search, keys, len(keys) < search.limit, self._clock() - began, big)
 
     def _collect(self) -> None:
         """Hear the answer of the search in the background, if it is there."""

@@ -68,6 +68,7 @@ class DatabasePlan:
             for level, names in enumerate(graph.levels(parents))
             for name in names
         )
+        self._big_queues = {place.table: place.big_queue for place in self.places}
 
     def find(self, search: Find) -> tuple[str, ...]:
         """Return due keys in the order of the primary key, at most `search.limit`."""
@@ -81,6 +82,13 @@ class DatabasePlan:
             after=None if search.after is None else from_key_id(heading, search.after),
         )
         return tuple(found)
+
+    def big(self, table: str, keys: Sequence[str]) -> frozenset[str]:
+        """Return which of these keys are to go to the big queue: they ran out of memory."""
+        cls = self.tables[table]
+        if self._big_queues[table] is None or not keys:
+            return frozenset()
+        return frozenset(plan.redirected_ids(cls, keys))
 
     def bury(self, table: str, key: str, n_losses: int) -> None:
         """Record an error for a key that killed its workers."""
@@ -125,6 +133,7 @@ def _place(
         parents,
         priority=own.priority,
         queue=goes.queue,
+        big_queue=options.big_queue if options.big_queue != goes.queue else None,
         units=goes.units,
         chunk_s=options.chunk_s,
     )

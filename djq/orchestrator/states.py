@@ -43,6 +43,8 @@ class Place:
     #: Among tables of one level, higher ones go first.
     priority: int = 0
     queue: str = DEFAULT_QUEUE
+    #: Where keys go that ran out of memory; None: nowhere else.
+    big_queue: str | None = None
     #: What a chunk needs of what is limited across the fleet: name -> (units, limit).
     units: Mapping[str, tuple[int, int]] = field(
         default_factory=dict[str, tuple[int, int]], hash=False
@@ -104,6 +106,8 @@ class Found:
     is_exhausted: bool
     #: What it cost [s].
     seconds: float = 0.0
+    #: Of these, the keys that are to go to the big queue.
+    big: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import islice
 from math import ceil, inf
@@ -54,6 +54,8 @@ class TableState:
     place: Place
     #: Found and not queued yet.
     ready: deque[str] = field(default_factory=deque[str])
+    #: The same, for the big queue.
+    big: deque[str] = field(default_factory=deque[str])
     #: Ready or in flight.
     known: set[str] = field(default_factory=set[str])
     losses: dict[str, int] = field(default_factory=dict[str, int])
@@ -87,7 +89,8 @@ class TableState:
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing to search and nothing to queue."""
-        return not (self.ready or self.hints or self.probe or self.is_scanning or self.is_wanted)
+        has_work = self.ready or self.big or self.hints or self.probe
+        return not (has_work or self.is_scanning or self.is_wanted)
 
     @property
     def wakes_at(self) -> float:
@@ -96,6 +99,17 @@ class TableState:
         if self.is_wanted and not self.is_scanning:
             soonest = min(soonest, self.rested_at)
         return soonest
+
+    @property
+    def wants(self) -> list[str]:
+        """The queues that it has something for."""
+        both = ((self.ready, self.place), (self.big, self.big_place))
+        return [place.queue for keys, place in both if keys]
+
+    @property
+    def big_place(self) -> Place:
+        """Where its keys go that ran out of memory."""
+        return replace(self.place, queue=self.place.big_queue or self.place.queue)
 
     def hint(self, parent: str, keys: Iterable[str]) -> None:
         """Note that keys of a parent, or of this table itself, can have made keys due."""
@@ -117,8 +131,9 @@ class TableState:
 
     def drop_ready(self) -> None:
         """Forget what was found and not queued."""
-        self.known.difference_update(self.ready)
-        self.ready.clear()
+        for keys in (self.ready, self.big):
+            self.known.difference_update(keys)
+            keys.clear()
 
     def wake(self, now: float) -> None:
         """Begin the searches whose time has come."""
@@ -181,7 +196,8 @@ class TableState:
         if self.failed:
             due = [key for key in due if self.failed.get(key, 0.0) <= now]
         new = [key for key in due if key not in self.known]
-        self.ready.extend(new)
+        for key in new:
+            (self.big if key in event.big else self.ready).append(key)
         self.known.update(new)
         last = event.keys[-1] if event.keys else None
         if event.search.is_scan:
@@ -201,9 +217,10 @@ class TableState:
         """
         if not self.losses:
             return {}
-        found = {k: self.losses[k] for k in self.ready if self.losses.get(k, 0) >= MAX_LOSSES}
+        ready = (*self.ready, *self.big)
+        found = {k: self.losses[k] for k in ready if self.losses.get(k, 0) >= MAX_LOSSES}
         for key in found:
-            self.ready.remove(key)
+            (self.ready if key in self.ready else self.big).remove(key)
             self.known.remove(key)
             del self.losses[key]
             self.failed[key] = blocked_until

@@ -68,6 +68,8 @@ class Call:
             restrictions=self.restrictions,
             after=after,
             retries=self.retries,
+            # A fleet's big queue has room for them.
+            is_here=not self.retries,
         )
         return [key_id(self.table.job_heading, key) for key in found]
 

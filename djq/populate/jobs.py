@@ -83,6 +83,12 @@ class Jobs(Query):
         return self & {"status": "ignore"}
 
     @property
+    def redirected(self) -> Self:
+        """Keys that are to be tried again on another queue than the table's."""
+        is_elsewhere = Call("not", (Call("is null", (Name("queue"),)),))
+        return self.over(restrict(self.failed.node, is_elsewhere))
+
+    @property
     def pending(self) -> Query:
         """Keys to make now: computed from the tables, so it is never out of date."""
         return plan.due(self.table)

@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from djq.definition.acceptance import Value
@@ -25,6 +25,7 @@ from djq.errors import (
 from djq.populate import alarm, memory, plan, tails
 from djq.populate.failures import JobError
 from djq.populate.git import commit_of
+from djq.populate.overruns import shown
 from djq.populate.version import code_version
 from djq.tables.insert import now, show_key
 from djq.tables.making import Making, making, values_of
@@ -240,6 +241,8 @@ def fail(assignment: Assignment, key: Key, exception: Exception, started: float)
     table = assignment.table
     seconds = time.monotonic() - started
     error = JobError.of(exception, tails.text())
+    if isinstance(exception, MemoryError) and (peak := memory.peak_bytes()) is not None:
+        error = replace(error, message=f"{error.message} (its process held {shown(peak)} at most)")
     try:
         if plan.made_keys(table, [key]):  # by somebody else, which may be why it was raised
             return Outcome(key, "exists", seconds)

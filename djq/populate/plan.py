@@ -16,7 +16,7 @@ from djq.algebra.nodes import Node, Projection
 from djq.algebra.operators import restrict
 from djq.definition.heading import Heading
 from djq.errors import DefinitionError
-from djq.populate.keys import from_key_id, from_key_ids, key_ids
+from djq.populate.keys import from_key_id, from_key_ids, key_id, key_ids
 from djq.populate.version import code_version
 from djq.tables.query import Query
 from djq.tables.universal import U
@@ -120,12 +120,14 @@ def due_keys(
     among: Sequence[Mapping[str, Value]] | None = None,
     after: Mapping[str, Value] | None = None,
     retries: bool = False,
+    is_here: bool = False,
 ) -> list[Key]:
     """Return the first `limit` due keys behind `after`, in the order of the primary key.
 
     With `among`, only keys that agree with one of these (say, of a parent) where they share names.
+    With `is_here`, without those that wait for another queue.
     """
-    page = _page(table, limit, restrictions, among, after, retries=retries)
+    page = _page(table, limit, restrictions, among, after, retries=retries, is_here=is_here)
     return page.keys()
 
 
@@ -171,9 +173,12 @@ def _page(
     after: Mapping[str, Value] | None,
     *,
     retries: bool,
+    is_here: bool = False,
 ) -> Query:
     """Return the first due keys behind one, in the order of the primary key."""
     wanted = due(table, restrictions, retries=retries)
+    if is_here and table.populate_options.big_queue is not None:
+        wanted = wanted - table().jobs.redirected.proj()
     node = wanted.node
     if among is not None:
         node = restrict(node, _among(among, wanted.heading))
@@ -218,6 +223,16 @@ def keys_of_ids(table: type[AutoPopulate], ids: Sequence[str]) -> Query:
     source = key_source(table)
     keys = from_key_ids(table.job_heading, ids)
     return Query(restrict(source.node, _among(keys, table.job_heading)), source.connection)
+
+
+def redirected_ids(table: type[AutoPopulate], ids: Sequence[str]) -> list[str]:
+    """Return which of some keys are to be tried next on another queue than the table's."""
+    jobs = table().jobs
+    keys = from_key_ids(table.job_heading, ids)
+    found = Query(
+        restrict(jobs.redirected.node, _among(keys, jobs.heading)), jobs.connection
+    ).keys()
+    return [key_id(table.job_heading, key) for key in found]
 
 
 def is_coarse(table: type[AutoPopulate]) -> bool:

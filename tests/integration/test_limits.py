@@ -20,8 +20,22 @@ MODULE = "tests.integration.pipelines.limited"
 N = 6
 #: More than a process of the worker holds by itself, less than one with a hog.
 MEMORY_BYTES = 300_000_000
+FLEET = """
+[queues."djq.default"]
+concurrency = 2
+
+[queues."djq.big"]
+concurrency = 1
+memory = "{memory}"
+"""
 
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def settings(settings, tmp_path):
+    (tmp_path / "fleet.toml").write_text(FLEET.format(memory="2 GB"))
+    return settings.model_copy(update={"fleet_file": tmp_path / "fleet.toml"})
 
 
 @pytest.fixture
@@ -161,3 +175,56 @@ def test_a_pool_without_processes_says_what_it_does_not_keep(fleet, pipeline, po
     worker = fleet.start_worker("-P", pool, module=MODULE, **env)
     wait_until(lambda: "limit_not_kept" in worker.text(), what="the message", timeout_s=UP_S)
     assert unkept in worker.text()
+
+
+@pytest.fixture
+def with_big_queue(fleet, pipeline, tmp_path):
+    """Starts a worker for each queue, of which the big one has so much memory, and makes all."""
+
+    def make_all(memory: str, **env: object):
+        (tmp_path / "fleet.toml").write_text(FLEET.format(memory=memory))
+        tables, common = pipeline(memory_bytes=MEMORY_BYTES, big_queue="djq.big")
+        fleet.start_worker("-Q", "djq.default", module=MODULE, **common, TEST_HOG="4")
+        fleet.start_worker("-Q", "djq.big", module=MODULE, **common, TEST_HOG="4", **env)
+        fleet.wait_for_workers()
+        run = fleet.submit(tables.Limited)
+        fleet.finish(run)
+        return tables.Limited
+
+    return make_all
+
+
+@on_one_database
+def test_a_key_that_was_killed_for_memory_is_made_on_the_big_queue(fleet, with_big_queue):
+    limited = with_big_queue("2 GB", TEST_HAS_ROOM="1")
+    pids = dict(zip(*limited().to_arrays("number", "pid"), strict=True))
+    assert len(pids) == N
+    assert list(pids.values()).count(pids[4]) == 1
+    assert len(limited.jobs.errors) == 0
+    fleet.assert_clean()
+
+
+@on_one_database
+def test_a_key_that_is_killed_there_too_is_an_error(fleet, with_big_queue):
+    limited = with_big_queue("310 MB")
+    found = record(limited)
+    assert (found["number"], found["cause"], found["attempt"]) == (4, "memory", 2)
+    assert "the limit is 310.0 MB" in found["error_message"]
+    assert found["queue"] is None
+    assert found["scheduled_time"] is None
+    fleet.assert_clean()
+
+
+@on_one_database
+def test_a_key_for_the_big_queue_is_left_to_it_by_those_who_share_the_keys(
+    fleet, pipeline, monkeypatch
+):
+    tables, _ = pipeline(memory_bytes=MEMORY_BYTES, big_queue="djq.big")
+    monkeypatch.setenv("TEST_HOG", "4")
+    options = {"processes": 2, "reserve_jobs": True, "suppress_errors": True}
+    assert tables.Limited.populate(**options)["success_count"] == N - 1
+    assert record(tables.Limited)["queue"] == "djq.big"
+    monkeypatch.delenv("TEST_HOG")
+    assert tables.Limited.populate(**options)["success_count"] == 0
+    # Who asks for all that is missing gets it here.
+    assert tables.Limited.populate()["success_count"] == 1

@@ -163,10 +163,19 @@ def test_what_ran_out_of_memory_goes_to_the_big_queue_once(failing):
     to_big = record(table)["queue"]
     second = fail_once(table)
 
+    assert "MB at most)" in record(table)["error_message"]
     assert first.error.retry_at is not None
     assert to_big == "djq.big"
     assert second.error.retry_at is None
     assert record(table)["queue"] is None
+
+
+def test_without_a_big_queue_it_is_not_tried_again(failing):
+    table = failing(MemoryError(), max_retries=3)
+
+    assert fail_once(table).error.retry_at is None
+
+    assert record(table)["cause"] == "memory"
 
 
 def test_a_make_that_does_nothing_is_not_tried_again(table, monkeypatch):
