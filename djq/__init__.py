@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from djq.errors import DjqError as DataJointError
     from djq.errors import DjqError as DjqError
     from djq.orchestrator.run import Run as Run
+    from djq.orchestrator.run import runs as runs
     from djq.orchestrator.run import submit as submit
     from djq.populate.autopopulate import Computed as Compute
     from djq.populate.autopopulate import Computed as Computed
@@ -84,6 +85,7 @@ _HOMES = {
     "create_virtual_module": "djq.tables.virtual:VirtualModule",
     "list_schemas": "djq.tables.virtual:list_schemas",
     "plan": "djq.populate.planning:plan",
+    "runs": "djq.orchestrator.run:runs",
     "schema": "djq.tables.schema:Schema",
     "submit": "djq.orchestrator.run:submit",
     "virtual_schema": "djq.tables.virtual:virtual_schema",
@@ -126,6 +128,7 @@ __all__ = [
     "create_virtual_module",
     "list_schemas",
     "plan",
+    "runs",
     "schema",
     "submit",
     "virtual_schema",

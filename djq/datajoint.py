@@ -48,7 +48,7 @@ WITHOUT = {
     "database.name": "a schema is named where it is made: dj.Schema(name)",
     "database.database_prefix": "a schema is named in full where it is made: dj.Schema(name)",
     "jobs.stale_timeout": "a worker that died is noticed by its lease: lease_s",
-    "jobs.default_priority": "priorities are given to submit(priority=…)",
+    "jobs.default_priority": "dj.PopulateOptions(priority=…), of a table or of dj.submit",
     "jobs.version_method": "the version of a make is read from its code",
     "loglevel": 'use logging.getLogger("djq").setLevel(…)',
     "display.diagram_direction": "say it where the diagram is made",

@@ -1,47 +1,42 @@
-"""Runs: `submit` a part of the pipeline, and watch, wait for or cancel its making."""
+"""Runs: `submit` a part of the pipeline; watch, wait for or cancel its making from anywhere."""
 
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
-from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from math import inf
+from typing import TYPE_CHECKING, Any, cast
 
-from djq.errors import (
-    FleetError,
-    MakeError,
-    RedisUnavailableError,
-    TransientDatabaseError,
-    UsageError,
-)
-from djq.orchestrator.app import producer_app
-from djq.orchestrator.dispatch import CeleryDispatcher
-from djq.orchestrator.events import Freed, Released
-from djq.orchestrator.fleet import load_fleet
-from djq.orchestrator.loop import WAIT_S, Loop, Patience
-from djq.orchestrator.planning import DatabasePlan, by_level
-from djq.orchestrator.reservations import Reservations
-from djq.orchestrator.routing import route
-from djq.orchestrator.scans import BackgroundScans
-from djq.orchestrator.scheduler import SCHEDULER_PREFIX
-from djq.orchestrator.states import Limits
-from djq.orchestrator.watch import Company, Counter, messages
-from djq.populate import plan
-from djq.populate.autopopulate import AutoPopulate
+from djq.errors import FleetError, RedisUnavailableError, UsageError
+from djq.orchestrator.driving import Driver, end_abandoned
+from djq.orchestrator.loop import WAIT_S
+from djq.orchestrator.watch import Counter
+from djq.orchestrator.work import listed, new_work, opened, tables_of, work_of
 from djq.populate.display import open_display
-from djq.populate.pipeline import collect
-from djq.tables.schema import Schema
+from djq.populate.options import PopulateOptions
+from djq.populate.runs import (
+    RunStore,
+    check_status,
+    failed_since,
+    find_run,
+    newest_first,
+)
+from djq.tables.connection import Connection, conn
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    import datetime as dt
+    from collections.abc import Callable, Sequence
 
     from djq.definition.acceptance import Value
-    from djq.orchestrator.events import Announcement
-    from djq.orchestrator.reservations import Census, ChunkRecord
+    from djq.orchestrator.reservations import ChunkRecord
+    from djq.orchestrator.work import Work
+    from djq.populate.autopopulate import AutoPopulate
     from djq.populate.display import TableProgress
     from djq.populate.keys import Key
+    from djq.populate.runs import RunRecord, RunStatus
+    from djq.tables.schema import Schema
 
 logger = logging.getLogger("djq.run")
 
@@ -49,19 +44,32 @@ logger = logging.getLogger("djq.run")
 SHOW_S = 0.5
 
 
-def submit(*what: type[AutoPopulate] | Schema, restrictions: Sequence[Value] = ()) -> Run:
+def submit(
+    *what: type[AutoPopulate] | Schema,
+    restrictions: Sequence[Value] = (),
+    options: PopulateOptions | None = None,
+    continuous: bool = False,
+) -> Run:
     """Have the fleet make whatever is due, level by level; return at once.
 
-    This process finds and queues what is due, in a thread, until everything is made or failed,
-    unless `djq scheduler` runs for all these tables: then it only looks on. A script that ends
-    before its run does stays until the run is done; Ctrl-C leaves it (`Run.wait` goes on).
+    This process finds and queues what is due, in a thread, until everything is made or failed. The
+    run is stored: if the process ends before, whoever waits for the run goes on with it, or a
+    scheduler of its tables. Where a scheduler runs for the tables, it queues what is due, and this
+    process only looks on; unless the run has options of its own. A script that ends before its run
+    does stays until the run is done; Ctrl-C leaves it.
 
     Parameters
     ----------
     what
         Tables, and schemas for all of their tables.
     restrictions
-        Conditions on the keys of every table; all must hold.
+        Conditions on the keys of every table; all must hold. Those that are queries are not stored:
+        then only this process can drive the run.
+    options
+        How the keys are made, over the options of the tables. Its priority is that of the run among
+        runs.
+    continuous
+        Go on with whatever becomes due, until the run is cancelled.
 
     Raises
     ------
@@ -70,271 +78,334 @@ def submit(*what: type[AutoPopulate] | Schema, restrictions: Sequence[Value] = (
     ConfigError
         A table needs what no queue of `fleet.toml` has.
     UsageError
-        Nothing to make was named.
+        Nothing to make was named, or a transaction is open.
     """
-    run = Run(_tables(what), restrictions)
+    _check_options(options)
+    conditions = listed(restrictions)
+    tables = tables_of(what)
+    work = new_work(tables, conditions, options=options, is_continuous=continuous)
+    if work.connection.in_transaction:
+        message = "submit cannot run inside a transaction: nobody else would see the run"
+        raise UsageError(message)
+    schema = next(iter(tables.values())).schema
+    store = RunStore(work.connection, schema.name)
+    is_stored = store.add(work.record, schema)
+    run = Run(work.record, work.connection, store if is_stored else None, work)
     run.start()
     return run
 
 
-def populate_distributed(
-    *,
-    tables: Sequence[type[AutoPopulate]],
-    restrictions: Sequence[Value] = (),
-    suppress_errors: bool = False,
-    max_calls: int | None = None,
-    display_progress: bool = False,
-) -> dict[str, Any]:
-    """Make due keys on the fleet and wait: `populate(distributed=True)`.
+def runs(
+    status: RunStatus | Sequence[RunStatus] | None = None, *, connection: Connection | None = None
+) -> list[Run]:
+    """Return the runs that are stored in the database, newest first.
 
-    Keys that failed before are tried again, as by `populate()` here.
+    Parameters
+    ----------
+    status
+        Only those that are `"running"`, `"cancelling"`, `"done"`, `"cancelled"` or `"failed"`, or
+        one of several of these.
+    connection
+        The database; None: the default connection.
 
     Raises
     ------
-    MakeError
-        A `make` raised, and `suppress_errors` is not set; all other keys were made before.
-    RedisUnavailableError
-        None is configured or it does not answer.
+    UsageError
+        There is no such status.
     """
-    run = Run(_tables(tables), restrictions, max_keys=max_calls)
-    run.start(retries=True)
-    if display_progress:
-        run.watch()
-    else:
-        run.wait()
-    errors = run.errors()
-    if errors and not suppress_errors:
-        table, key, message = errors[0]
-        more = f" ({len(errors)} keys failed)" if len(errors) > 1 else ""
-        text = f"{table}.make({key!r}) on the fleet: {message}{more}; tracebacks are in jobs.errors"
-        raise MakeError(text)
-    return {
-        "success_count": run.n_made,
-        "error_list": [(key, message) for _, key, message in errors],
-    }
+    wanted = check_status(status)
+    place = connection or conn()
+    stores = RunStore.everywhere(place)
+    found = {record.id: (store, record) for store in stores for record in store.all(wanted)}
+    records = newest_first(record for _, record in found.values())
+    return [Run(record, place, found[record.id][0]) for record in records]
 
 
 class Run:
-    """One request to make what is due, driven by a thread of this process."""
+    """One request to make what is due: `dj.submit` begins one, `dj.runs` and `Run.of` find it."""
 
     def __init__(
         self,
-        tables: Mapping[str, type[AutoPopulate]],
-        restrictions: Sequence[Value] = (),
-        *,
-        max_keys: int | None = None,
+        record: RunRecord,
+        connection: Connection,
+        store: RunStore | None,
+        work: Work | None = None,
     ) -> None:
         #: Unique; chunks and messages carry it.
-        self.id: str = f"r-{secrets.token_hex(4)}"
-        #: Keys made so far, for this run or by the scheduler meanwhile.
-        self.n_made: int = 0
-        self._tables = dict(tables)
-        self._connection = next(iter(self._tables.values())).schema.connection
-        self._settings = self._connection.settings
-        self._restrictions = restrictions
-        self._fleet = load_fleet(self._settings)
-        for name, table in self._tables.items():
-            route(name, table.populate_options, self._fleet)
-        self._max_keys = max_keys
-        self._failed: dict[str, list[str]] = {}
-        self._thread: threading.Thread | None = None
-        self._n_threads = 0
-        self._counter = Counter(self._tables, restrictions)
-        self._company = Company(self._tables)
-        self._finished = threading.Event()
-        self._stopping = threading.Event()
-        self._cancelling = threading.Event()
-        self._error: BaseException | None = None
+        self.id: str = record.id
+        self._record = record
+        self._connection = connection
+        self._store = store
+        self._given = work
+        self._driver: Driver | None = None
+        self._counter: Counter | None = None
+
+    @classmethod
+    def of(cls, id: str, *, connection: Connection | None = None) -> Run:  # noqa: A002 - its name
+        """Return the run of an id, whichever process submitted it.
+
+        Raises
+        ------
+        UsageError
+            There is none; the message names those that are near.
+        """
+        place = connection or conn()
+        store, record = find_run(place, id)
+        return cls(record, place, store)
 
     def __repr__(self) -> str:
-        """Return the id, tables and state."""
-        state = "finished" if self.is_finished else "running" if self._thread else "detached"
-        return f"Run({self.id!r}: {', '.join(self._tables)}; {state})"
+        """Return the id, tables and state, as they were last seen."""
+        record = self._record
+        place = f"{record.user}@{record.host} ({record.pid})"
+        words = [f"{record.status}, since {record.created:%Y-%m-%d %H:%M:%S} UTC by {place}"]
+        words += ["continuous"] if record.is_continuous else []
+        if record.restrictions is None and record.is_open:
+            words.append("only that process can drive it")
+        if record.n_made is not None:
+            words.append(f"{record.n_made:,} made, {record.n_failed or 0:,} failed")
+        words += [record.message] if record.message else []
+        return f"Run({self.id!r}: {', '.join(record.tables)}; {'; '.join(words)})"
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a list shows of it, as it was last seen."""
+        record = self._record
+        return {
+            "run": self.id,
+            "status": record.status,
+            "tables": self.tables,
+            "is_continuous": record.is_continuous,
+            "created": f"{record.created:%Y-%m-%d %H:%M:%S}",
+            "finished": record.finished and f"{record.finished:%Y-%m-%d %H:%M:%S}",
+            "by": f"{record.user}@{record.host}",
+            "pid": record.pid,
+            "made": record.n_made,
+            "failed": record.n_failed,
+            "message": record.message,
+        }
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The names of its tables, level by level."""
+        return tuple(self._record.tables)
+
+    @property
+    def created(self) -> dt.datetime:
+        """When it was submitted: UTC, by the clock of the database."""
+        return self._record.created
+
+    @property
+    def options(self) -> PopulateOptions | None:
+        """Its own options, over those of the tables."""
+        return self._record.options
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether it goes on until it is cancelled."""
+        return self._record.is_continuous
+
+    @property
+    def status(self) -> RunStatus:
+        """How it stands: running, cancelling, done, cancelled or failed; asked of the database."""
+        if self._store is None:
+            return "running" if self._driver is None else self._driver.status
+        if self._record.is_open:
+            self._record = self._store.read(self.id) or self._record
+        return self._record.status
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing is due and nothing in flight any more."""
-        return self._finished.is_set()
+        """Whether it is over: nothing is due and nothing in flight, or it was cancelled."""
+        return self._is_over or self.status in {"done", "cancelled", "failed"}
 
-    def start(self, *, retries: bool = False) -> None:
-        """Begin, or go on after Ctrl-C; `retries` forgets earlier errors of the keys first.
+    @property
+    def _is_over(self) -> bool:
+        return self._driver is not None and self._driver.finished.is_set()
+
+    @property
+    def n_made(self) -> int:
+        """Keys of its tables that were made since it began, by whomever; counted when asked.
+
+        The rows tell it by the clocks of the workers.
+        """
+        counted = self._record.n_made if self.status in {"done", "cancelled"} else None
+        return self._work().n_made() if counted is None else counted
+
+    def progress(self) -> list[TableProgress]:
+        """Return the state of each table; counted anew at a pace tied to what counting costs."""
+        work = self._work()
+        if self._counter is None:
+            self._counter = Counter(work.tables, work.restrictions)
+        return self._counter.rows(self._chunks(), is_last=self.is_finished)
+
+    def errors(self) -> list[tuple[str, Key, str]]:
+        """Return table, key and message of each key that failed since the run began.
+
+        Keys that were made or forgotten since are left out.
+        """
+        work = self._work()
+        return [
+            (name, {n: row[n] for n in table.job_heading.names}, str(row["error_message"]))
+            for name, table in work.tables.items()
+            for row in failed_since(table, work.restrictions, self.created)
+            .proj("error_message")
+            .to_dicts()
+        ]
+
+    def start(self) -> None:
+        """Drive the run in a thread of this process, unless another one does; again after Ctrl-C.
 
         Raises
         ------
         RedisUnavailableError
             None is configured or it does not answer.
+        UsageError
+            Its tables are not here, or its restrictions are known to its own process only.
         """
-        if self.is_finished or self._thread is not None:
+        if self.is_finished or (self._driver is not None and self._driver.is_alive):
             return
-        with self._open() as reservations:
+        work = self._work()
+        with opened(self._connection.settings) as reservations:
             reservations.server.ping()
-        if retries:
-            self._forget_errors()
-        self._stopping.clear()
-        self._n_threads += 1
-        self._thread = threading.Thread(target=self._drive, name=f"djq-run-{self.id}")
-        self._thread.start()
+        self._driver = Driver(work, self._store)
+        self._driver.start()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the run is finished, at most `timeout` [s]; return whether it is.
+        """Wait until the run is over, at most `timeout` [s]; return whether it is.
 
-        Ctrl-C leaves the run: what is queued will be made, the rest waits for another `wait`.
+        If nobody drives the run any more, this process does meanwhile. Ctrl-C leaves it: what is
+        queued will be made, the rest waits for another `wait`.
 
         Raises
         ------
         DatabaseError
             A table cannot be searched.
+        FleetError
+            The run failed in another process.
         """
-        self.start()
-        try:
-            self._finished.wait(timeout)
-        except KeyboardInterrupt:
-            self.detach()
-            raise
-        return self._settle()
+        return self._follow(timeout, None)
 
     def watch(self) -> None:
-        """Show progress until the run is finished; Ctrl-C leaves it, as in `wait`."""
-        self.start()
-        try:
-            with open_display() as display:
-                display.show(self.progress())
-                while not self._finished.wait(SHOW_S):
-                    display.show(self.progress())
-                display.show(self.progress())
-        except KeyboardInterrupt:
-            self.detach()
-            raise
-        self._settle()
+        """Show progress until the run is over; Ctrl-C leaves it, as in `wait`."""
+        with open_display() as display:
+            self._follow(None, lambda: display.show(self.progress()))
 
     def cancel(self) -> None:
-        """Queue nothing more and take back what no worker has begun; keys in hand are finished."""
-        self._cancelling.set()
-        self.start()
+        """Queue nothing more and take back what no worker has begun; keys in hand are finished.
+
+        Any process may do it; the one that drives the run hears it within a second.
+        """
+        if self._store is not None:
+            self._store.cancel(self.id)
+        if self._driver is not None and self._driver.is_alive:
+            self._driver.cancel()
+        elif self._store is not None and not self.is_finished:
+            self._end_if_abandoned()
+        elif not self.is_finished:
+            self.start()
+            cast("Driver", self._driver).cancel()
 
     def detach(self) -> None:
         """Leave the run, as Ctrl-C does: what is queued will be made; `wait` goes on with it."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        if self._driver is not None:
+            self._driver.stop()
 
-    def progress(self) -> list[TableProgress]:
-        """Return the state of each table; counted anew at a pace tied to what counting costs."""
-        return self._counter.rows(self._chunks(), is_last=self.is_finished)
+    # What the verbs share.
 
-    def errors(self) -> list[tuple[str, Key, str]]:
-        """Return table, key and message of each key that failed in this run."""
-        return [
-            (name, key, message)
-            for name, ids in self._failed.items()
-            for key, message in messages(self._tables[name], ids)
-        ]
-
-    # The thread.
-
-    def _drive(self) -> None:
+    def _follow(self, timeout: float | None, show: Callable[[], None] | None) -> bool:
+        """Wait for the run's end; drive it meanwhile if that is needed and possible."""
+        if self.is_finished:
+            self._raise_error()
+            return True
+        deadline = inf if timeout is None else time.monotonic() + timeout
+        was_driving = self._driver is not None and self._driver.is_alive
         try:
-            with self._loop() as loop:
-                self._turn_until_done(loop)
-        except BaseException as error:  # noqa: BLE001 - raised by whoever waits
-            self._error = error
-            self._finished.set()
+            if not self._may_drive():
+                return self._look_on(deadline)
+            self.start()
+            if show is not None:
+                show()
+            while show is not None and not self._has_ended(min(deadline, _in(SHOW_S))):
+                show()
+            is_over = self._has_ended(deadline)
+            if show is not None and self.status != "failed":
+                show()
+        except KeyboardInterrupt:
+            self.detach()
+            raise
         finally:
-            self._connection.close()
+            if not (was_driving or self._is_submitter):
+                self.detach()
+        self._raise_error()
+        return is_over
 
-    def _turn_until_done(self, loop: Loop) -> None:
-        patience = Patience(self._stopping)
-        while not self._stopping.is_set():
-            try:
-                if self._cancelling.is_set():
-                    loop.cancel()
-                    self._cancelling.clear()
-                loop.turn(WAIT_S)
-                patience.restore()
-            except (FleetError, TransientDatabaseError) as error:
-                patience.wait(error)
-            if loop.is_finished:
-                self._finished.set()
-                return
+    @property
+    def _is_submitter(self) -> bool:
+        return self._given is not None
 
-    @contextmanager
-    def _loop(self) -> Generator[Loop]:
-        due = DatabasePlan(self._tables, self._restrictions, self._fleet)
-        dispatcher = CeleryDispatcher(producer_app(self._settings), due.show, self._fleet.queues)
-        scans = BackgroundScans(self._connection.close)
-        with self._open() as reservations, closing(dispatcher), closing(scans):
-            yield Loop(
-                f"{self.id}.{self._n_threads}",
-                due,
-                reservations,
-                dispatcher,
-                Limits(chunk_s=self._settings.chunk_s, max_keys=self._max_keys),
-                scans=scans,
-                observe=self._hear,
-            )
+    def _has_ended(self, until: float) -> bool:
+        if self._driver is None:  # it was over before
+            return True
+        return self._driver.finished.wait(
+            None if until == inf else max(0.0, until - time.monotonic())
+        )
 
-    def _hear(self, event: Announcement | Census) -> None:
-        if isinstance(event, Released):
-            is_ours = event.run.partition(".")[0] == self.id
-            if event.table in self._tables and (is_ours or event.run.startswith(SCHEDULER_PREFIX)):
-                self.n_made += len(event.made)
-                failed = [key for key, _ in event.failed]
-                self._failed.setdefault(event.table, []).extend([*failed, *event.empty])
-        elif isinstance(event, Freed):
-            logger.info("freed: %s keys of %s: %s", len(event.keys), event.table, event.reason)
-        else:
-            self._company.look(event, time.monotonic())
-
-    # The caller's side.
-
-    def _settle(self) -> bool:
-        if not self.is_finished:
+    def _may_drive(self) -> bool:
+        """Tell whether this process can drive the run, or need not; say why not."""
+        if self._given is not None:
+            return True
+        try:
+            self._work()
+        except UsageError as error:
+            logger.warning("run_only_watched: %s", error)
             return False
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        if self._error is not None:
-            raise self._error
         return True
 
-    @contextmanager
-    def _open(self) -> Generator[Reservations]:
-        reservations = Reservations.open(self._settings)
-        try:
-            yield reservations
-        finally:
-            reservations.server.close()
+    def _look_on(self, deadline: float) -> bool:
+        """Wait for a run that only others can drive."""
+        pause = threading.Event()
+        while not self.is_finished and time.monotonic() < deadline:
+            if self.status == "cancelling":
+                self._end_if_abandoned()
+            pause.wait(min(WAIT_S, max(0.0, deadline - time.monotonic())))
+        self._raise_error()
+        return self.is_finished
+
+    def _raise_error(self) -> None:
+        if self._driver is not None and self._driver.finished.is_set():
+            self._driver.join()
+            if self._driver.error is not None:
+                raise self._driver.error
+        if self._store is not None and self.is_finished and self._record.status == "failed":
+            record = self._record
+            message = f"the run {self.id} failed on {record.host}: {record.message}"
+            raise FleetError(message)
+
+    def _end_if_abandoned(self) -> None:
+        if self._store is not None:
+            with opened(self._connection.settings) as reservations:
+                end_abandoned(reservations, self._store, self.id)
+
+    def _work(self) -> Work:
+        """Return the run with its classes.
+
+        Raises
+        ------
+        UsageError
+            They are not here, or its restrictions are not.
+        """
+        return work_of(self._record) if self._given is None else self._given
 
     def _chunks(self) -> list[ChunkRecord]:
-        with suppress(RedisUnavailableError), self._open() as reservations:
+        with suppress(RedisUnavailableError), opened(self._connection.settings) as reservations:
             return reservations.chunks()
         return []
 
-    def _forget_errors(self) -> None:
-        for table in self._tables.values():
-            due = plan.key_source(table, self._restrictions)
-            table().jobs.retry({"status": ["error", "empty"]}, due)
 
-
-def _tables(what: Sequence[object]) -> dict[str, type[AutoPopulate]]:
-    """Return the auto-populated tables that were named, level by level.
-
-    Raises
-    ------
-    UsageError
-        There is none, or something else was named.
-    """
-    tables: dict[str, type[AutoPopulate]] = {}
-    for item in what:
-        if isinstance(item, Schema):
-            tables |= collect([item])
-        elif isinstance(item, type) and issubclass(item, AutoPopulate):
-            tables[item.spec.display_name] = item
-        else:
-            message = f"cannot make {item!r}: name Computed or Imported tables, or schemas"
-            raise UsageError(message)
-    if not tables:
-        message = "nothing to make: name at least one Computed or Imported table, or its schema"
+def _check_options(options: object) -> None:
+    if options is not None and not isinstance(options, PopulateOptions):
+        message = f"submit(options={options!r}): write options=dj.PopulateOptions(priority=5)"
         raise UsageError(message)
-    return by_level(tables)
+
+
+def _in(seconds: float) -> float:
+    return time.monotonic() + seconds

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 from djq.populate import plan
 from djq.populate.display import TableProgress
-from djq.populate.keys import from_key_id, key_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from djq.definition.acceptance import Value
     from djq.orchestrator.reservations import Census, ChunkRecord
     from djq.populate.autopopulate import AutoPopulate
-    from djq.populate.keys import Key
 
 logger = logging.getLogger("djq.run")
 
@@ -25,8 +23,6 @@ logger = logging.getLogger("djq.run")
 COUNT_PACE, MIN_COUNT_S = 10.0, 0.4
 #: A fleet without a worker for the tables is reported after this time, and then this often [s].
 LONELY_S, LONELY_AGAIN_S = 5.0, 60.0
-#: Errors are read from the job records so many at a time [keys].
-ERRORS_PER_QUERY = 500
 
 
 @dataclass(slots=True)
@@ -99,16 +95,3 @@ class Company:
             f"no worker makes {names}{others}; still waiting. Start one with "
             f'"djq worker {modules}", or the whole local stack with "djq up {modules}"'
         )
-
-
-def messages(table: type[AutoPopulate], keys: Sequence[str]) -> Iterator[tuple[Key, str]]:
-    """Iterate over failed keys and what their job records say, in the order of `keys`."""
-    heading = table.job_heading
-    for first in range(0, len(keys), ERRORS_PER_QUERY):
-        some = [from_key_id(heading, key) for key in keys[first : first + ERRORS_PER_QUERY]]
-        found = {
-            key_id(heading, row): str(row["error_message"])
-            for row in (table().jobs & some).proj("error_message")
-        }
-        for key in some:
-            yield key, found.get(key_id(heading, key), "no record of the error is left")

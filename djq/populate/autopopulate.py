@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from djq.populate.keys import Key
 
 #: The one place where this layer reaches the orchestrator, by name.
-DISTRIBUTED = "djq.orchestrator.run:populate_distributed"
+DISTRIBUTED = "djq.orchestrator.distributed:populate_distributed"
 
 
 def _hidden(name: str, type_: CoreType, comment: str) -> Attribute:

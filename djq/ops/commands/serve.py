@@ -15,6 +15,7 @@ from djq.errors import UsageError
 from djq.ops import logs
 from djq.ops.selection import read_settings
 from djq.ops.status import Status
+from djq.orchestrator.adoption import Adoption
 from djq.orchestrator.app import pool_configuration, producer_app, worker_app
 from djq.orchestrator.dispatch import CeleryDispatcher, wire_name
 from djq.orchestrator.endings import Rules, read_duration
@@ -172,7 +173,8 @@ def worker(
 def scheduler(modules: tuple[str, ...], level: str) -> int:
     """Run a scheduler for the tables of MODULE (or DJQ_PIPELINE).
 
-    Several may run; one leads, and another takes over when it ends.
+    Several may run; one leads, and another takes over when it ends. It also goes on with stored
+    runs of these tables whose process is gone.
     """
     settings = read_settings(modules)
     logs.configure(level)
@@ -196,7 +198,8 @@ def scheduler(modules: tuple[str, ...], level: str) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    with contextlib.closing(scans):
+    with contextlib.closing(scans), contextlib.closing(Adoption(tables)) as adoption:
+        adoption.start()
         daemon.run_forever()
     return Status.DONE
 

@@ -38,7 +38,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 def run(names: tuple[str, ...], condition: str | None, *, is_agreed: bool, as_json: bool) -> int:
     """Have the fleet make what is due, and what becomes due by it; watch until it is done.
 
-    Ctrl-C leaves: what is queued will be made; the same command goes on.
+    Ctrl-C leaves: what is queued will be made; djq watch goes on, djq cancel ends it.
     """
     selection, restrictions = select(names), _restrictions(condition)
     with contextlib.closing(open_server(selection.settings)) as server:
@@ -51,7 +51,7 @@ def run(names: tuple[str, ...], condition: str | None, *, is_agreed: bool, as_js
         return Status.WORK_REMAINS
     logs.configure("warning")
     work = submit(*selection.tables, restrictions=restrictions)
-    _watch(work.wait if as_json else work.watch)
+    _watch(work.wait if as_json else work.watch, work.id)
     after = progress.count(selection.tables, restrictions)
     errors = [{"table": t, "key": key, "message": text} for t, key, text in work.errors()]
     if as_json:
@@ -93,11 +93,15 @@ def _restrictions(condition: str | None) -> tuple[str, ...]:
     return (condition,) if condition else ()
 
 
-def _watch(until_done: Callable[[], object]) -> None:
+def _watch(until_done: Callable[[], object], run_id: str) -> None:
     try:
         until_done()
     except KeyboardInterrupt:
-        click.echo("left; what is queued will be made. The same command goes on.", err=True)
+        click.echo(
+            f'left; what is queued will be made. "djq watch {run_id}" goes on, '
+            f'"djq cancel {run_id}" ends it.',
+            err=True,
+        )
         raise
 
 
