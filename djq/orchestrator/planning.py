@@ -98,7 +98,7 @@ class DatabasePlan:
             f"the worker process died {n_losses} times while making {found}: "
             "killed for memory, or a crash in native code? Look at its log, then retry the key"
         )
-        error = JobError(message, traceback=message, fingerprint="WorkerLost")
+        error = JobError(message, message, fingerprint="WorkerLost", cause="lost")
         cls().jobs.record(found, "error", error=error, version=code_version(cls))
 
     def show(self, table: str, key: str) -> Mapping[str, Value]:

@@ -252,7 +252,7 @@ def bury(call: Call, taken: Taken) -> Iterator[tuple[str, Outcome]]:
                 f"the process died {n_losses} times while making {found}: "
                 "killed for memory, or a crash in native code? Look at its log, then retry the key"
             )
-            error = JobError(message, traceback=message, fingerprint="WorkerLost")
+            error = JobError(message, message, fingerprint="WorkerLost", cause="lost")
             version = code_version(call.table)
             call.table().jobs.record(found, "error", error=error, version=version)
             yield key, Outcome(found, "failed", error=error)

@@ -49,7 +49,7 @@ class PopulateOptions:
     cpu
         Cores that one `make` keeps busy.
     memory_bytes
-        Most memory that one `make` needs.
+        Most memory that one `make` needs: its process is killed when it holds more.
     gpu
         Graphics cards that one `make` needs.
     tags
