@@ -26,7 +26,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format fast faults servers mysqlclient lock clean distclean
+.PHONY: help demo up test check format fast faults soak servers mysqlclient lock clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ fast: $(DEV) ## Run the tests that need no server
 
 faults: $(DEV) servers ## Run the tests that kill, cut off and double things
 	$(BIN)/pytest tests/faults $(ARGS)
+
+soak: $(DEV) servers ## Run a fleet at full speed for half an hour, and kill something every 10 s
+	DJQ_TEST_SOAK_S=$${DJQ_TEST_SOAK_S:-1800} $(BIN)/pytest tests/soak --log-cli-level=INFO $(ARGS)
 
 servers: ## Install MariaDB, Redis and RabbitMQ from the system's packages, where they are missing
 	@tests/support/install_servers.sh

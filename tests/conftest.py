@@ -43,7 +43,7 @@ CHOICE = "DJQ_TEST_DATABASES"
 DRIVER = "DJQ_TEST_DRIVER"
 PROCESSES = pytest.StashKey[list[Process]]()
 #: What measures time, or kills servers and waits for what follows: nothing else may run beside it.
-ALONE = tuple(ROOT / "tests" / name for name in ("perf", "faults"))
+ALONE = tuple(ROOT / "tests" / name for name in ("perf", "faults", "soak"))
 #: Processes of `-n auto` at most: each has servers and workers of its own, up to 1 GB together.
 MOST_JOBS = 4
 
@@ -58,7 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--part",
         choices=("beside", "alone"),
-        help="only tests that others may run beside, or only those of tests/perf and tests/faults",
+        help="only tests that others may run beside, or only those of tests/perf, faults and soak",
     )
 
 
