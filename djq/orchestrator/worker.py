@@ -194,7 +194,9 @@ def sweep(worker: Any) -> None:  # noqa: ANN401 - Celery's worker
     """
     # First: Celery has forgotten what a dead process was at, and its keys are to be counted.
     watch(worker)
-    pids = {request.worker_pid for request in state.reserved_requests}
+    # Accepted, too: those whose acceptance came late are no longer among the reserved.
+    requests = {*state.reserved_requests, *state.active_requests}
+    pids = {request.worker_pid for request in requests}
     # None: sent to the pool, and the process that has it is not known yet. Holders that are threads
     # cannot be told apart by their process.
     are_processes = worker.pool is not None and "processes" in worker.pool.info

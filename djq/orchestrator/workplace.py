@@ -230,7 +230,13 @@ class Workplace:
         return {slot: hand.key for slot, hand in found.items() if hand is not None}
 
     def sweep(self, busy: Iterable[int]) -> None:
-        """Free what the pool's processes hold that have nothing in hand; `busy` are the others."""
+        """Free what the pool's processes hold that have nothing in hand; `busy` are the others.
+
+        Not while the worker ends: Celery forgets what it has sent to the pool then, and at its end
+        everything goes back.
+        """
+        if self._main.is_stopping:
+            return
         settling: set[int] = set() if self.guard is None else self.guard.settling
         try:
             n_keys = self.reservations.prune(self._main.id, {*busy, *settling}, is_lost=False)

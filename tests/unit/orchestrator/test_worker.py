@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 from celery.worker import state
 
 from djq.orchestrator.worker import sweep
+from djq.orchestrator.workplace import Workplace
+
+if TYPE_CHECKING:
+    from djq.settings import Settings
 
 
-def requests(*pids: int | None) -> list[SimpleNamespace]:
-    return [SimpleNamespace(worker_pid=pid) for pid in pids]
+class Request:
+    """What Celery knows of a message that it sent to the pool."""
+
+    def __init__(self, worker_pid: int | None) -> None:
+        self.worker_pid = worker_pid
+
+
+def requests(*pids: int | None) -> list[Request]:
+    return [Request(pid) for pid in pids]
 
 
 def worker(info: dict[str, list[int]], workplace: SimpleNamespace) -> SimpleNamespace:
@@ -54,3 +66,30 @@ def test_processes_that_died_are_counted_before_idle_ones_are_swept(
     )
     sweep(worker({"processes": [11, 12]}, workplace))
     assert said == [("watch", {11, 12}), ("sweep", {12})]
+
+
+def test_what_was_accepted_after_celery_forgot_it_is_not_swept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    swept: list[set[int]] = []
+    monkeypatch.setattr(state, "active_requests", requests(12))
+    workplace = SimpleNamespace(watch=lambda _: None, sweep=swept.append)
+    sweep(worker({"processes": [11, 12]}, workplace))
+    assert swept == [{12}]
+
+
+def test_a_worker_that_ends_sweeps_nothing(
+    local_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: Celery has forgotten by then what it sent to the pool.
+    pruned: list[str] = []
+    reservations = SimpleNamespace(
+        beat=lambda _: None, prune=lambda main, *_, **__: pruned.append(main) or 0
+    )
+    monkeypatch.setattr(Workplace, "reservations", reservations)
+    workplace = Workplace(local_settings, ())
+    workplace.sweep([])
+    assert len(pruned) == 1
+    workplace.stop()
+    workplace.sweep([])
+    assert len(pruned) == 1
