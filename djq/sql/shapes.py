@@ -20,19 +20,42 @@ from djq.algebra.nodes import (
     Top,
     Union,
 )
+from djq.errors import QueryError
 
 if TYPE_CHECKING:
     from djq.definition.acceptance import Value
 
 Shape: TypeAlias = Any
 
+#: Tables that a statement reads; servers plan for minutes over more, and in gigabytes.
+MAX_TABLES = 400
+TOO_LARGE = (
+    f"the query reads more than {MAX_TABLES} tables: what stands in it twice counts twice. Keep a "
+    "part of it as a table, or as a list of keys: A & B.keys()"
+)
 
-def shape_of(node: Node, values: list[Value]) -> Shape:
-    """Return the shape of a query, and append its values to `values`."""
+
+class Values(list["Value"]):
+    """The values of a query, in order; and how many tables it reads."""
+
+    n_tables = 0
+
+
+def shape_of(node: Node, values: Values) -> Shape:
+    """Return the shape of a query, and append its values to `values`.
+
+    Raises
+    ------
+    QueryError
+        It reads too many tables, such as one that was joined with itself again and again.
+    """
     found: Shape
     match node:
         case Relation():
             found = node
+            values.n_tables += 1
+            if values.n_tables > MAX_TABLES:
+                raise QueryError(TOO_LARGE)
         case Restriction():
             found = ("&", shape_of(node.source, values), _shape(node.condition, values))
         case Projection():
@@ -57,7 +80,7 @@ def shape_of(node: Node, values: list[Value]) -> Shape:
     return found
 
 
-def _shape(expression: Expression, values: list[Value]) -> Shape:
+def _shape(expression: Expression, values: Values) -> Shape:
     match expression:
         case Name():
             return expression.attribute

@@ -14,7 +14,7 @@ from djq.sql.clauses import full_heading, table_clause
 from djq.sql.compile import Compiler
 from djq.sql.prepared import Prepared, prepare
 from djq.sql.reducing import Reducer
-from djq.sql.shapes import Parametrizer, shape_of
+from djq.sql.shapes import Parametrizer, Values, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -57,7 +57,7 @@ class Statements:
             raise QueryError(TOO_DEEP) from None
 
     def _ask(self, asking: Asking, node: Node) -> tuple[Prepared, list[Value]]:
-        values: list[Value] = []
+        values = Values()
         shape = (asking, shape_of(node, values))
         prepared = self._kept.get(shape)
         if prepared is None:
@@ -85,7 +85,7 @@ class Statements:
         self, spec: TableSpec, node: Node, duplicates: Duplicates = "refuse"
     ) -> tuple[Prepared, list[Value]]:
         """Return the INSERT … SELECT of a query's rows, which has the table's columns by name."""
-        values: list[Value] = []
+        values = Values()
         shape = ("insert from", spec.name, spec, duplicates, shape_of(node, values))
         prepared = self._kept.get(shape)
         if prepared is None:
