@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from djq.definition.acceptance import Value
 
+#: Names that mean something else, also to SQLite in quotes.
+TAKEN = {"KEY": "it stands for the primary key", "true": "it is a value", "false": "it is a value"}
+#: The last letter that servers take in a name.
+LAST_LETTER = "\uffff"
 #: Length of a name that every database takes [characters].
 MAX_NAME = 64
 
@@ -182,8 +186,9 @@ def shown_columns(heading: Heading, shown: Sequence[object]) -> dict[str, Expres
 
 def checked_text(new: str, value: Value) -> str:
     """Return the right side of `new="text"`; refuse what is no text, or no name on the left."""
-    if not new.isidentifier() or len(new) > MAX_NAME or new == "KEY":
-        why = "it stands for the primary key" if new == "KEY" else "that is no name"
+    is_name = new.isidentifier() and len(new) <= MAX_NAME and max(new) <= LAST_LETTER
+    if not is_name or new in TAKEN or new.lower() in TAKEN:
+        why = TAKEN.get(new) or TAKEN.get(new.lower(), "that is no name")
         message = (
             f"cannot call an attribute {new[:MAX_NAME]!r}: {why}. A name has letters, digits and _,"
             f" does not begin with a digit, and is at most {MAX_NAME} long"

@@ -19,9 +19,11 @@ from djq.algebra.expressions import (
     Name,
     Parameter,
 )
+from djq.errors import QueryError
 from djq.sql.comparing import COMPARISONS, literal, pattern_of, typed
 from djq.sql.functions import BUILDERS, Column
 from djq.sql.selection import ONE, Selection, labelled, where_known
+from djq.sql.shapes import MAX_TABLES, TOO_LARGE
 
 if TYPE_CHECKING:
     from djq.algebra.nodes import Node
@@ -45,6 +47,8 @@ class Builder(ABC):
 
     def _name(self, base: str) -> str:
         self._seen[base] += 1
+        if self._seen.total() > 2 * MAX_TABLES:  # with subqueries, and sides of unions
+            raise QueryError(TOO_LARGE)
         return base if self._seen[base] == 1 else f"{base}_{self._seen[base]}"
 
     def _wrap(

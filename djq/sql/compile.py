@@ -33,7 +33,6 @@ from djq.sql.selection import MAX_ROWS, ONE, Selection, is_bare, labelled, where
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from djq.sql.dialects import Dialect
     from djq.sql.functions import Column
 
 
@@ -49,13 +48,6 @@ class Compiler(Builder):
 
     #: The first table goes by its own name: a DELETE knows no other.
     _has_bare_root = False
-    #: What is shared is named within its union, not in front of the statement.
-    _nests_shared = False
-
-    def __init__(self, dialect: Dialect) -> None:
-        super().__init__(dialect)
-        #: Nodes that stand in several places of the statement, by their identity.
-        self._shared: dict[int, sa.CTE] = {}
 
     def select(self, node: Node) -> sa.Select[Any]:
         """Return the statement of a query, its columns in heading order."""
@@ -84,9 +76,6 @@ class Compiler(Builder):
     def compile(self, node: Node) -> Selection:
         """Return the selection of a node."""
         found: Selection
-        if id(node) in self._shared:
-            shared = self._shared[id(node)].alias(self._name("shared"))
-            return Selection(shared, {n: shared.c[n] for n in node.heading.names})
         match node:
             case Relation():
                 found = self._relation(node)
@@ -163,9 +152,9 @@ class Compiler(Builder):
         if selection.group_by == [] and not aggregated:
             # Without an aggregate it would be a row per row.
             selection = self._wrap(selection, node.source)
-        if any(_is_large(e, selection.columns) for _, e in node.columns):
+        if any(is_large(e, selection.columns) for _, e in node.columns):
             # Expressions of expressions would double with each; nor may the server merge them.
-            selection.limit = selection.limit or MAX_ROWS
+            selection.limit = MAX_ROWS if selection.limit is None else selection.limit
             selection, aggregated = self._wrap(selection, node.source), frozenset[str]()
         selection.columns = {new: self.expression(e, selection.columns) for new, e in node.columns}
         selection.aggregated = aggregated
@@ -249,31 +238,16 @@ class Compiler(Builder):
         return selection
 
     def _union(self, node: Union) -> Selection:
-        """Rows of the left with what the right knows of them, then the right's others."""
-        left, right = node.left, node.right
-        key, names = node.heading.primary_key, node.heading.names
-        # Both sides are read twice: unions of unions of unions would double with each.
-        is_doubled = len(names) > len(key)
-        shared = [self._share(side) for side in (left, right) if is_doubled and has_union(side)]
-        nested = shared if self._nests_shared else []
-        if right.heading.secondary:
-            joined = left.heading.join(right.heading, left=True)
-            left = Join(left, right, key, is_left=True, heading=joined)
-        if is_doubled:
-            right = Restriction(right, negate(Matches(node.left, key)))
-        sides = [self._unordered(side) for side in (left, right)]
-        statements = [side.statement(labelled(_aligned(side.columns, names))) for side in sides]
-        united = (sa.union_all if is_doubled else sa.union)(*statements)
-        rows = united.add_cte(*nested, nest_here=True).subquery(self._name("rows"))
+        """Rows of each side with what later sides know of them, but for those of earlier sides."""
+        names, key = node.heading.names, node.heading.primary_key
+        sides = _sides(node)
+        is_wide = len(names) > len(key)
+        arms = [_arm(sides, i, key) for i in range(len(sides))] if is_wide else sides
+        selections = [self._unordered(arm) for arm in arms]
+        statements = [s.statement(labelled(_aligned(s.columns, names))) for s in selections]
+        unite = sa.union_all if is_wide else sa.union
+        rows = unite(*statements).subquery(self._name("rows"))
         return Selection(rows, {n: rows.c[n] for n in names})
-
-    def _share(self, node: Node) -> sa.CTE:
-        """Compile a node once, for wherever it stands in the statement."""
-        selection = self._unordered(node)
-        columns = {n: selection.columns[n] for n in node.heading.names}
-        shared = selection.statement(labelled(columns)).cte(self._name("shared"))
-        self._shared[id(node)] = shared
-        return shared
 
     def _unordered(self, node: Node) -> Selection:
         """Return a selection that can stand in a union: a window within a subquery."""
@@ -306,7 +280,7 @@ def _aligned(columns: Mapping[str, Column], names: Sequence[str]) -> dict[str, C
     return {n: columns.get(n, sa.null()) for n in names}
 
 
-def _is_large(expression: Expression, columns: Mapping[str, Column]) -> bool:
+def is_large(expression: Expression, columns: Mapping[str, Column]) -> bool:
     """Tell whether an expression of columns would be too much to write down."""
     if isinstance(expression, Name):
         return False
@@ -314,16 +288,23 @@ def _is_large(expression: Expression, columns: Mapping[str, Column]) -> bool:
     return next(islice(parts, MAX_PARTS, None), None) is not None
 
 
-def has_union(node: Node) -> bool:
-    """Tell whether a query is made of a union."""
-    match node:
-        case Union():
-            return True
-        case Relation():
-            return False
-        case Join():
-            return has_union(node.left) or has_union(node.right)
-        case Aggregation():
-            return has_union(node.group) or has_union(node.detail)
-        case _:
-            return has_union(node.source)
+def _sides(node: Node) -> list[Node]:
+    """Return what a union is of: unions of unions are one, or each would double the statement."""
+    if not isinstance(node, Union):
+        return [node]
+    left, right = node.left.heading.secondary, node.right.heading.secondary
+    if set(left) & set(right):
+        return [node.left, node.right]  # a value of the left goes first, null or not
+    return [*_sides(node.left), *_sides(node.right)]
+
+
+def _arm(sides: Sequence[Node], i: int, key: tuple[str, ...]) -> Node:
+    """Return the rows of one side that no side before it has, with the attributes of the others."""
+    arm = sides[i]
+    for other in sides[i + 1 :]:
+        if other.heading.secondary:
+            joined = arm.heading.join(other.heading, left=True)
+            arm = Join(arm, other, key, is_left=True, heading=joined)
+    for other in sides[:i]:
+        arm = Restriction(arm, negate(Matches(other, key)))
+    return arm

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from djq.errors import LostConnectionError
 from djq.sql.addresses import create_engine, is_sqlite, shown
 from djq.sql.errors import translated
+from djq.sql.quoting import quote_more
 from djq.sql.sessions import Session, open_session
 from djq.sql.wire import quicken
 
@@ -99,6 +100,7 @@ class Connections:
         self.timeout_s = timeout_s
         self._threads = _Threads()
         self._engine = create_engine(self.url, timeout_s, tls)
+        quote_more(self._engine.dialect)
         quicken(self._engine)
 
     @property
@@ -114,7 +116,9 @@ class Connections:
     # --- opening -------------------------------------------------------------------------------
 
     def _connect(self, *, commits: bool) -> Session:
-        return open_session(self._engine, commits=commits)
+        session = open_session(self._engine, commits=commits)
+        quote_more(self._engine.dialect)
+        return session
 
     def _own_state(self) -> State:
         """Return this thread's state; after a fork a new one, the parent's sockets left alone."""

@@ -10,7 +10,7 @@ from djq.algebra.expressions import Matches
 from djq.algebra.nodes import Projection, Restriction
 from djq.errors import QueryError
 from djq.sql.building import conjuncts, equal
-from djq.sql.compile import N_ROWS, Compiler
+from djq.sql.compile import N_ROWS, Compiler, is_large
 from djq.sql.functions.logic import truth
 from djq.sql.selection import Selection, is_bare, labelled
 
@@ -38,7 +38,6 @@ class Reducer(Compiler):
 
     def _of_one_table(self, node: Node, *, by_join: bool) -> tuple[sa.TableClause[Any], Selection]:
         self._has_bare_root = True
-        self._nests_shared = self.dialect.backend == "mariadb"  # which knows no WITH there
         selection = self._reduced(node, by_join=by_join)
         source = selection.source
         if not selection.is_flat or not is_bare(source):
@@ -58,7 +57,10 @@ class Reducer(Compiler):
         if not isinstance(node, Projection | Restriction):
             return self.compile(node)
         selection = self._reduced(node.source, by_join=by_join)
-        if not selection.is_flat:
+        if not selection.is_flat or (
+            isinstance(node, Projection)
+            and any(is_large(e, selection.columns) for _, e in node.columns)
+        ):
             return self.compile(node)
         if isinstance(node, Projection):
             columns = {new: self.expression(e, selection.columns) for new, e in node.columns}

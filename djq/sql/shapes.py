@@ -29,6 +29,7 @@ from djq.algebra.nodes import (
     Top,
     Union,
 )
+from djq.errors import QueryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,13 +38,37 @@ if TYPE_CHECKING:
 
 Shape: TypeAlias = Any
 
+#: Tables that a statement reads; servers plan for minutes over more, and in gigabytes.
+MAX_TABLES = 400
+TOO_LARGE = (
+    f"the query reads more than {MAX_TABLES} tables: what stands in it twice counts twice. Keep a "
+    "part of it as a table, or as a list of keys: A & B.keys()"
+)
 
-def shape_of(node: Node, values: list[Value]) -> Shape:
-    """Return the shape of a query, and append its values to `values`."""
+
+class Values(list["Value"]):
+    """The values of a query, in order; and how many tables it reads."""
+
+    n_tables = 0
+    #: So many values are of `Listed` rows, whose number says nothing about how often it is met.
+    n_listed = 0
+
+
+def shape_of(node: Node, values: Values) -> Shape:
+    """Return the shape of a query, and append its values to `values`.
+
+    Raises
+    ------
+    QueryError
+        It reads too many tables, such as one that was joined with itself again and again.
+    """
     found: Shape
     match node:
         case Relation():
             found = node
+            values.n_tables += 1
+            if values.n_tables > MAX_TABLES:
+                raise QueryError(TOO_LARGE)
         case Restriction():
             found = ("&", shape_of(node.source, values), _shape(node.condition, values))
         case Projection():
@@ -68,7 +93,7 @@ def shape_of(node: Node, values: list[Value]) -> Shape:
     return found
 
 
-def _shape(expression: Expression, values: list[Value]) -> Shape:
+def _shape(expression: Expression, values: Values) -> Shape:
     match expression:
         case Name():
             return expression.attribute
@@ -88,26 +113,18 @@ def _shape(expression: Expression, values: list[Value]) -> Shape:
             raise AssertionError(message)
 
 
-def _shape_listed(listed: Listed, values: list[Value]) -> Shape:
+def _shape_listed(listed: Listed, values: Values) -> Shape:
     """Append the rows' values, the last row repeated until they are a power of two."""
     rows, n_rows = listed.rows, len(listed.rows)
     size = padded_to(n_rows)
     flat = tuple(chain.from_iterable(rows))
     values.extend(flat)
     values.extend(rows[-1] * (size - n_rows))
-    if isinstance(values, Values):
-        values.n_listed += size * len(listed.names)
+    values.n_listed += size * len(listed.names)
     kinds = [tuple(dict.fromkeys(map(type, column))) for column in zip(*rows, strict=True)]
     # Values of several classes may need each its own parameter.
     mixed = (n_rows, *map(type, flat)) if any(len(kind) > 1 for kind in kinds) else None
     return ("listed", listed.names, size, *kinds, mixed)
-
-
-class Values(list["Value"]):
-    """The values of a query in order."""
-
-    #: So many of them are of `Listed` rows, whose number says nothing about how often it is met.
-    n_listed = 0
 
 
 def padded_to(n_rows: int) -> int:

@@ -88,7 +88,7 @@ class Statements:
         self, spec: TableSpec, node: Node, duplicates: Duplicates = "refuse"
     ) -> tuple[Prepared, list[Value]]:
         """Return the INSERT … SELECT of a query's rows, which has the table's columns by name."""
-        values: list[Value] = []
+        values = Values()
         shape = ("insert from", spec.name, spec, duplicates, shape_of(node, values))
         prepared = self._kept.get(shape)
         if prepared is None:
