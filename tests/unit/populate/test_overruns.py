@@ -62,7 +62,8 @@ def test_a_key_that_takes_too_long_ends_its_process(slot, process):
 def test_a_process_that_holds_too_much_is_ended(slot, process):
     watch = Watch(OWNER)
     slot.take("[1]", memory_bytes=1_500_000)
-    look(watch, process)
+    # It holds nothing yet while its interpreter is loaded.
+    wait_until(lambda: look(watch, process) or process.poll() is not None, what="its end")
     overrun = killed_for(watch, process)
     error = overrun.error("lab.T {'n': 1}")
     assert isinstance(error, OutOfMemoryError)
