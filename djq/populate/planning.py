@@ -62,7 +62,7 @@ class TablePlan:
     ignored: int = 0
     blocked: Mapping[str, Blocked] = field(default_factory=dict[str, Blocked])
     n_blocked: int | None = 0
-    #: How long one key took lately; None if nothing was made yet.
+    #: How long one key took lately; None if nothing was made yet, or nothing is to do.
     seconds_per_key: float | None = None
     #: For what is due, retrying and blocked, with the slots that there are now; None: not known.
     eta_s: float | None = None

@@ -91,6 +91,13 @@ def test_a_pipeline_from_the_first_plan_to_the_mended_error(lab, start_process):
         "errors": 1,
         "empty": 0,
         "ignored": 0,
+        "level": 0,
+        "running": 0,
+        "retrying": 0,
+        "blocked": {},
+        "n_blocked": 0,
+        "seconds_per_key": None,
+        "eta_s": 0.0,
     }
     status = json.loads(call("status", "lab", "--json").stdout)
     assert [worker["slots"] for worker in status["fleet"]["workers"]] == [1]
