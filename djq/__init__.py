@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from djq.errors import DjqError as DataJointError
     from djq.errors import DjqError as DjqError
     from djq.orchestrator.run import Run as Run
-    from djq.orchestrator.run import runs as runs
-    from djq.orchestrator.run import submit as submit
+    from djq.orchestrator.submission import runs as runs
+    from djq.orchestrator.submission import submit as submit
     from djq.populate.autopopulate import Computed as Compute
     from djq.populate.autopopulate import Computed as Computed
     from djq.populate.autopopulate import Imported as Imported
@@ -85,9 +85,9 @@ _HOMES = {
     "create_virtual_module": "djq.tables.virtual:VirtualModule",
     "list_schemas": "djq.tables.virtual:list_schemas",
     "plan": "djq.populate.planning:plan",
-    "runs": "djq.orchestrator.run:runs",
+    "runs": "djq.orchestrator.submission:runs",
     "schema": "djq.tables.schema:Schema",
-    "submit": "djq.orchestrator.run:submit",
+    "submit": "djq.orchestrator.submission:submit",
     "virtual_schema": "djq.tables.virtual:virtual_schema",
 }
 _MODULES = ("errors",)

@@ -17,7 +17,7 @@ from djq.ops.interrupt import as_interrupt
 from djq.ops.output import show_grid
 from djq.ops.progress import count, show, status_of
 from djq.ops.stack import Plan, running
-from djq.orchestrator.run import submit
+from djq.orchestrator.submission import submit
 from djq.populate.pipeline import collect
 from djq.tables.connection import Connection, using
 

@@ -13,7 +13,7 @@ from djq.ops.output import show_grid, show_json
 from djq.ops.status import Status
 from djq.orchestrator.driving import lead_name
 from djq.orchestrator.run import Run
-from djq.orchestrator.run import runs as stored_runs
+from djq.orchestrator.submission import runs as stored_runs
 from djq.orchestrator.work import opened
 from djq.populate.runs import STATUSES
 from djq.settings import load

@@ -14,8 +14,8 @@ from djq.ops.selection import select
 from djq.ops.status import Status
 from djq.orchestrator.namespace import namespace_of
 from djq.orchestrator.reservations import Reservations
-from djq.orchestrator.run import submit
 from djq.orchestrator.server import open_server
+from djq.orchestrator.submission import submit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
