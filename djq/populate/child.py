@@ -35,6 +35,9 @@ FRESH_S = 0.5
 #: A chunk that takes so many times longer than it should gives the rest back, to others.
 PATIENCE = 5.0
 
+#: At its end it waits so long until what it committed last is announced [s].
+LAST_WORDS_S = 5.0
+
 #: This process imports the main script of its parent.
 is_starting = False
 
@@ -50,6 +53,7 @@ def serve(
         tell(ends[1], {"is_ready": True})
         while line := lines.readline():
             _Chunk(table, make_kwargs, lines.readline, ends[1], slot).make(json.loads(line))
+        table.schema.connection.announcer.close(LAST_WORDS_S)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -77,7 +77,7 @@ class Assignment:
     holds: Holds = always
     #: Further arguments for each call of make.
     kwargs: Mapping[str, Value] = field(default_factory=dict[str, Value])
-    #: Name of the worker, for the rows' provenance.
+    #: Name of the worker, for the rows' provenance; empty: made beside no others, by this process.
     worker: str = ""
     #: Of the run, over those of the class; None: those of the class.
     options: PopulateOptions | None = None
@@ -134,6 +134,7 @@ class Assignment:
             {**self._provenance, "_job_start_time": now(), "_job_attempt": attempt},
             is_whole=not self.is_coarse,
             may_insert=may_insert,
+            is_announced=bool(self.worker),  # by its release
             measure=memory.peak_bytes,
         )
 

@@ -102,13 +102,13 @@ class Announcer:
                 except RuntimeError:  # no more threads, or the interpreter ends
                     self._thread = None
 
-    def close(self) -> None:
-        """Wait for what is being sent, and close the channel; `tell` opens another."""
+    def close(self, wait_s: float = CLOSE_S) -> None:
+        """Wait so long for what is being sent, and close the channel; `tell` opens another."""
         if self._pid != os.getpid():
             self._forget()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join(CLOSE_S)
+            thread.join(wait_s)
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.close()
@@ -166,14 +166,15 @@ def announce(
 ) -> None:
     """Announce rows that were inserted, once they are committed.
 
-    Rows that a make inserts into its own tables are announced by whoever called it.
+    Not those that a make inserts into its own tables if whoever called it announces them.
 
     Parameters
     ----------
     columns
         The rows; None: which ones is not known.
     """
-    if current_of(spec.master or spec.name) is not None:
+    call = current_of(spec.master or spec.name)
+    if call is not None and call.is_announced:
         return
     keys: list[tuple[Value, ...]] | None = None
     if columns is not None:

@@ -43,6 +43,8 @@ class Making:
     is_whole: bool = True
     #: Whether a transaction is open for the table's rows; before, make only reads and computes.
     may_insert: bool = True
+    #: Whether whoever called make announces its keys to the fleet.
+    is_announced: bool = False
     #: Tells the peak of the memory [bytes].
     measure: Callable[[], int | None] = lambda: None
     started: float = field(default_factory=time.monotonic)

@@ -10,7 +10,7 @@ import pytest
 
 import djq as dj
 from djq.errors import DuplicateError
-from djq.orchestrator.events import Inserted
+from djq.orchestrator.events import Inserted, Released
 from djq.orchestrator.reservations import Reservations
 from djq.tables import announcing
 from djq.tables.announcing import MAX_KEYS
@@ -30,12 +30,12 @@ class Stream:
 
     def read(self):
         """Return what was announced: table and key, or table and None for unknown keys."""
-        _, events = self._reservations.announcements("0-0", wait_s=0)
-        found = []
-        for event in events:
-            assert isinstance(event, Inserted)
-            found += [(event.table, key) for key in event.keys or (None,)]
-        return found
+        inserted = [event for event in self.events() if isinstance(event, Inserted)]
+        return [(event.table, key) for event in inserted for key in event.keys or (None,)]
+
+    def events(self):
+        """Return all that was announced."""
+        return self._reservations.announcements("0-0", wait_s=0)[1]
 
     def wait(self, *expected):
         """Wait until exactly this was announced."""
@@ -167,17 +167,24 @@ def test_a_loop_is_announced_in_few_messages(settings, subject, stream):
 
 
 @on_one_database
-def test_what_a_make_inserts_into_its_tables_is_not_announced(sums, stream):
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_a_plain_populate_makes_is_announced(sums, stream, processes):
+    sums.Number.insert1((0, 1))
+    sums.Square.populate(processes=processes)
+    sums.schema.connection.announcer.close()
+    made = ((name_of(sums.Square), "[0]"), (name_of(sums.Square.Digit), "[0,0]"))
+    stream.wait((name_of(sums.Number), "[0]"), *made)
+
+
+@on_one_database
+def test_what_is_made_beside_others_is_announced_by_its_release(sums, stream):
     sums.Number.insert1((0, 1))
     stream.wait((name_of(sums.Number), "[0]"))
-    sums.Square.populate()
+    sums.Square.populate(reserve_jobs=True)
     sums.schema.connection.announcer.close()
-    assert len(stream.read()) == 1
-    # Outside of a make it is.
-    sums.Number.insert1((1, 1))
-    sums.Square.insert1((1, 1), allow_direct_insert=True)
-    number, square = name_of(sums.Number), name_of(sums.Square)
-    stream.wait((number, "[0]"), (number, "[1]"), (square, "[1]"))
+    made = [event for event in stream.events() if isinstance(event, Released)]
+    assert [event.made for event in made] == [("[0]",)]
+    assert stream.read() == [(name_of(sums.Number), "[0]")]
 
 
 class TestWithoutRedis:
