@@ -27,7 +27,8 @@ from djq.populate.failures import JobError
 from djq.populate.git import commit_of
 from djq.populate.overruns import shown
 from djq.populate.version import code_version
-from djq.tables.insert import now, show_key
+from djq.tables.encode import utc_now
+from djq.tables.insert import show_key
 from djq.tables.making import Making, making, values_of
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Assignment:
             self.table.job_heading.primary_key,
             self.values,
             frozenset(map(self.values, keys)),
-            {**self._provenance, "_job_start_time": now(), "_job_attempt": attempt},
+            {**self._provenance, "_job_start_time": utc_now(), "_job_attempt": attempt},
             is_whole=not self.is_coarse,
             may_insert=may_insert,
             is_announced=bool(self.worker),  # by its release

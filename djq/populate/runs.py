@@ -18,8 +18,7 @@ from djq.definition.spec import TableName, TableSpec, Tier
 from djq.errors import AccessError, MissingTableError, UsageError
 from djq.populate import plan, restrictions
 from djq.populate.options import PopulateOptions
-from djq.tables.encode import RowEncoder
-from djq.tables.insert import now
+from djq.tables.encode import RowEncoder, utc_now
 from djq.tables.query import Query
 
 if TYPE_CHECKING:
@@ -236,7 +235,7 @@ class RunStore:
             "pid": record.pid,
             "made_before": dict(record.made_before),
         }
-        encoded = RowEncoder.of(self._spec, self.connection).encode(row, 1, now())
+        encoded = RowEncoder.of(self._spec, self.connection).encode(row, 1, utc_now())
         self.connection.database.insert(self._spec, [encoded])
 
     def read(self, run_id: str) -> RunRecord | None:

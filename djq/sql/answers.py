@@ -27,6 +27,12 @@ _FIRST = _HEADER + 1
 _FIRST_LENGTH = b"\x01\x00\x00"
 #: First bytes of a value: null, or how many bytes hold its length.
 _NULL = 0xFB
+#: First byte of a packet that says that a statement without rows is done.
+_DONE = 0x00
+#: It has seven bytes and more where its numbers are small.
+_DONE_LENGTH = _HEADER + 7
+#: A flag of the server's status: another answer follows.
+_MORE = 0x08
 _LENGTHS = {0xFC: 2, 0xFD: 3, 0xFE: 8}
 
 #: The values of one attribute, None for null.
@@ -42,8 +48,31 @@ class Answer(NamedTuple):
     #: The last packet, without its header.
     end: bytes
     n_bytes: int
-    #: The number that a further packet would have.
-    next_sequence: int
+    n_packets: int
+
+
+class Done(NamedTuple):
+    """What the server says of a statement without rows; as PyMySQL names it."""
+
+    affected_rows: int
+    insert_id: int
+    server_status: int
+    warning_count: int
+    n_bytes: int
+
+
+def cut_done(data: bytes, sequence: int) -> Done | None:
+    """Read that a statement is done, in a packet with the number `sequence`.
+
+    None: it has not come whole, has large numbers, or is something else.
+    """
+    if len(data) < _DONE_LENGTH or data[3] != sequence or data[_HEADER] != _DONE:
+        return None
+    n_bytes = _HEADER + (data[0] | data[1] << 8 | data[2] << 16)
+    affected, inserted, status = data[5], data[6], data[7] | data[8] << 8
+    if affected >= _NULL or inserted >= _NULL or status & _MORE or len(data) != n_bytes:
+        return None
+    return Done(affected, inserted, status, data[9] | data[10] << 8, n_bytes)
 
 
 def cut_answer(data: bytes, sequence: int) -> Answer | None:
@@ -75,10 +104,11 @@ def _cut_answer(data: bytes, sequence: int, n_columns: int) -> Answer | None:
             return None
         cut_row(data, at, appends)
         at += length
-    last = (sequence + n_columns + 2 + len(columns[0])) & 0xFF
+    n_before = n_columns + 2 + len(columns[0])
+    last = (sequence + n_before) & 0xFF
     if at != end or data[end + _HEADER - 1] != last:
         return None
-    return Answer(described, columns, data[end + _HEADER :], len(data), (last + 1) & 0xFF)
+    return Answer(described, columns, data[end + _HEADER :], len(data), n_before + 1)
 
 
 def cut_row(data: bytes, start: int, appends: Sequence[Callable[[bytes | None], None]]) -> None:

@@ -10,7 +10,6 @@ writing does not hold the file's lock.
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,6 +19,7 @@ import sqlalchemy as sa
 from djq.errors import LostConnectionError
 from djq.sql.addresses import create_engine, is_sqlite, shown
 from djq.sql.errors import translated
+from djq.sql.forks import Generation
 from djq.sql.quoting import quote_more
 from djq.sql.sessions import Session, open_session
 from djq.sql.wire import quicken
@@ -85,7 +85,7 @@ class State:
 
 
 class _Threads(threading.local):
-    pid: int = 0
+    generation: int = 0
     state: State | None = None
 
 
@@ -123,11 +123,13 @@ class Connections:
     def _own_state(self) -> State:
         """Return this thread's state; after a fork a new one, the parent's sockets left alone."""
         own = self._threads
-        if own.state is None or own.pid != os.getpid():
-            if own.state is not None:
-                _PARENTS.extend(own.state.sessions)
-            own.pid, own.state = os.getpid(), State()
-        return own.state
+        state = own.state
+        if state is None or own.generation != Generation.number:
+            if state is not None:
+                _PARENTS.extend(state.sessions)
+            own.generation = Generation.number
+            state = own.state = State()
+        return state
 
     def _reader(self) -> Session:
         state = self._own_state()

@@ -186,7 +186,7 @@ class Database(Transactions):
         prepared = self.statements.insert(spec, duplicates)
         parameters = prepared.bind(rows[0])
         with needing(self, _wanted(duplicates), spec.name):
-            self._change(lambda session: _execute(session, prepared.text, parameters))
+            self._change(lambda session: session.change(prepared.text, parameters))
 
     def insert_columns(
         self,
@@ -225,7 +225,7 @@ class Database(Transactions):
         prepared, values = self.statements.insert_from(spec, node, duplicates)
         parameters = prepared.bind(values)
         with needing(self, _wanted(duplicates), spec.name):
-            return self._change(lambda session: _execute(session, prepared.text, parameters))
+            return self._change(lambda session: session.change(prepared.text, parameters))
 
     def update(self, spec: TableSpec, key: Row, changes: Row) -> bool:
         """Change columns of the row with this key; tell whether there is one."""
@@ -233,32 +233,27 @@ class Database(Transactions):
         new = {f"NEW_{n}": v for n, v in changes.items()}
         parameters = prepared.bind(new | {f"KEY_{n}": v for n, v in key.items()})
         with needing(self, "SELECT, UPDATE", spec.name):
-            n = self._change(lambda session: _execute(session, prepared.text, parameters))
+            n = self._change(lambda session: session.change(prepared.text, parameters))
         return n > 0
 
     def update_where(self, node: Node, changes: Row) -> int:
         """Change columns of the rows of a restricted table; return how many."""
         prepared = prepare(Reducer(self.dialect).update(node, changes), self._engine.dialect)
         with needing(self, "SELECT, UPDATE", node):
-            return self._change(lambda session: _execute(session, prepared.text, prepared.bind(())))
+            return self._change(lambda session: session.change(prepared.text, prepared.bind(())))
 
     def delete(self, node: Node) -> int:
         """Delete the rows of a restricted table; return how many."""
         prepared, values = self.statements.ask("delete", node)
         parameters = prepared.bind(values)
 
-        def execute(session: Session) -> int:
-            cursor = session.raw.cursor()
-            cursor.execute(prepared.text, parameters)
-            return int(cursor.rowcount)
-
         with needing(self, "SELECT, DELETE", node):
-            return self._change(execute)
+            return self._change(lambda session: session.change(prepared.text, parameters))
 
     def change(self, statement: sa.ClauseElement) -> int:
         """Execute a statement that is asked once, such as one on notes about tables."""
         prepared = prepare(statement, self._engine.dialect)
-        return self._change(lambda session: _execute(session, prepared.text, prepared.bind(())))
+        return self._change(lambda session: session.change(prepared.text, prepared.bind(())))
 
     def hold(self) -> None:
         """Let nobody else write to SQLite's file between what the transaction reads and writes."""
@@ -351,10 +346,3 @@ class Database(Transactions):
 def _wanted(duplicates: Duplicates) -> str:
     """Return the privileges that an insert needs."""
     return "INSERT" if duplicates == "refuse" else "INSERT, UPDATE"
-
-
-def _execute(session: Session, text: str, parameters: Sequence[Value]) -> int:
-    """Execute a statement; return how many rows it changed."""
-    cursor = session.raw.cursor()
-    cursor.execute(text, parameters)
-    return int(cursor.rowcount)

@@ -23,6 +23,12 @@ _HELD: list[list[Session]] = []
 _LOCK = threading.Lock()
 
 
+class Generation:
+    """How many forks lie between this process and its first ancestor that loaded this module."""
+
+    number = 0
+
+
 def guard(session: Session) -> None:
     """Let this connection end in no child."""
     with _LOCK:
@@ -41,6 +47,7 @@ def _let_go() -> None:
 
 
 def _cut() -> None:
+    Generation.number += 1
     nowhere = os.open(os.devnull, os.O_RDWR)
     for session in _HELD[-1]:
         with suppress(Exception):  # closed already

@@ -74,6 +74,12 @@ class Session:
         """Return the rows of a query as columns; no columns where there are no rows."""
         return list(zip(*self.rows(text, parameters), strict=True))
 
+    def change(self, text: str, parameters: Sequence[Any]) -> int:
+        """Execute a statement without rows; return how many it changed."""
+        cursor = self.raw.cursor()
+        cursor.execute(text, parameters)
+        return int(cursor.rowcount)
+
     def stream(self) -> Any:  # noqa: ANN401 - the driver's cursor
         """Return a cursor whose rows stay on the server until they are asked for."""
         return self.raw.cursor()
@@ -106,6 +112,12 @@ class PyMySqlSession(Session):
         if not isinstance(self.raw, QuickConnection):
             return super().columns(text, parameters)
         return self.raw.ask(text, parameters).columns or []
+
+    def change(self, text: str, parameters: Sequence[Any]) -> int:
+        """Execute a statement without rows; return how many it changed."""
+        if not isinstance(self.raw, QuickConnection):
+            return super().change(text, parameters)
+        return self.raw.ask(text, parameters).affected_rows or 0
 
     def _ping(self) -> None:
         self.raw.ping(reconnect=False)

@@ -7,8 +7,7 @@ a deadlock, stays rolled back: the open blocks refuse every further statement an
 from __future__ import annotations
 
 import itertools
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from djq.errors import (
     ContentionError,
@@ -22,13 +21,38 @@ from djq.sql.errors import ends_transaction, translated
 from djq.sql.tries import MAX_TRIES, Returned, insist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from djq.sql.connections import Aftermath
     from djq.sql.sessions import Session
 
 #: Names of savepoints: none is used twice.
 _NUMBERS = itertools.count(1)
+
+
+class Ends(Protocol):
+    """Ends a level."""
+
+    def __call__(self, level: Level, *, is_kept: bool) -> None:
+        """Commit it, or roll it back."""
+        ...
+
+
+class Block:
+    """`with database.transaction():`; each key has one, and `contextlib`'s takes longer."""
+
+    __slots__ = ("_begin", "_end", "_level")
+
+    def __init__(self, begin: Callable[[], Level], end: Ends) -> None:
+        self._begin, self._end = begin, end
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._level = self._begin()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Commit, or roll back if the block raised."""
+        self._end(self._level, is_kept=error is None)
 
 
 class Transactions(Connections):
@@ -130,20 +154,13 @@ class Transactions(Connections):
         else:
             aftermath.follow()
 
-    @contextmanager
-    def transaction(self) -> Generator[None]:
+    def transaction(self) -> Block:
         """Commit everything in the block together, or nothing if it raises.
 
         Inside of another transaction it is a savepoint: if it raises, what the block did is undone,
         and the outer block may catch the exception and go on.
         """
-        level = self._begin()
-        try:
-            yield
-            self._finish(level)
-        except BaseException:
-            self._undo(level)
-            raise
+        return Block(self._begin, self._end)
 
     def atomically(self, function: Callable[[], Returned], *, tries: int = MAX_TRIES) -> Returned:
         """Call a function in a transaction, again if others held the locks.
@@ -178,12 +195,7 @@ class Transactions(Connections):
 
     def commit_transaction(self) -> None:
         """Commit what `start_transaction` began; if that fails, all of it is rolled back."""
-        level = self._manual("commit_transaction")
-        try:
-            self._finish(level)
-        except BaseException:
-            self._undo(level)
-            raise
+        self._end(self._manual("commit_transaction"), is_kept=True)
 
     def cancel_transaction(self) -> None:
         """Roll back what `start_transaction` began."""
@@ -213,6 +225,17 @@ class Transactions(Connections):
         if self.is_sqlite and state.levels and not state.has_begun:
             session.raw.execute("BEGIN IMMEDIATE")
             state.has_begun = True
+
+    def _end(self, level: Level, *, is_kept: bool) -> None:
+        """Finish the level; undo it if that fails, or if nothing is to be kept."""
+        if not is_kept:
+            self._undo(level)
+            return
+        try:
+            self._finish(level)
+        except BaseException:
+            self._undo(level)
+            raise
 
     def _finish(self, level: Level) -> None:
         """Commit the transaction, or release the savepoint."""

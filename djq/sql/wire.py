@@ -21,14 +21,14 @@ from pymysql.err import InternalError, OperationalError
 from pymysql.protocol import MysqlPacket
 
 from djq.sql.addresses import PYMYSQL
-from djq.sql.answers import CONTINUED, END, END_LENGTH, ERROR, cut_answer, cut_row
+from djq.sql.answers import CONTINUED, END, END_LENGTH, ERROR, cut_answer, cut_done, cut_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import sqlalchemy as sa
 
-    from djq.sql.answers import Answer
+    from djq.sql.answers import Answer, Done
 
     _Driver = Connection[Any]
 else:
@@ -57,6 +57,13 @@ def _datetime(text: str) -> dt.datetime | str | None:
 _QUICKER: dict[Any, Callable[[str], Any]] = {
     converters.convert_date: _date,
     converters.convert_datetime: _datetime,
+}
+#: How values of these types are written into a statement; of others, PyMySQL finds out.
+_LITERALS: dict[type, Callable[[Any], str]] = {
+    int: str,
+    float: converters.escape_float,
+    type(None): converters.escape_None,
+    dt.datetime: converters.escape_datetime,
 }
 #: These read digits from bytes.
 _FROM_BYTES = (int, float)
@@ -107,9 +114,8 @@ class QuickConnection(_Driver):
 
     def ask(self, statement: str, parameters: Sequence[Any]) -> QuickResult:
         """Send a statement; return its answer."""
-        # A list of keys has many whole numbers, which are their own text.
-        escape = self.escape
-        text = statement % tuple([p if p.__class__ is int else escape(p) for p in parameters])
+        find, escape = _LITERALS.get, self.escape
+        text = statement % tuple([find(p.__class__, escape)(p) for p in parameters])
         self.query(text)  # pyright: ignore[reportUnknownMemberType] - PyMySQL leaves types out
         found: QuickResult = self._result
         return found
@@ -123,21 +129,30 @@ class QuickConnection(_Driver):
             raise self._broken(error) from error
         return [*columns], MysqlPacket(last, self.encoding)
 
-    def whole_answer(self) -> Answer | None:
-        """Return an answer of rows that has come whole; it stays to be read."""
+    def _read_ok_packet(self) -> Any:  # noqa: ANN401 - PyMySQL's, or what has the same names
+        done = cut_done(self.peek(), self._next_seq_id)
+        if done is None:
+            inherited: Any = super()
+            return inherited._read_ok_packet()  # noqa: SLF001 - of its own class
+        self.take(done.n_bytes)
+        self.server_status = done.server_status
+        return done
+
+    def peek(self) -> bytes:
+        """Return what has come of an answer, at least one byte; it stays to be read."""
         if self._current_timeout != self._read_timeout:
             self._sock.settimeout(self._read_timeout)
             self._current_timeout = self._read_timeout
         try:
-            data = self._rfile.peek()
+            found: bytes = self._rfile.peek()
         except OSError as error:
             raise self._broken(error) from error
-        return cut_answer(data, self._next_seq_id)
+        return found
 
-    def take(self, answer: Answer) -> None:
-        """Go on behind an answer that `whole_answer` returned."""
-        self._rfile.read(answer.n_bytes)
-        self._next_seq_id = answer.next_sequence
+    def take(self, n_bytes: int, n_packets: int = 1) -> None:
+        """Go on behind packets that `peek` returned whole."""
+        self._rfile.read(n_bytes)
+        self._next_seq_id = (self._next_seq_id + n_packets) & 0xFF
 
     def _broken(self, error: BaseException) -> BaseException:
         """Close the connection, whose next packet is not known; return what to raise."""
@@ -194,7 +209,12 @@ class QuickResult(MySQLResult):
     def read(self) -> None:
         """Read the answer."""
         connection = self.connection
-        answer: Answer | None = connection.whole_answer()
+        data = connection.peek()
+        done = cut_done(data, connection._next_seq_id)  # noqa: SLF001 - its other half
+        if done is not None:
+            self._end(done)
+            return
+        answer = cut_answer(data, connection._next_seq_id)  # noqa: SLF001
         known = None if answer is None else connection.descriptions.get(answer.described)
         if answer is not None and known is not None:
             self._take(answer, known)
@@ -206,8 +226,15 @@ class QuickResult(MySQLResult):
             known = self.fields, self.converters, self.description
             connection.descriptions[answer.described] = known
 
+    def _end(self, done: Done) -> None:
+        self.connection.take(done.n_bytes)
+        self.connection = None
+        self.affected_rows, self.insert_id = done.affected_rows, done.insert_id
+        self.server_status, self.warning_count = done.server_status, done.warning_count
+        self.has_next = False
+
     def _take(self, answer: Answer, known: tuple[Any, ...]) -> None:
-        self.connection.take(answer)
+        self.connection.take(answer.n_bytes, answer.n_packets)
         self.connection = None
         self._check_packet_is_eof(MysqlPacket(answer.end, "utf-8"))
         self.field_count = len(answer.columns)

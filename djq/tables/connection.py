@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from djq.settings import StoreSettings
     from djq.sql.catalog import Catalog
     from djq.sql.raw import Rows
+    from djq.sql.transactions import Block
     from djq.storage.content import ContentStore
 
 UseTls: TypeAlias = bool | Mapping[str, str | bool] | None
@@ -150,9 +151,9 @@ class Connection:
         return self.database.in_transaction
 
     @property
-    def transaction(self) -> _Transaction:
+    def transaction(self) -> Block:
         """A context that commits all of it together, or nothing: `with conn.transaction:`."""
-        return _Transaction(self.database)
+        return self.database.transaction()
 
     def start_transaction(self) -> None:
         """Begin a transaction that `commit_transaction` or `cancel_transaction` ends."""
@@ -170,19 +171,6 @@ class Connection:
         """Close this thread's connections."""
         self.announcer.close()
         self.database.close()
-
-
-class _Transaction:
-    """`with connection.transaction:`, as DataJoint spells it."""
-
-    def __init__(self, database: Database) -> None:
-        self._context = database.transaction()
-
-    def __enter__(self) -> None:
-        self._context.__enter__()
-
-    def __exit__(self, *raised: object) -> bool | None:
-        return self._context.__exit__(*raised)  # type: ignore[arg-type] # the interpreter's own triple
 
 
 class _Default:

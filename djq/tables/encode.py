@@ -31,6 +31,11 @@ WRONG = (ValueError, CodecError, TypeError, OverflowError)
 Encode = Callable[[Value], Value]
 
 
+def utc_now() -> dt.datetime:
+    """Return the time as databases keep it: naive UTC."""
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None)
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One attribute of the encoder."""
@@ -64,9 +69,16 @@ class RowEncoder:
         return cls(spec, tuple(sorted(parts, key=lambda part: part.is_put)))
 
     def encode(
-        self, row: Value, number: int, now: dt.datetime, *, ignore_extra_fields: bool = False
+        self,
+        row: Value,
+        number: int,
+        now: dt.datetime | None = None,
+        *,
+        ignore_extra_fields: bool = False,
     ) -> dict[str, Value]:
         """Return one row, complete and checked; `number` counts from 1, for messages.
+
+        Its time is `now`, naive UTC; None: when it is needed.
 
         Raises
         ------
@@ -78,7 +90,7 @@ class RowEncoder:
         for part in self.parts:
             name = part.attribute.name
             try:
-                value = given[name] if name in given else _default(part.attribute, now)
+                value = given[name] if name in given else _default(part.attribute, now or utc_now())
                 encoded[name] = part.encode(value)
             except WRONG as error:
                 raise RowError(self._words(number, name, error)) from error
@@ -195,8 +207,7 @@ def _encode_of(attribute: Attribute, connection: Connection, *, puts: bool) -> E
     def encode(value: Value) -> Value:
         if is_absent(value):
             if attribute.has_default:
-                now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
-                return convert(attribute.default_value(now))
+                return convert(attribute.default_value(utc_now()))
             message = (
                 "it is null, and the attribute is not nullable"
                 if value is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,11 +9,13 @@ from typing import TYPE_CHECKING
 from djq.definition.spec import AUTO_TIERS, TableSpec
 from djq.errors import IntegrityError, UsageError
 from djq.tables.announcing import announce
+from djq.tables.encode import utc_now
 from djq.tables.explain import Refused, explain, show_key
 from djq.tables.intake import default_chunk, read
 from djq.tables.making import Making, current_of
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping, Sequence
 
     from djq.definition.acceptance import Value
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from djq.tables.encode import RowEncoder
     from djq.tables.gather import Chunk
 
-__all__ = ["Options", "check_direct_insert", "insert_one", "insert_rows", "now", "show_key"]
+__all__ = ["Options", "check_direct_insert", "insert_one", "insert_rows", "show_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,6 @@ class Options:
         return cls(mode, ignore_extra_fields, chunk_size)
 
 
-def now() -> dt.datetime:
-    """Return the time as databases keep it: naive UTC."""
-    return dt.datetime.now(dt.UTC).replace(tzinfo=None)
-
-
 def insert_rows(encoder: RowEncoder, connection: Connection, rows: Value, options: Options) -> int:
     """Insert rows in a transaction of their own, or in the one that is open; return how many.
 
@@ -73,7 +69,7 @@ def insert_rows(encoder: RowEncoder, connection: Connection, rows: Value, option
     spec = encoder.spec
     size = options.chunk_size or default_chunk(spec)
     chunks = read(rows, spec, size, ignore_extra_fields=options.ignore_extra_fields)
-    begun = now()
+    begun = utc_now()
     chunk, following = next(chunks, None), next(chunks, None)
     n_rows = 0
     refused: Refused | None = None
@@ -99,7 +95,7 @@ def insert_rows(encoder: RowEncoder, connection: Connection, rows: Value, option
 def insert_one(encoder: RowEncoder, connection: Connection, row: Value, options: Options) -> None:
     """Insert one row: the quick way for a `make`."""
     spec = encoder.spec
-    encoded = encoder.encode(row, 1, now(), ignore_extra_fields=options.ignore_extra_fields)
+    encoded = encoder.encode(row, 1, ignore_extra_fields=options.ignore_extra_fields)
     call = current_of(spec.name)
     if spec.hidden:
         encoded.update(_hidden_values(spec, call))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -14,7 +13,7 @@ from djq.algebra.expressions import Call, Expression, both
 from djq.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from djq.definition.acceptance import Value
     from djq.definition.spec import TableName
@@ -144,11 +143,19 @@ def refuse_definition(what: str) -> None:
         raise UsageError(message)
 
 
-@contextmanager
-def making(call: Making) -> Generator[Making]:
+class making:  # noqa: N801 - used as `with making(call):`
     """Let the block insert into the tables of `call`."""
-    token = _current.set(call)
-    try:
-        yield call
-    finally:
-        _current.reset(token)
+
+    __slots__ = ("_call", "_token")
+
+    def __init__(self, call: Making) -> None:
+        self._call = call
+
+    def __enter__(self) -> Making:
+        """Begin the call."""
+        self._token = _current.set(self._call)
+        return self._call
+
+    def __exit__(self, *raised: object) -> None:
+        """End it."""
+        _current.reset(self._token)

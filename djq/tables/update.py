@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from djq.errors import IntegrityError, RowError
+from djq.tables.encode import utc_now
 from djq.tables.explain import Refused, explain, show_key
 from djq.tables.gather import unknown
-from djq.tables.insert import now
 
 if TYPE_CHECKING:
     from djq.definition.acceptance import Value
@@ -80,4 +80,4 @@ def _or_default(spec: TableSpec, name: str, value: Value) -> Value:
             "none. Give a value"
         )
         raise RowError(message)
-    return attribute.default_value(now())
+    return attribute.default_value(utc_now())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from djq.errors import RowError
-from djq.tables.insert import now
+from djq.tables.encode import utc_now
 from djq.tables.intake import default_chunk, read
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def validate_rows(
 
     Whether a key is taken or a parent row is missing is for the database to say.
     """
-    spec, begun = encoder.spec, now()
+    spec, begun = encoder.spec, utc_now()
     found: list[RowFault] = []
     n = 0
     try:

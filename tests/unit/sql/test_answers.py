@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from djq.sql.answers import cut_answer
+from djq.sql.answers import cut_answer, cut_done
 
 SEQUENCE = 1
 ROWS = [(b"1", b"a"), (None, b"x" * 300), (b"", b"\x05\x00\x00\x07\xfe\x00\x00\x02\x00")]
@@ -45,7 +45,7 @@ def test_numbers_of_packets_begin_again_behind_255():
     found = cut_answer(answer(ROWS * 100), SEQUENCE)
 
     assert len(found.columns[0]) == 300
-    assert found.next_sequence == (SEQUENCE + 4 + 300 + 1) % 256
+    assert found.n_packets == 4 + 300 + 1
 
 
 def test_the_same_columns_are_described_by_the_same_bytes():
@@ -75,3 +75,34 @@ def test_an_answer_of_which_something_is_to_come_is_left():
 )
 def test_what_is_no_whole_answer_of_rows_is_left(data):
     assert cut_answer(data, SEQUENCE) is None
+
+
+DONE = b"\x00\x01\x07\x02\x40\x03\x01"
+
+
+@pytest.mark.parametrize("words", [b"", b"Rows matched: 1"])
+def test_what_is_done_says_how_many_rows_it_changed(words):
+    data = packets(DONE + words)
+
+    found = cut_done(data, SEQUENCE)
+
+    assert found == (1, 7, 0x4002, 0x0103, len(data))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        packets(DONE)[:-1],
+        packets(DONE, first=2),
+        packets(DONE) + packets(DONE, first=2),
+        packets(b"\x00\xfc\x00\x01\x07\x02\x00\x00\x00"),
+        packets(b"\x00\x01\xfd\x00\x00\x01\x02\x00\x00\x00"),
+        packets(b"\x00\x01\x07\x0a\x00\x00\x00"),
+        packets(b"\xff\x15\x04#28000no such table"),
+        answer(ROWS),
+        b"",
+    ],
+    ids=["cut", "number", "two", "rows", "id", "more to come", "error", "rows", "nothing"],
+)
+def test_what_is_no_whole_end_of_a_statement_is_left(data):
+    assert cut_done(data, SEQUENCE) is None
