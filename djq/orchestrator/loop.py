@@ -46,8 +46,8 @@ logger = logging.getLogger("djq.scheduler")
 SURVEY_S = 1.0
 #: The longest wait for announcements [s]; a request to stop is seen that late.
 WAIT_S = 0.5
-#: And while a table is searched in the background [s].
-SCAN_WAIT_S = 0.02
+#: Announcements are looked for this often while a table is searched in the background [s].
+SCAN_WAIT_S = 0.01
 #: First and longest wait before a server that did not answer is asked again [s].
 MIN_RETRY_S, MAX_RETRY_S = 0.2, 2.0
 
@@ -144,8 +144,10 @@ class Loop:
         self._tell([Tick()])
         if self.is_finished:
             return
-        if self._scanning is not None:
-            wait_s = min(wait_s, SCAN_WAIT_S)
+        if self._scanning is not None and self._scans is not None:
+            # Not in Redis, which ends short waits when it looks at its clock: each 100 ms.
+            self._scans.wait(min(wait_s, SCAN_WAIT_S))
+            wait_s = 0.0
         soonest = self.wakes_at - self._clock()
         self._position, heard = self._reservations.announcements(
             self._position, wait_s=max(0.0, min(wait_s, soonest))

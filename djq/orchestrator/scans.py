@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ class BackgroundScans:
         """Begin a search; one that is open is forgotten."""
         self._has_begun = True
         self._future = self._thread.submit(find, search)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for the answer."""
+        if self._future is not None:
+            wait([self._future], timeout_s)
 
     def collect(self) -> Found | None:
         """Return the answer, once; None as long as there is none. Raises what the search raised."""

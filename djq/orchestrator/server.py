@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
@@ -75,6 +76,10 @@ def _keepalive(url: str) -> dict[str, bool]:
     return {} if urlsplit(url).scheme == "unix" else {"socket_keepalive": True}
 
 
+#: What the server is told of its client: otherwise each connection searches the packages for it.
+_DRIVER = DriverInfo(lib_version=redis.__version__)
+
+
 class Server:
     """A Redis server as one installation sees it: its own keys, its scripts, bounded waiting.
 
@@ -97,6 +102,7 @@ class Server:
             **_keepalive(url),
             retry=Retry(NoBackoff(), 1),
             client_name="djq",
+            driver_info=_DRIVER,
         )
         common = (SCRIPTS / "common.lua").read_text(encoding="utf-8")
         self._scripts = {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from djq.orchestrator.events import Inserted, Released
     from djq.orchestrator.states import Found, Place
 
-MAX_KEYS_PER_CHUNK = 200
+MAX_KEYS_PER_CHUNK = 1_000
 #: Smaller shares of the rest would cost more than they save: a message takes about 5 ms [s].
 MIN_CHUNK_S = 0.05
 #: Keys of one table that one search among them may name, and that wait for one; above, a pass is
