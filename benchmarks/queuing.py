@@ -43,7 +43,8 @@ import base64, json, os
 import redis
 from djq.orchestrator.app import producer_app
 from djq.orchestrator.events import Released
-from djq.orchestrator.reservations import Main, Reservations
+from djq.orchestrator.holding import Main
+from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.server import resolve_url
 from djq.orchestrator.states import Chunk
 from djq.settings import load
@@ -53,14 +54,14 @@ main = Main("null", slots=int(os.environ["BENCH_SLOTS"]))
 conf = producer_app(settings).conf
 queue = conf.broker_transport_options["global_keyprefix"] + conf.task_default_queue
 client = redis.Redis.from_url(resolve_url(settings))
-reservations.beat(main)
+reservations.holders.beat(main)
 print("ready", flush=True)
 n = 0
 while True:
     answer = client.brpop(queue, timeout=2)
     n += 1
     if answer is None or n % 200 == 0:
-        reservations.beat(main)
+        reservations.holders.beat(main)
     if answer is None:
         continue
     body = json.loads(base64.b64decode(json.loads(answer[1])["body"]))[1]

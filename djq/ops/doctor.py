@@ -126,8 +126,8 @@ def _fleet(settings: Settings) -> Iterator[Finding]:
         return
     reservations = Reservations.open(settings)
     with contextlib.closing(reservations.server):
-        mains = reservations.reap().mains
-        leader = reservations.leader()
+        mains = reservations.holders.reap().mains
+        leader = reservations.leads.leader()
     if mains:
         for main in mains:
             yield Finding(

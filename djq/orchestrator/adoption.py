@@ -83,7 +83,7 @@ class Adoption:
         if not orphans:
             return
         with opened(connection.settings) as reservations:
-            led = reservations.leaders([lead_name(record.id) for _, record in orphans])
+            led = reservations.leads.leaders([lead_name(record.id) for _, record in orphans])
         for store, record in orphans:
             if lead_name(record.id) not in led:
                 self._adopt(store, record)

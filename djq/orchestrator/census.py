@@ -18,7 +18,7 @@ def look(settings: Settings) -> Census:
     try:
         reservations = Reservations.open(settings)
         with contextlib.closing(reservations.server):
-            slots, chunks = reservations.reap().slots, reservations.chunks()
+            slots, chunks = reservations.holders.reap().slots, reservations.chunks()
     except RedisUnavailableError:
         return Census()
     reserved: dict[str, tuple[str, ...]] = {}

@@ -13,15 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.events import Released
+from djq.orchestrator.holding import Claim, Main, Search, holder_id, new_main_id
 from djq.orchestrator.pulse import Heart
-from djq.orchestrator.reservations import (
-    Claim,
-    Main,
-    Reservations,
-    Search,
-    holder_id,
-    new_main_id,
-)
+from djq.orchestrator.reservations import Reservations
 from djq.populate.reservations import Taken
 from djq.populate.slots import MAIN_SLOT, Slot
 
@@ -77,7 +71,8 @@ class FleetClaims:
         chunk = f"{self._search.run}.{next(self._numbers)}"
         holder = holder_id(self._main.id, slot)
         claim = _patiently(
-            lambda: self._reservations.claim(self._search, chunk, holder, wanted), "claim keys"
+            lambda: self._reservations.searches.claim(self._search, chunk, holder, wanted),
+            "claim keys",
         )
         self._search = claim.search
         self._claims[slot] = claim
@@ -90,7 +85,8 @@ class FleetClaims:
         """Add a page of due keys for all who share the search."""
         claim = self._claims[taken.slot]
         _patiently(
-            lambda: self._reservations.add_page(claim, keys, is_last=is_last), "share due keys"
+            lambda: self._reservations.searches.add_page(claim, keys, is_last=is_last),
+            "share due keys",
         )
 
     def begin(self, taken: Taken, key: str) -> None:
@@ -137,7 +133,7 @@ class FleetClaims:
         self._look_again()
         alive = [slot for slot in self._claims if slot != taken.slot]
         _patiently(
-            lambda: self._reservations.prune(
+            lambda: self._reservations.holders.prune(
                 self._main.id, alive, is_lost=True, in_hand={taken.slot: in_hand or "?"}
             ),
             "free the keys of a process that died",
@@ -151,7 +147,7 @@ class FleetClaims:
             if self._slot is not None:
                 self._slot.close()
             if self._claims:
-                self._reservations.leave(self._main.id)
+                self._reservations.holders.leave(self._main.id)
         except RedisUnavailableError as error:
             logger.warning("leave_failed: %s", error)
         finally:
@@ -166,7 +162,7 @@ class FleetClaims:
             return
         if self._slot is None:
             self._slot = Slot(self._main.id, MAIN_SLOT)
-        self._reservations.beat(self._main)
+        self._reservations.holders.beat(self._main)
         self._heart = Heart(self._settings, self._reservations.server, self._main)
         self._heart.wait_until_ready()
 

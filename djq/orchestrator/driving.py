@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from djq.orchestrator.events import Announcement
-    from djq.orchestrator.reservations import Census, Reservations
+    from djq.orchestrator.holding import Census
+    from djq.orchestrator.reservations import Reservations
     from djq.orchestrator.work import Work
     from djq.populate.runs import RunStatus, RunStore
 
@@ -165,13 +166,13 @@ class Driver:
         """Renew the lead, and read whether the run is to go on."""
         now = time.monotonic()
         if self._store is not None and now >= self._next_lead:
-            self._leads = bool(reservations.take_leads(self._candidate, [lead_name(self._id)]))
+            self._leads = bool(reservations.leads.take(self._candidate, [lead_name(self._id)]))
             self._next_lead = now + reservations.lease_s / RENEWALS_PER_LEASE
         if now >= self._next_look:
             self._read_record()
             if loop is not None and self._is_yielding and self._work.record.is_continuous:
                 names = list(self._work.tables)
-                loop.lead(frozenset(names) - frozenset(reservations.leaders(names)))
+                loop.lead(frozenset(names) - frozenset(reservations.leads.leaders(names)))
             self._next_look = now + LOOK_S
         if loop is not None and self._cancelling.is_set() and not self._is_told:
             loop.cancel()
@@ -240,19 +241,19 @@ class Driver:
         if self._store is None or not self._leads:
             return
         with suppress(RedisUnavailableError):
-            reservations.resign_leads(self._candidate, [lead_name(self._id)])
+            reservations.leads.resign(self._candidate, [lead_name(self._id)])
 
 
 def end_abandoned(reservations: Reservations, store: RunStore, run_id: str) -> bool:
     """End a cancelled run that nobody drives; tell whether that was so."""
     candidate = json.dumps({"id": secrets.token_hex(4)})
     lead = [lead_name(run_id)]
-    if not reservations.take_leads(candidate, lead):
+    if not reservations.leads.take(candidate, lead):
         return False
     try:
         chunks = [c.id for c in reservations.chunks() if run_of(c.run) == run_id]
         reservations.drop(chunks, "cancelled")
         store.end(run_id, "cancelled")
     finally:
-        reservations.resign_leads(candidate, lead)
+        reservations.leads.resign(candidate, lead)
     return True

@@ -29,7 +29,8 @@ from djq.tables.explain import show_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from djq.orchestrator.reservations import Reservation, Reservations
+    from djq.orchestrator.holding import Reservation
+    from djq.orchestrator.reservations import Reservations
     from djq.populate.autopopulate import AutoPopulate
     from djq.populate.make import Outcome
     from djq.populate.overruns import Overrun

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
     from djq.orchestrator.dispatch import Dispatcher
     from djq.orchestrator.events import Announcement
-    from djq.orchestrator.reservations import Census, Reservations
+    from djq.orchestrator.holding import Census
+    from djq.orchestrator.reservations import Reservations
     from djq.orchestrator.scans import BackgroundScans
     from djq.orchestrator.states import Chunk, Event, Instruction, Place
 
@@ -135,7 +136,7 @@ class Loop:
         """
         if self._position is None:
             # Before the first search, so that what is made meanwhile is heard.
-            self._position = self._reservations.position()
+            self._position = self._reservations.stream.position()
         self._perform()
         now = self._clock()
         if now >= self._next_survey:
@@ -149,7 +150,7 @@ class Loop:
             self._scans.wait(min(wait_s, SCAN_WAIT_S))
             wait_s = 0.0
         soonest = self.wakes_at - self._clock()
-        self._position, heard = self._reservations.announcements(
+        self._position, heard = self._reservations.stream.read(
             self._position, wait_s=max(0.0, min(wait_s, soonest))
         )
         self._show(heard)
@@ -215,9 +216,9 @@ class Loop:
                 self._reservations.drop(instruction.chunks, "cancelled")
             case Bury():
                 self._plan.bury(instruction.table, instruction.key, instruction.n_losses)
-                self._reservations.forgive(instruction.table, [instruction.key])
+                self._reservations.holders.forgive(instruction.table, [instruction.key])
             case Forgive():
-                self._reservations.forgive(instruction.table, instruction.keys)
+                self._reservations.holders.forgive(instruction.table, instruction.keys)
             case Finish():
                 return self._finish()
             case Queue():  # pragma: no cover - `_perform` took it
@@ -231,8 +232,10 @@ class Loop:
         of a table due that was searched before. So: no chunk is in flight, nothing was announced.
         """
         is_busy = any(record.table in self._tables for record in self._reservations.chunks())
-        position = self._position if self._position is not None else self._reservations.position()
-        self._position, heard = self._reservations.announcements(position, wait_s=0.0)
+        position = (
+            self._position if self._position is not None else self._reservations.stream.position()
+        )
+        self._position, heard = self._reservations.stream.read(position, wait_s=0.0)
         self._show(heard)
         has_news = any(event.table in self._tables for event in heard)
         if self._core.is_full_up or not (is_busy or has_news):
@@ -281,7 +284,7 @@ class Loop:
         sight = self._survey.look(now, self._core.wants)
         events: list[Event] = []
         if sight.is_forgotten:
-            self._position = self._reservations.position()
+            self._position = self._reservations.stream.position()
             events.append(RedisLost())
         if sight.losses is not None:
             self._core.recall(sight.losses)

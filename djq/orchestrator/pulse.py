@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from djq.errors import FleetError, RedisUnavailableError
+from djq.orchestrator.holding import Main
 from djq.orchestrator.namespace import namespace_of
-from djq.orchestrator.reservations import Main, Reservations
+from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.server import Server
 from djq.populate import slots
 from djq.populate.slots import MAIN_SLOT
@@ -174,14 +175,14 @@ class Beating:
         if is_stopped(self._parent):
             return
         try:
-            self._reservations.beat(self._main)
+            self._reservations.holders.beat(self._main)
         except RedisUnavailableError as error:
             logger.warning("heartbeat_failed: %s", error)
 
     def _reap(self) -> None:
         # Without a scheduler nobody else does it.
         with suppress(RedisUnavailableError):
-            self._reservations.reap()
+            self._reservations.holders.reap()
 
     def _give_back(self) -> None:
         """Free what a dead process had, at once, and count what it had in hand."""
@@ -189,8 +190,8 @@ class Beating:
         hand = {} if found is None else {MAIN_SLOT: found.key}
         slots.forget(self._main.id, MAIN_SLOT)
         try:
-            self._reservations.prune(self._main.id, [], is_lost=True, in_hand=hand)
-            self._reservations.leave(self._main.id)
+            self._reservations.holders.prune(self._main.id, [], is_lost=True, in_hand=hand)
+            self._reservations.holders.leave(self._main.id)
         except RedisUnavailableError as error:
             logger.warning("prune_failed: %s", error)
 

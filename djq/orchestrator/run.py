@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
-    from djq.orchestrator.reservations import ChunkRecord
+    from djq.orchestrator.holding import ChunkRecord
     from djq.orchestrator.work import Work
     from djq.populate.display import TableProgress
     from djq.populate.keys import Key

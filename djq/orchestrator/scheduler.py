@@ -16,8 +16,8 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from djq.errors import FleetError, RedisUnavailableError, TransientDatabaseError
+from djq.orchestrator.leads import EVERYTHING
 from djq.orchestrator.loop import WAIT_S, Loop, Patience
-from djq.orchestrator.reservations import EVERYTHING
 from djq.orchestrator.states import Limits
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Scheduler:
 
     def resign(self) -> None:
         """Let another lead."""
-        self._reservations.resign_leads(self._candidate, self._wanted)
+        self._reservations.leads.resign(self._candidate, self._wanted)
 
     @property
     def _wanted(self) -> list[str]:
@@ -131,7 +131,7 @@ class Scheduler:
         return [*self._tables, EVERYTHING]
 
     def _renew(self) -> None:
-        led = self._reservations.take_leads(self._candidate, self._wanted) - {EVERYTHING}
+        led = self._reservations.leads.take(self._candidate, self._wanted) - {EVERYTHING}
         per_lease = RENEWALS_PER_LEASE if len(led) == len(self._tables) else LOOKS_PER_LEASE
         self._next_renewal = self._clock() + self._reservations.lease_s / per_lease
         if led == self._led and (led or not self._tables):

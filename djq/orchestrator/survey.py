@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from djq.orchestrator.dispatch import Dispatcher
-    from djq.orchestrator.reservations import Census, ChunkRecord, Reservations
+    from djq.orchestrator.holding import Census, ChunkRecord
+    from djq.orchestrator.reservations import Reservations
 
 logger = logging.getLogger("djq.scheduler")
 
@@ -82,17 +83,17 @@ class Survey:
 
         wants: the queues that the run has something for, which other runs are told.
         """
-        census = self._reservations.reap()
+        census = self._reservations.holders.reap()
         for main in census.reaped:
             logger.warning("worker_lost", extra={"main": main})
         is_forgotten = self._epoch is not None and census.epoch != self._epoch
         losses = None
         if census.epoch != self._epoch:
-            losses = {table: self._reservations.losses(table) for table in self._tables}
+            losses = {table: self._reservations.holders.losses(table) for table in self._tables}
         records = self._reservations.chunks()
         self._drop_unseen(records, now)
-        rivals = self._reservations.want(self._run, self._priority, wants)
-        led = frozenset(self._reservations.leaders(self._tables))
+        rivals = self._reservations.leads.want(self._run, self._priority, wants)
+        led = frozenset(self._reservations.leads.leaders(self._tables))
         if is_forgotten:
             logger.warning("redis_lost")
         # Last: a look that fails is made again.
@@ -102,7 +103,7 @@ class Survey:
 
     def end(self) -> None:
         """Tell other runs that this one wants nothing any more."""
-        self._reservations.want(self._run, self._priority, ())
+        self._reservations.leads.want(self._run, self._priority, ())
 
     def _drop_unseen(self, records: Sequence[ChunkRecord], now: float) -> None:
         """Find chunks whose message was lost, and free their keys."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from djq.orchestrator.dispatch import plain_name
 from djq.orchestrator.events import Released
 from djq.orchestrator.fleet import load_fleet
-from djq.orchestrator.reservations import NO_UNITS
+from djq.orchestrator.holding import NO_UNITS
 from djq.orchestrator.routing import route
 from djq.orchestrator.states import DEFAULT_QUEUE, Chunk
 from djq.populate.chunks import make_chunk
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
-    from djq.orchestrator.reservations import Reservation, Units
+    from djq.orchestrator.holding import Reservation, Units
     from djq.orchestrator.workplace import Workplace
     from djq.populate.autopopulate import AutoPopulate
     from djq.populate.failures import JobError

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from djq.definition.acceptance import Value
-    from djq.orchestrator.reservations import Census, ChunkRecord
+    from djq.orchestrator.holding import Census, ChunkRecord
     from djq.populate.autopopulate import AutoPopulate
 
 logger = logging.getLogger("djq.run")

@@ -15,15 +15,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from djq.errors import PipelineMissingError, RedisUnavailableError
+from djq.orchestrator.holding import NO_UNITS, Main, Standing, holder_id, new_main_id
 from djq.orchestrator.pulse import Heart
-from djq.orchestrator.reservations import (
-    NO_UNITS,
-    Main,
-    Reservations,
-    Standing,
-    holder_id,
-    new_main_id,
-)
+from djq.orchestrator.reservations import Reservations
 from djq.populate import slots
 
 if TYPE_CHECKING:
@@ -31,7 +25,7 @@ if TYPE_CHECKING:
 
     from djq.orchestrator.events import Released
     from djq.orchestrator.guard import Guard
-    from djq.orchestrator.reservations import Reservation, Units
+    from djq.orchestrator.holding import Reservation, Units
     from djq.orchestrator.states import Chunk
     from djq.settings import Settings
 
@@ -192,7 +186,7 @@ class Workplace:
     def beat(self) -> None:
         """Renew the lease of all holders of this worker."""
         try:
-            self.reservations.beat(self._main)
+            self.reservations.holders.beat(self._main)
         except RedisUnavailableError as error:
             logger.warning("heartbeat_failed: %s", error)
 
@@ -214,7 +208,9 @@ class Workplace:
             is_lost = not self._main.is_stopping
             gone = set(slots.names_of(self._main.id)) - {str(pid) for pid in alive}
             in_hand = self._in_hand(gone)
-            n_keys = self.reservations.prune(self._main.id, alive, is_lost=is_lost, in_hand=in_hand)
+            n_keys = self.reservations.holders.prune(
+                self._main.id, alive, is_lost=is_lost, in_hand=in_hand
+            )
         except RedisUnavailableError as error:
             logger.warning("prune_failed: %s", error)
             return
@@ -239,7 +235,9 @@ class Workplace:
             return
         settling: set[int] = set() if self.guard is None else self.guard.settling
         try:
-            n_keys = self.reservations.prune(self._main.id, {*busy, *settling}, is_lost=False)
+            n_keys = self.reservations.holders.prune(
+                self._main.id, {*busy, *settling}, is_lost=False
+            )
         except RedisUnavailableError as error:
             logger.warning("sweep_failed: %s", error)
             return
@@ -272,7 +270,7 @@ class Workplace:
         for slot in slots.names_of(self._main.id):
             slots.forget(self._main.id, slot)
         try:
-            self.reservations.leave(self._main.id)
+            self.reservations.holders.leave(self._main.id)
         except RedisUnavailableError as error:
             logger.warning("leave_failed: %s", error)
 

@@ -9,7 +9,9 @@ import redis
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.events import Freed, Released
-from djq.orchestrator.reservations import Claim, Main, Reservations, Search, holder_id
+from djq.orchestrator.holding import Claim, Main, Search, holder_id
+from djq.orchestrator.leads import EVERYTHING
+from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.server import Server
 from djq.orchestrator.states import Chunk
 from tests.stateful.model_redis import ModelReservations
@@ -88,7 +90,7 @@ def alive(bench: RedisBench) -> Reservations:
     """Reservations whose two mains beat for the whole test."""
     long = bench.open(60)
     for main in FLEET:
-        long.beat(Main(main, slots=2))
+        long.holders.beat(Main(main, slots=2))
     return long
 
 
@@ -101,7 +103,7 @@ def queued(reservations: Reservations, *chunks: Chunk) -> list[tuple[str, ...]]:
 
 
 def heard(reservations: Reservations, after: str = "0-0") -> list[Released | Freed]:
-    return reservations.announcements(after, wait_s=0)[1]
+    return reservations.stream.read(after, wait_s=0)[1]
 
 
 class TestQueue:
@@ -171,7 +173,7 @@ class TestReserve:
         assert alive.reserve(chunk(), A).keys == ()
 
     def test_a_dead_holders_keys_can_be_taken(self, reservations: Reservations) -> None:
-        reservations.beat(Main("main-a"))
+        reservations.holders.beat(Main("main-a"))
         queued(reservations, chunk())
         old = reservations.reserve(chunk(), A)
         wait_until(
@@ -206,20 +208,22 @@ class TestReserve:
         bench.flush()
         queued(alive, chunk())
         reservation = alive.reserve(chunk(), A)
-        alive.reap()
+        alive.holders.reap()
         assert alive.holds(reservation, "[1]").is_held
 
 
 class TestHolds:
     def test_a_worker_that_lost_its_lease_cannot_commit(self, reservations: Reservations) -> None:
-        reservations.beat(Main("main-a"))
+        reservations.holders.beat(Main("main-a"))
         queued(reservations, chunk())
         reservation = reservations.reserve(chunk(), A)
-        wait_until(lambda: reservations.reap().reaped == ("main-a",), what="the lease to end")
+        wait_until(
+            lambda: reservations.holders.reap().reaped == ("main-a",), what="the lease to end"
+        )
         assert not reservations.holds(reservation, "[1]").is_held
 
     def test_a_heartbeat_keeps_the_reservation(self, reservations: Reservations) -> None:
-        reservations.beat(Main("main-a"))
+        reservations.holders.beat(Main("main-a"))
         queued(reservations, chunk())
         reservation = reservations.reserve(chunk(), A)
         assert beats_until(reservations, 3 * LEASE_S)
@@ -242,8 +246,8 @@ class TestHolds:
         bench.flush()
         alive.holds(reservation, "[1]")
         alive.holds(reservation, "[2]")
-        assert alive.prune("main-a", [], is_lost=True) == 2
-        alive.forgive(TABLE, ["[1]", "[2]"])
+        assert alive.holders.prune("main-a", [], is_lost=True) == 2
+        alive.holders.forgive(TABLE, ["[1]", "[2]"])
         assert bench.everything_free()
 
     def test_a_key_taken_again_after_a_flush_is_not_reaped(
@@ -253,7 +257,7 @@ class TestHolds:
         reservation = alive.reserve(chunk(), A)
         bench.flush()
         alive.holds(reservation, "[1]")
-        assert alive.reap().reaped == ()
+        assert alive.holders.reap().reaped == ()
         assert alive.holds(reservation, "[1]").is_held
 
     def test_after_a_flush_another_holder_wins(
@@ -271,7 +275,7 @@ class TestHolds:
         queued(alive, chunk())
         reservation = alive.reserve(chunk(), A)
         assert not alive.holds(reservation, "[1]").is_stopping
-        alive.beat(Main("main-a", is_stopping=True))
+        alive.holders.beat(Main("main-a", is_stopping=True))
         standing = alive.holds(reservation, "[1]")
         assert (standing.is_held, standing.is_stopping) == (True, True)
 
@@ -280,10 +284,10 @@ def beats_until(reservations: Reservations, seconds: float) -> bool:
     """Beat for a while, as the main process does; a lease of LEASE_S would end in between."""
     deadline = time.monotonic() + seconds
     wait_until(
-        lambda: bool(reservations.beat(Main("main-a"))) and time.monotonic() > deadline,
+        lambda: bool(reservations.holders.beat(Main("main-a"))) and time.monotonic() > deadline,
         what="time to pass",
     )
-    return reservations.reap().reaped == ()
+    return reservations.holders.reap().reaped == ()
 
 
 class TestRelease:
@@ -305,11 +309,11 @@ class TestRelease:
     def test_a_key_that_moved_on_is_left_to_its_new_holder(
         self, reservations: Reservations
     ) -> None:
-        reservations.beat(Main("main-a"))
+        reservations.holders.beat(Main("main-a"))
         queued(reservations, chunk())
         old = reservations.reserve(chunk(), A)
-        wait_until(lambda: bool(reservations.reap().reaped), what="the lease to end")
-        reservations.beat(Main("main-b"))
+        wait_until(lambda: bool(reservations.holders.reap().reaped), what="the lease to end")
+        reservations.holders.beat(Main("main-b"))
         queued(reservations, chunk("c2"))
         new = reservations.reserve(chunk("c2"), B)
         reservations.release(old, released(chunk(), lost=chunk().keys))
@@ -321,7 +325,7 @@ class TestRelease:
         # freed and queued again, or since Redis was restarted and lost its last second.
         queued(alive, chunk())
         late = alive.reserve(chunk(), A)
-        alive.prune(FLEET[0], [], is_lost=False)
+        alive.holders.prune(FLEET[0], [], is_lost=False)
         queued(alive, chunk())
         # When: the worker releases what it had.
         alive.release(late, Released(TABLE, "c1", "run", lost=late.keys))
@@ -333,7 +337,7 @@ class TestDeath:
     def test_a_killed_process_frees_its_keys_at_once(self, alive: Reservations) -> None:
         queued(alive, chunk())
         alive.reserve(chunk(), A)
-        assert alive.prune("main-a", [], is_lost=True) == 2
+        assert alive.holders.prune("main-a", [], is_lost=True) == 2
         assert queued(alive, chunk("c2")) == [("[1]", "[2]")]
         (event,) = heard(alive)
         # Two suspects: neither is counted, and both are noted.
@@ -344,7 +348,7 @@ class TestDeath:
     def test_only_the_key_in_hand_is_counted(self, alive: Reservations) -> None:
         queued(alive, chunk("c1", "[1]", "[2]", "[3]"))
         alive.reserve(chunk("c1", "[1]", "[2]", "[3]"), A)
-        alive.prune("main-a", [], is_lost=True, in_hand={"1": "[2]"})
+        alive.holders.prune("main-a", [], is_lost=True, in_hand={"1": "[2]"})
         (event,) = heard(alive)
         assert event == Freed(
             TABLE,
@@ -354,53 +358,55 @@ class TestDeath:
             "its process ended",
             losses=(None, 1, None),
         )
-        assert alive.losses(TABLE) == {"[2]": 1}
+        assert alive.holders.losses(TABLE) == {"[2]": 1}
 
     def test_a_key_in_hand_of_an_earlier_chunk_means_nothing(self, alive: Reservations) -> None:
         queued(alive, chunk())
         alive.reserve(chunk(), A)
-        alive.prune("main-a", [], is_lost=True, in_hand={"1": "[7]"})
-        assert alive.losses(TABLE) == {"[1]": 0, "[2]": 0}
+        alive.holders.prune("main-a", [], is_lost=True, in_hand={"1": "[7]"})
+        assert alive.holders.losses(TABLE) == {"[1]": 0, "[2]": 0}
 
     def test_a_lost_host_counts_only_keys_that_were_alone(self, reservations: Reservations) -> None:
-        reservations.beat(Main("main-a"))
+        reservations.holders.beat(Main("main-a"))
         queued(reservations, chunk("c1", "[1]"), chunk("c2", "[2]", "[3]"))
         reservations.reserve(chunk("c1", "[1]"), holder_id("main-a", 1))
         reservations.reserve(chunk("c2", "[2]", "[3]"), holder_id("main-a", 2))
-        wait_until(lambda: bool(reservations.reap().reaped), what="the lease to end")
-        assert reservations.losses(TABLE) == {"[1]": 1, "[2]": 0, "[3]": 0}
+        wait_until(lambda: bool(reservations.holders.reap().reaped), what="the lease to end")
+        assert reservations.holders.losses(TABLE) == {"[1]": 1, "[2]": 0, "[3]": 0}
 
     def test_losses_are_counted_until_the_key_is_settled(self, alive: Reservations) -> None:
         for name in ("c1", "c2"):
             queued(alive, chunk(name, "[1]"))
             alive.reserve(chunk(name, "[1]"), A)
-            alive.prune("main-a", [], is_lost=True)
-        assert alive.losses(TABLE) == {"[1]": 2}
+            alive.holders.prune("main-a", [], is_lost=True)
+        assert alive.holders.losses(TABLE) == {"[1]": 2}
         queued(alive, chunk("c3", "[1]"))
         alive.release(
             alive.reserve(chunk("c3", "[1]"), A), released(chunk("c3", "[1]"), made=("[1]",))
         )
-        assert alive.losses(TABLE) == {}
+        assert alive.holders.losses(TABLE) == {}
 
     def test_another_holder_of_the_same_main_keeps_its_keys(self, alive: Reservations) -> None:
         queued(alive, chunk("c1", "[1]"), chunk("c2", "[2]"))
         alive.reserve(chunk("c1", "[1]"), holder_id("main-a", 1))
         kept = alive.reserve(chunk("c2", "[2]"), holder_id("main-a", 11))
-        alive.prune("main-a", [11], is_lost=True)
+        alive.holders.prune("main-a", [11], is_lost=True)
         assert alive.holds(kept, "[2]").is_held
 
     def test_a_silent_main_is_reaped_with_all_its_holders(
         self, reservations: Reservations, bench: RedisBench
     ) -> None:
-        reservations.beat(Main("main-a"))
+        reservations.holders.beat(Main("main-a"))
         queued(reservations, chunk("c1", "[1]"), chunk("c2", "[2]"))
         reservations.reserve(chunk("c1", "[1]"), holder_id("main-a", 1))
         reservations.reserve(chunk("c2", "[2]"), holder_id("main-a", 2))
-        wait_until(lambda: reservations.reap().reaped == ("main-a",), what="the lease to end")
+        wait_until(
+            lambda: reservations.holders.reap().reaped == ("main-a",), what="the lease to end"
+        )
         freed = [event.keys[0] for event in heard(reservations) if isinstance(event, Freed)]
         assert sorted(freed) == ["[1]", "[2]"]
-        assert reservations.reap().reaped == ()
-        reservations.forgive(TABLE, ["[1]", "[2]"])
+        assert reservations.holders.reap().reaped == ()
+        reservations.holders.forgive(TABLE, ["[1]", "[2]"])
         assert bench.everything_free()
 
     def test_a_main_that_leaves_gives_everything_back_uncounted(
@@ -408,7 +414,7 @@ class TestDeath:
     ) -> None:
         queued(alive, chunk())
         alive.reserve(chunk(), A)
-        assert alive.leave("main-a") == 2
+        assert alive.holders.leave("main-a") == 2
         (event,) = heard(alive)
         assert isinstance(event, Freed)
         assert event.losses == ()
@@ -428,52 +434,66 @@ class TestDeath:
 
 class TestCensus:
     def test_it_counts_the_living(self, alive: Reservations) -> None:
-        alive.beat(Main("main-b", slots=3, tables=(TABLE,), is_stopping=True))
-        census = alive.reap()
+        alive.holders.beat(Main("main-b", slots=3, tables=(TABLE,), is_stopping=True))
+        census = alive.holders.reap()
         assert {main.id for main in census.mains} == set(FLEET)
         assert census.slots == 2
 
     def test_a_flush_begins_a_new_epoch(self, alive: Reservations, bench: RedisBench) -> None:
-        before = alive.reap().epoch
-        assert alive.reap().epoch == before
+        before = alive.holders.reap().epoch
+        assert alive.holders.reap().epoch == before
         bench.flush()
-        assert bench.open(1).reap().epoch != before
+        assert bench.open(1).holders.reap().epoch != before
 
 
 class TestLead:
     def test_one_leads(self, reservations: Reservations) -> None:
-        assert reservations.lead("a") == "a"
-        assert reservations.lead("b") == "a"
-        assert reservations.leader() == "a"
+        assert reservations.leads.take("a", ["t"]) == {"t"}
+        assert reservations.leads.take("a", ["t"]) == {"t"}
+        assert reservations.leads.take("b", ["t"]) == set()
+        assert reservations.leads.leaders(["t"]) == {"t": "a"}
+
+    def test_the_leader_is_who_has_the_lead_of_everything(self, reservations: Reservations) -> None:
+        assert reservations.leads.leader() is None
+        reservations.leads.take("a", ["t"])
+        assert reservations.leads.leader() is None
+        reservations.leads.take("a", ["t", EVERYTHING])
+        reservations.leads.take("b", ["u", EVERYTHING])
+        assert reservations.leads.leader() == "a"
 
     def test_the_lead_ends_with_its_lease(self, reservations: Reservations) -> None:
-        reservations.lead("a")
-        wait_until(lambda: reservations.lead("b") == "b", what="the lease to end")
+        reservations.leads.take("a", ["t"])
+        wait_until(lambda: reservations.leads.take("b", ["t"]) == {"t"}, what="the lease to end")
 
     def test_resigning_lets_another_lead_at_once(self, reservations: Reservations) -> None:
-        reservations.lead("a")
-        reservations.resign("b")
-        assert reservations.lead("b") == "a"
-        reservations.resign("a")
-        assert reservations.lead("b") == "b"
+        reservations.leads.take("a", ["t"])
+        reservations.leads.resign("b", ["t"])
+        assert reservations.leads.take("b", ["t"]) == set()
+        reservations.leads.resign("a", ["t"])
+        assert reservations.leads.take("b", ["t"]) == {"t"}
+        assert reservations.leads.leaders(["t"]) == {"t": "b"}
 
     def test_each_table_has_its_own_leader(self, reservations: Reservations) -> None:
-        assert reservations.take_leads("a", ["t1", "t2"]) == {"t1", "t2"}
-        assert reservations.take_leads("b", ["t2", "t3"]) == {"t3"}
-        assert reservations.leaders(["t1", "t2", "t3", "t4"]) == {"t1": "a", "t2": "a", "t3": "b"}
+        assert reservations.leads.take("a", ["t1", "t2"]) == {"t1", "t2"}
+        assert reservations.leads.take("b", ["t2", "t3"]) == {"t3"}
+        assert reservations.leads.leaders(["t1", "t2", "t3", "t4"]) == {
+            "t1": "a",
+            "t2": "a",
+            "t3": "b",
+        }
 
     def test_resigning_gives_up_what_is_ours(self, reservations: Reservations) -> None:
-        reservations.take_leads("a", ["t1", "t2"])
-        reservations.resign_leads("b", ["t1", "t2"])
-        reservations.resign_leads("a", ["t1"])
-        assert reservations.take_leads("b", ["t1", "t2"]) == {"t1"}
+        reservations.leads.take("a", ["t1", "t2"])
+        reservations.leads.resign("b", ["t1", "t2"])
+        reservations.leads.resign("a", ["t1"])
+        assert reservations.leads.take("b", ["t1", "t2"]) == {"t1"}
 
     def test_leads_end_one_by_one(self, reservations: Reservations) -> None:
-        reservations.take_leads("a", ["t1", "t2"])
+        reservations.leads.take("a", ["t1", "t2"])
         wait_until(
             lambda: (
-                reservations.take_leads("a", ["t1"]) == {"t1"}
-                and reservations.take_leads("b", ["t1", "t2"]) == {"t2"}
+                reservations.leads.take("a", ["t1"]) == {"t1"}
+                and reservations.leads.take("b", ["t1", "t2"]) == {"t2"}
             ),
             what="the lease of one lead to end",
         )
@@ -484,19 +504,19 @@ MATLAB = {"matlab": (1, 1)}
 
 class TestWants:
     def test_a_run_hears_what_the_others_want(self, alive: Reservations) -> None:
-        assert alive.want("a", 5, ["cpu", "gpu"]) == {}
-        assert alive.want("b", 0, ["gpu"]) == {"cpu": (5,), "gpu": (5,)}
-        assert alive.want("a", 5, ["cpu", "gpu"]) == {"gpu": (0,)}
+        assert alive.leads.want("a", 5, ["cpu", "gpu"]) == {}
+        assert alive.leads.want("b", 0, ["gpu"]) == {"cpu": (5,), "gpu": (5,)}
+        assert alive.leads.want("a", 5, ["cpu", "gpu"]) == {"gpu": (0,)}
 
     def test_what_is_not_wanted_any_more_is_gone(self, alive: Reservations) -> None:
-        alive.want("a", -1, ["cpu"])
-        alive.want("a", -1, [])
-        assert alive.want("b", 0, ["cpu"]) == {}
+        alive.leads.want("a", -1, ["cpu"])
+        alive.leads.want("a", -1, [])
+        assert alive.leads.want("b", 0, ["cpu"]) == {}
 
     def test_a_run_that_ended_is_forgotten(self, reservations: Reservations) -> None:
-        reservations.want("a", 0, ["cpu"])
-        assert reservations.want("b", 0, []) == {"cpu": (0,)}
-        wait_until(lambda: reservations.want("b", 0, []) == {}, what="the lease to end")
+        reservations.leads.want("a", 0, ["cpu"])
+        assert reservations.leads.want("b", 0, []) == {"cpu": (0,)}
+        wait_until(lambda: reservations.leads.want("b", 0, []) == {}, what="the lease to end")
 
 
 class TestUnits:
@@ -521,7 +541,7 @@ class TestUnits:
     def test_a_unit_comes_back_with_the_death_of_its_holder(self, alive: Reservations) -> None:
         queued(alive, chunk("c1", "[1]"), chunk("c2", "[2]"))
         alive.reserve(chunk("c1", "[1]"), A, MATLAB)
-        alive.prune("main-a", [], is_lost=True)
+        alive.holders.prune("main-a", [], is_lost=True)
         assert alive.reserve(chunk("c2", "[2]"), B, MATLAB).keys == ("[2]",)
 
     def test_a_doubled_message_takes_no_second_unit(self, alive: Reservations) -> None:
@@ -547,7 +567,7 @@ def pages(reservations: Reservations, claim: Claim, due: list[str], size: int) -
     if claim.read_after is not None:
         first = due.index(claim.read_after) + 1 if claim.read_after else 0
         page = due[first : first + size]
-        assert reservations.add_page(claim, page, is_last=len(page) < size)
+        assert reservations.searches.add_page(claim, page, is_last=len(page) < size)
 
 
 class Claimer:
@@ -563,7 +583,7 @@ class Claimer:
     def step(self, wanted: int = 2, size: int = 5, *, is_made: bool = True) -> Claim:
         self.n_claims += 1
         name = f"{self.holder}.{self.n_claims}"
-        claim = self.reservations.claim(self.search, name, self.holder, wanted)
+        claim = self.reservations.searches.claim(self.search, name, self.holder, wanted)
         self.search, self.is_done = claim.search, claim.is_done
         if claim.read_after is not None:
             self.n_pages += 1
@@ -618,8 +638,8 @@ class TestSharedSearch:
     def test_what_another_process_claimed_is_not_claimed_again(self, alive: Reservations) -> None:
         due = a_due(3)
         Claimer(alive, A, due).step()
-        first = alive.claim(SEARCH, "x", A, 2)
-        second = alive.claim(SEARCH, "y", B, 2)
+        first = alive.searches.claim(SEARCH, "x", A, 2)
+        second = alive.searches.claim(SEARCH, "y", B, 2)
         assert (first.reservation.keys, second.reservation.keys) == (("[1]", "[2]"), ("[3]",))
         assert alive.holds(first.reservation, "[1]").is_held
         assert queued(alive, chunk()) == [()]
@@ -637,18 +657,18 @@ class TestSharedSearch:
         assert "[1]" in other.made
 
     def test_a_reader_that_died_is_replaced(self, reservations: Reservations) -> None:
-        lost = reservations.claim(SEARCH, "x", A, 2)
+        lost = reservations.searches.claim(SEARCH, "x", A, 2)
         assert lost.read_after == ""
-        assert reservations.claim(SEARCH, "y", B, 2).read_after is None
+        assert reservations.searches.claim(SEARCH, "y", B, 2).read_after is None
         found: list[Claim] = []
 
         def is_reader() -> bool:
-            found.append(reservations.claim(SEARCH, "y", B, 2))
+            found.append(reservations.searches.claim(SEARCH, "y", B, 2))
             return found[-1].read_after is not None
 
         wait_until(is_reader, what="the lease of the reader to end")
-        assert reservations.add_page(found[-1], ["[1]"], is_last=True)
-        assert not reservations.add_page(lost, ["[1]"], is_last=True)
+        assert reservations.searches.add_page(found[-1], ["[1]"], is_last=True)
+        assert not reservations.searches.add_page(lost, ["[1]"], is_last=True)
 
     def test_a_flush_begins_anew(self, alive: Reservations, bench: RedisBench) -> None:
         one = Claimer(alive, A, a_due(8))
@@ -664,33 +684,33 @@ class TestSharedSearch:
     def test_losses_come_with_the_keys(self, alive: Reservations) -> None:
         queued(alive, chunk("c1", "[2]"))
         alive.reserve(chunk("c1", "[2]"), B)
-        alive.prune("main-b", [], is_lost=True)
+        alive.holders.prune("main-b", [], is_lost=True)
         Claimer(alive, A, a_due(3)).step()
-        claim = alive.claim(SEARCH, "x", A, 3)
+        claim = alive.searches.claim(SEARCH, "x", A, 3)
         assert claim.reservation.keys == ("[1]", "[2]", "[3]")
         assert claim.losses == {"[2]": 1}
 
     def test_units_bound_claims_too(self, alive: Reservations) -> None:
         due = a_due(5)
-        pages(alive, alive.claim(SEARCH, "w", A, 1, MATLAB), due, 9)
-        first = alive.claim(SEARCH, "x", A, 1, MATLAB)
-        second = alive.claim(SEARCH, "y", B, 1, MATLAB)
+        pages(alive, alive.searches.claim(SEARCH, "w", A, 1, MATLAB), due, 9)
+        first = alive.searches.claim(SEARCH, "x", A, 1, MATLAB)
+        second = alive.searches.claim(SEARCH, "y", B, 1, MATLAB)
         assert first.reservation.keys == ("[1]",)
         assert (second.reservation.keys, second.reservation.short_of) == ((), "matlab")
         alive.release(first.reservation, Released(TABLE, "x", "p-1", made=("[1]",)))
-        assert alive.claim(SEARCH, "y", B, 1, MATLAB).reservation.keys == ("[2]",)
+        assert alive.searches.claim(SEARCH, "y", B, 1, MATLAB).reservation.keys == ("[2]",)
 
 
 class TestAnnouncements:
     def test_reading_continues_after_a_position(self, alive: Reservations) -> None:
         queued(alive, chunk())
-        alive.leave("main-a")
-        position = alive.position()
+        alive.holders.leave("main-a")
+        position = alive.stream.position()
         queued(alive, chunk("c2", "[3]"))
         alive.drop(["c2"], "x")
-        later, heard_then = alive.announcements(position, wait_s=1)
+        later, heard_then = alive.stream.read(position, wait_s=1)
         assert [event.chunk for event in heard_then] == ["c2"]
-        assert alive.announcements(later, wait_s=0.01) == (later, [])
+        assert alive.stream.read(later, wait_s=0.01) == (later, [])
 
 
 def test_an_unreachable_server_is_named_without_its_password() -> None:
@@ -699,7 +719,7 @@ def test_an_unreachable_server_is_named_without_its_password() -> None:
         Server(f"redis://user:secret@127.0.0.1:{port}/0", "x"), lease_s=LEASE_S
     )
     with pytest.raises(RedisUnavailableError, match=f"127.0.0.1:{port}") as caught:
-        reservations.reap()
+        reservations.holders.reap()
     assert "secret" not in str(caught.value)
     assert "DJQ_REDIS_URL" in str(caught.value)
 

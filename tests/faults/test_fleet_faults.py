@@ -92,7 +92,7 @@ def test_a_worker_that_is_asked_to_stop_gives_its_keys_back(fleet: Fleet) -> Non
     fleet.workers[0].signal(signal.SIGTERM)
     # Then: it finishes the key in hand, returns the others without counting them, and ends well.
     assert fleet.workers[0].wait(20) == 0
-    assert fleet.reservations.losses(fleet.tables.Square.spec.display_name) == {}
+    assert fleet.reservations.holders.losses(fleet.tables.Square.spec.display_name) == {}
     assert not [chunk for chunk in fleet.reservations.chunks() if chunk.is_reserved]
     assert fleet.n_made() < N
     fleet.start_worker()

@@ -23,9 +23,9 @@ def test_a_killed_pool_process_loses_only_the_key_in_hand(fleet: Fleet) -> None:
     fleet.insert(60)
     worker = fleet.start_worker(slots=1, TEST_MAKE_S=0.05)
     fleet.wait_for_workers()
-    position = fleet.reservations.position()
+    position = fleet.reservations.stream.position()
     run = fleet.submit(fleet.tables.Square)
-    (main,) = (main.id for main in fleet.reservations.reap().mains if main.slots)
+    (main,) = (main.id for main in fleet.reservations.holders.reap().mains if main.slots)
     victim = worker.children()[-1].pid
 
     def is_stopped_in_a_big_chunk() -> bool:
@@ -44,7 +44,7 @@ def test_a_killed_pool_process_loses_only_the_key_in_hand(fleet: Fleet) -> None:
     heard: list[Announcement] = []
 
     def is_freed() -> bool:
-        heard[:] = fleet.reservations.announcements(position, wait_s=0)[1]
+        heard[:] = fleet.reservations.stream.read(position, wait_s=0)[1]
         return any(isinstance(event, Freed) and event.losses for event in heard)
 
     wait_until(is_freed, what="its keys to be free", timeout_s=60)

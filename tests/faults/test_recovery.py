@@ -72,7 +72,7 @@ def test_a_scheduler_is_lost(usual: Fleet, record_property: Callable[[str, objec
         )
 
     def leader() -> str | None:
-        found = usual.reservations.leader()
+        found = usual.reservations.leads.leader()
         return None if found is None else str(json.loads(found)["id"])
 
     assert usual.tables is not None

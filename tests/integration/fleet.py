@@ -77,7 +77,7 @@ class Fleet:
         def are_up() -> bool:
             for worker in self.workers:
                 assert worker.is_running or n is not None, worker.text()
-            return sum(1 for main in self.reservations.reap().mains if main.slots) == wanted
+            return sum(1 for main in self.reservations.holders.reap().mains if main.slots) == wanted
 
         wait_until(are_up, what=f"{wanted} workers", timeout_s=UP_S)
 
@@ -124,7 +124,7 @@ class Fleet:
         """Nothing is reserved; what a killed worker had is free once its lease ends."""
 
         def is_clean() -> bool:
-            self.reservations.reap()
+            self.reservations.holders.reap()
             return not self.leftovers()
 
         wait_until(is_clean, what="all reservations to end", timeout_s=4 * LEASE_S)

@@ -35,7 +35,7 @@ class Stream:
 
     def events(self):
         """Return all that was announced."""
-        return self._reservations.announcements("0-0", wait_s=0)[1]
+        return self._reservations.stream.read("0-0", wait_s=0)[1]
 
     def wait(self, *expected):
         """Wait until exactly this was announced."""
@@ -162,7 +162,7 @@ def test_a_loop_is_announced_in_few_messages(settings, subject, stream):
     for i in range(300):
         subject.insert1({**key("a"), "subject": str(i)})
     wait_until(lambda: len(stream.read()) == 300, what="300 keys")
-    _, events = Reservations.open(settings).announcements("0-0", wait_s=0)
+    _, events = Reservations.open(settings).stream.read("0-0", wait_s=0)
     assert len(events) < 200
 
 

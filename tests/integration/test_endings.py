@@ -124,7 +124,7 @@ def test_a_key_that_takes_too_long_goes_back_when_the_grace_period_is_over(fleet
     assert "grace_over" in worker.text()
     # Nobody is blamed: the key is due, and made by the next worker.
     assert len(fleet.tables.Square.jobs.errors) == 0
-    assert fleet.reservations.losses("x") == {}
+    assert fleet.reservations.holders.losses("x") == {}
     fleet.workers.clear()
     start(fleet)
     wait_until(lambda: fleet.n_made() == 1, what="the key", timeout_s=DONE_S)

@@ -7,7 +7,8 @@ import contextlib
 import pytest
 
 import djq as dj
-from djq.orchestrator.reservations import Main, Reservations, holder_id
+from djq.orchestrator.holding import Main, holder_id
+from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.states import Chunk
 from djq.populate.census import Census, take_census
 from djq.settings import load
@@ -190,7 +191,7 @@ def test_keys_in_the_hands_of_the_fleet_are_reserved(with_redis):
     with contextlib.closing(fleet.server):
         fleet.queue([chunk])
         queued = numbers(Result.jobs.reserved)
-        fleet.beat(Main("here:1", "here", 1, slots=4))
+        fleet.holders.beat(Main("here:1", "here", 1, slots=4))
         fleet.reserve(chunk, holder_id("here:1", 1))
     census = take_census(with_redis.connection.settings)
 

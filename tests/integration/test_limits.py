@@ -81,7 +81,7 @@ def test_a_process_beyond_its_time_limit_is_killed_and_its_key_is_an_error(fleet
     assert key == {"number": 2}
     assert "TimeLimitError" in message
     assert run.n_made == N - 1
-    assert fleet.reservations.losses(tables.Limited.spec.display_name) == {}
+    assert fleet.reservations.holders.losses(tables.Limited.spec.display_name) == {}
     fleet.assert_clean()
 
 

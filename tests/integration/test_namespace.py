@@ -7,8 +7,9 @@ from contextlib import closing
 import pytest
 
 from djq.ops.doctor import examine
+from djq.orchestrator.holding import Main
 from djq.orchestrator.namespace import namespace_of
-from djq.orchestrator.reservations import Main, Reservations
+from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.server import open_server
 from djq.settings import Settings, load
 from djq.sql.engine import Database
@@ -36,8 +37,8 @@ def test_a_database_has_one_namespace_by_whatever_name_it_is_reached(settings, t
 def test_workers_of_another_spelling_are_seen(settings, tmp_path):
     here = Reservations.open(settings)
     there = Reservations.open(other_spelling(settings, tmp_path))
-    there.beat(Main(id="m:1:a", host="elsewhere", pid=1, slots=3))
-    assert [main.host for main in here.reap().mains] == ["elsewhere"]
+    there.holders.beat(Main(id="m:1:a", host="elsewhere", pid=1, slots=3))
+    assert [main.host for main in here.holders.reap().mains] == ["elsewhere"]
     for reservations in (here, there):
         reservations.server.close()
 

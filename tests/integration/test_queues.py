@@ -60,7 +60,7 @@ def start(fleet, *options: str, name: str):
 
 
 def queues_served(fleet) -> set[str]:
-    return {queue for main in fleet.reservations.reap().mains for queue in main.queues}
+    return {queue for main in fleet.reservations.holders.reap().mains for queue in main.queues}
 
 
 def test_each_queue_is_worked_on_by_its_own_worker(fleet, tables):

@@ -158,11 +158,11 @@ def test_a_signal_gives_the_keys_back(fleet: Fleet, number: signal.Signals) -> N
     )
     # The helper must be up, or the signal comes before the make.
     process.wait_until(process.children, what="the helper")
-    position = fleet.reservations.position()
+    position = fleet.reservations.stream.position()
     process.signal(number)
     assert process.wait(UP_S) != 0
     assert fleet.leftovers() == []
-    freed = fleet.reservations.announcements(position, wait_s=0)[1]
+    freed = fleet.reservations.stream.read(position, wait_s=0)[1]
     assert freed
     assert all(not (isinstance(e, Freed) and e.losses) for e in freed)
     assert len(fleet.tables.Square.jobs) == 0
@@ -180,7 +180,7 @@ def test_a_killed_process_frees_its_keys_at_once_and_counts_the_key_in_hand(flee
         timeout_s=UP_S,
     )
     name = fleet.tables.Square.spec.display_name
-    assert fleet.reservations.losses(name) == {"[1]": 1}
+    assert fleet.reservations.holders.losses(name) == {"[1]": 1}
 
 
 @on_one_database
@@ -212,7 +212,9 @@ def test_a_frozen_process_loses_its_lease(fleet: Fleet) -> None:
     wait_until(lambda: bool(fleet.reservations.chunks()), what="a key in hand", timeout_s=UP_S)
     os.kill(process.pid, signal.SIGSTOP)
     # When: its lease has ended, somebody else makes the keys.
-    wait_until(lambda: fleet.reservations.reap().reaped, what="its lease to end", timeout_s=UP_S)
+    wait_until(
+        lambda: fleet.reservations.holders.reap().reaped, what="its lease to end", timeout_s=UP_S
+    )
     assert fleet.tables.Square.populate(reserve_jobs=True)["success_count"] == 2
     # Then: it changes nothing when it wakes up.
     os.kill(process.pid, signal.SIGCONT)
@@ -229,7 +231,7 @@ def test_a_make_that_holds_the_gil_for_three_leases_keeps_its_reservation(fleet:
     reaped: list[str] = []
 
     def is_over() -> bool:
-        reaped.extend(fleet.reservations.reap().reaped)
+        reaped.extend(fleet.reservations.holders.reap().reaped)
         return not process.is_running
 
     wait_until(is_over, what="the process to end", timeout_s=UP_S)
@@ -240,9 +242,9 @@ def test_a_make_that_holds_the_gil_for_three_leases_keeps_its_reservation(fleet:
 @on_one_database
 def test_what_was_made_is_announced(fleet: Fleet) -> None:
     fleet.insert(3)
-    position = fleet.reservations.position()
+    position = fleet.reservations.stream.position()
     fleet.tables.Square.populate(reserve_jobs=True)
-    _, events = fleet.reservations.announcements(position, wait_s=0)
+    _, events = fleet.reservations.stream.read(position, wait_s=0)
     announced = [key for e in events if isinstance(e, Released) for key in e.made]
     assert sorted(announced) == ["[0]", "[1]", "[2]"]
 
@@ -311,10 +313,10 @@ def test_a_make_that_holds_the_gil_keeps_its_reservation_on_every_pool(
     fleet.insert(1)
     fleet.start_worker("-P", pool, slots=1, TEST_GIL_S=3 * LEASE_S)
     fleet.wait_for_workers()
-    position = fleet.reservations.position()
+    position = fleet.reservations.stream.position()
     run = fleet.submit(fleet.tables.Square)
     fleet.finish(run)
-    _, events = fleet.reservations.announcements(position, wait_s=0)
+    _, events = fleet.reservations.stream.read(position, wait_s=0)
     # Nobody thought that the worker was dead, so nothing was made twice.
     assert [event.made for event in events if isinstance(event, Released)] == [("[0]",)]
     assert not [event for event in events if isinstance(event, Freed)]

@@ -9,7 +9,7 @@ import pytest
 
 import djq as dj
 from djq.orchestrator import tasks
-from djq.orchestrator.reservations import Main
+from djq.orchestrator.holding import Main
 from djq.orchestrator.tasks import work
 from tests.integration.fleet import queued
 from tests.support.waiting import wait_until
@@ -27,7 +27,7 @@ def _numbers(sums) -> None:
 
 def announced(workplace) -> Released:
     """The last release."""
-    _, events = workplace.reservations.announcements("0-0", wait_s=0)
+    _, events = workplace.reservations.stream.read("0-0", wait_s=0)
     return events[-1]
 
 
@@ -126,7 +126,7 @@ def test_a_holder_that_was_reaped_commits_nothing(workplace, sums, monkeypatch) 
 
     def reaped(self, key) -> None:
         whole(self, key)
-        workplace.reservations.leave(workplace.holder.rpartition("/")[0])
+        workplace.reservations.holders.leave(workplace.holder.rpartition("/")[0])
 
     monkeypatch.setattr(sums.Square, "make", reaped)
     assert work(sums.Square, chunk, workplace) == "made=0 exists=0 failed=0 lost=1"
@@ -178,7 +178,7 @@ def test_a_flush_in_the_middle_loses_nothing(workplace, sums, redis_server, monk
     monkeypatch.setattr(sums.Square, "make", flushed)
     assert work(sums.Square, chunk, workplace) == "made=2 exists=0 failed=0"
     assert in_flight(workplace) == []
-    assert workplace.reservations.reap().reaped == ()
+    assert workplace.reservations.holders.reap().reaped == ()
 
 
 def test_a_process_that_is_gone_is_pruned(workplace, sums) -> None:
@@ -186,22 +186,22 @@ def test_a_process_that_is_gone_is_pruned(workplace, sums) -> None:
     chunk = queued(workplace, sums.Square, 1, 2)
     main = workplace.holder.rpartition("/")[0]
     workplace.watch([11, 12])
-    workplace.reservations.beat(Main(main, slots=2))
+    workplace.reservations.holders.beat(Main(main, slots=2))
     workplace.reservations.reserve(chunk, f"{main}/12")
     # When: the pool has another process in its place.
     workplace.watch([11, 13])
     # Then: its keys are free.
     assert in_flight(workplace) == []
     # Any of the two may be what killed it.
-    assert workplace.reservations.losses(chunk.table) == {"[1]": 0, "[2]": 0}
-    workplace.reservations.forgive(chunk.table, chunk.keys)
+    assert workplace.reservations.holders.losses(chunk.table) == {"[1]": 0, "[2]": 0}
+    workplace.reservations.holders.forgive(chunk.table, chunk.keys)
 
 
 def test_what_an_idle_process_has_by_redis_memory_is_freed(workplace, sums) -> None:
     # Given: a chunk that a process released, and a Redis that does not know, since it was restarted
     # and lost its last second; another process is busy.
     main = workplace.holder.rpartition("/")[0]
-    workplace.reservations.beat(Main(main, slots=2))
+    workplace.reservations.holders.beat(Main(main, slots=2))
     chunk, other = queued(workplace, sums.Square, 1), queued(workplace, sums.Square, 2)
     workplace.reservations.reserve(chunk, f"{main}/11")
     workplace.reservations.reserve(other, f"{main}/12")
@@ -209,7 +209,7 @@ def test_what_an_idle_process_has_by_redis_memory_is_freed(workplace, sums) -> N
     workplace.sweep([12])
     # Then: the keys are free, and nobody is blamed.
     assert [record.keys for record in in_flight(workplace)] == [("[2]",)]
-    assert workplace.reservations.losses(chunk.table) == {}
+    assert workplace.reservations.holders.losses(chunk.table) == {}
 
 
 def test_a_table_that_nobody_defined_here_is_refused_with_its_name(workplace, sums, caplog) -> None:

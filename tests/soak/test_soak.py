@@ -198,7 +198,7 @@ def left_over(fleet: Fleet) -> dict[str, object]:
     """What is queued, reserved or counted as lost in Redis after a while, and what it says."""
 
     def is_clean() -> bool:
-        fleet.reservations.reap()
+        fleet.reservations.holders.reap()
         return not fleet.leftovers()
 
     with contextlib.suppress(AssertionError):

@@ -215,7 +215,7 @@ class Fleet:
         worker = self._worker(step)
         worker.is_stopping, worker.beaten_at = True, -inf
         if worker.has_reached_redis() and not any(p.reservation for p in worker.processes):
-            self.server.leave(worker.name)
+            self.server.holders.leave(worker.name)
             self.workers.remove(worker)
             self.workers.append(self.new_worker(len(worker.processes)))
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from djq.errors import RedisUnavailableError, TransientDatabaseError
 from djq.orchestrator.events import Released
-from djq.orchestrator.reservations import Main, Standing
+from djq.orchestrator.holding import Main, Standing
 from tests.stateful.model_world import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from djq.orchestrator.reservations import Reservation
+    from djq.orchestrator.holding import Reservation
     from tests.stateful.model_fleet import Broker
     from tests.stateful.model_redis import ModelReservations
     from tests.stateful.model_world import World
@@ -89,18 +89,20 @@ class Worker:
             return
         if self.has_lost:
             self.has_lost = False
-            self.redis.prune(
+            self.redis.holders.prune(
                 self.name, [p.pid for p in self.processes], is_lost=not self.is_stopping
             )
         if now - self.beaten_at >= BEAT_S:
             self.beat(now)
             # What idle processes have, they released, and Redis has forgotten it.
             busy = [p.pid for p in self.processes if p.reservation is not None]
-            self.redis.prune(self.name, busy, is_lost=False)
+            self.redis.holders.prune(self.name, busy, is_lost=False)
 
     def beat(self, now: float) -> None:
         self.beaten_at = now
-        self.redis.beat(Main(self.name, slots=len(self.processes), is_stopping=self.is_stopping))
+        self.redis.holders.beat(
+            Main(self.name, slots=len(self.processes), is_stopping=self.is_stopping)
+        )
 
     # The pool.
 

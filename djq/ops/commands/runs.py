@@ -83,7 +83,7 @@ def _rows(found: Sequence[Run], settings: Settings) -> list[dict[str, Any]]:
     led: frozenset[str] = frozenset()
     # Without Redis nobody drives anything, and what is stored can be told all the same.
     with contextlib.suppress(RedisUnavailableError), opened(settings) as reservations:
-        led = frozenset(reservations.leaders([lead_name(run.id) for run in found]))
+        led = frozenset(reservations.leads.leaders([lead_name(run.id) for run in found]))
     return [run.summary() | {"driven": lead_name(run.id) in led} for run in found]
 
 

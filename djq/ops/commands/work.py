@@ -122,8 +122,8 @@ def _fleet(settings: Settings) -> dict[str, Any]:
     try:
         reservations = Reservations.open(settings)
         with contextlib.closing(reservations.server):
-            census, chunks = reservations.reap(), reservations.chunks()
-            leader = reservations.leader()
+            census, chunks = reservations.holders.reap(), reservations.chunks()
+            leader = reservations.leads.leader()
     except RedisUnavailableError as error:
         return {"problem": str(error)}
     n_running = sum(chunk.is_reserved for chunk in chunks)

@@ -11,8 +11,8 @@ import pytest
 
 from djq.errors import MissingTableError, RedisUnavailableError, UnreachableError
 from djq.orchestrator.events import Released
+from djq.orchestrator.holding import Main
 from djq.orchestrator.loop import SURVEY_S, Loop
-from djq.orchestrator.reservations import Main
 from djq.orchestrator.scans import BackgroundScans
 from djq.orchestrator.scheduler import Scheduler
 from djq.orchestrator.states import DEFAULT_QUEUE, Find, Limits, Place
@@ -34,7 +34,7 @@ class Bench:
         self.world = World(scans={1, 2})
         self.reservations = ModelReservations(lambda: self.now, lease_s=1000.0)
         self.broker = Broker()
-        self.reservations.beat(Main("m", slots=1, tables=("Spot",)))
+        self.reservations.holders.beat(Main("m", slots=1, tables=("Spot",)))
         self.loop = self.new_loop()
 
     def new_loop(self, scans: BackgroundScans | None = None) -> Loop:
@@ -178,18 +178,18 @@ def test_a_database_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_run_looks_on_while_daemons_lead_its_tables() -> None:
     bench = Bench()
-    bench.reservations.take_leads("s-1", ["Spot", "Twin", "Other"])
-    bench.reservations.take_leads("s-2", ["Total"])
+    bench.reservations.leads.take("s-1", ["Spot", "Twin", "Other"])
+    bench.reservations.leads.take("s-2", ["Total"])
     bench.turn()
     assert bench.sent() == []
-    bench.reservations.resign_leads("s-1", ["Spot", "Twin", "Other"])
+    bench.reservations.leads.resign("s-1", ["Spot", "Twin", "Other"])
     bench.turn(SURVEY_S)
     assert bench.sent() == [("[1]",), ("[2]",)]
 
 
 def test_a_run_drives_itself_where_nobody_leads() -> None:
     bench = Bench()
-    bench.reservations.take_leads("s-1", ["Total"])
+    bench.reservations.leads.take("s-1", ["Total"])
     bench.turn()
     assert bench.sent() == [("[1]",), ("[2]",)]
 
@@ -202,7 +202,7 @@ def test_a_run_waits_while_a_more_urgent_one_wants_the_queue() -> None:
     bench.turn()
     n_sent = len(bench.sent())
     # When: an urgent one comes, and a chunk ends.
-    bench.reservations.want("urgent", 10, [DEFAULT_QUEUE])
+    bench.reservations.leads.want("urgent", 10, [DEFAULT_QUEUE])
     bench.turn(SURVEY_S)
     chunk = bench.broker.messages[0]
     reservation = bench.reservations.reserve(chunk, "m/1")
@@ -212,7 +212,7 @@ def test_a_run_waits_while_a_more_urgent_one_wants_the_queue() -> None:
     bench.turn()
     # Then: nothing more is sent until the other is through.
     assert len(bench.sent()) == n_sent
-    bench.reservations.want("urgent", 10, [])
+    bench.reservations.leads.want("urgent", 10, [])
     bench.turn(SURVEY_S)
     assert len(bench.sent()) > n_sent
 
@@ -248,7 +248,7 @@ class TestBackgroundScans:
         # When: somebody made a key, and a worker comes.
         bench.world.commit("Spot", "[1]")
         bench.reservations.events.append(Released("Spot", "x", "other", made=("[1]",)))
-        bench.reservations.beat(Main("another", slots=7))
+        bench.reservations.holders.beat(Main("another", slots=7))
         bench.now += SURVEY_S
         loop.turn(0.0)
         # Then: what it made due is sent meanwhile.
@@ -293,11 +293,11 @@ class TestDaemon:
     def test_another_takes_over_when_one_ends(self, daemons) -> None:
         bench, made, threads = daemons
         threads[0].start()
-        wait_until(lambda: bench.reservations.leader() is not None, what="a leader")
-        first = bench.reservations.leader()
+        wait_until(lambda: bench.reservations.leads.leader() is not None, what="a leader")
+        first = bench.reservations.leads.leader()
         threads[1].start()
         made[0].stop()
-        wait_until(lambda: bench.reservations.leader() not in {None, first}, what="the other")
+        wait_until(lambda: bench.reservations.leads.leader() not in {None, first}, what="the other")
         assert sorted(bench.sent()) == [("[1]",), ("[2]",)]
 
     def test_each_leads_the_tables_that_the_other_does_not(self, daemons) -> None:
@@ -312,7 +312,7 @@ class TestDaemon:
         first.turn(0.0)
         second.turn(0.0)
         # Then: nobody stands by for tables that the other does not have.
-        leaders = bench.reservations.leaders(["Spot", "Twin", "Total", "Else"])
+        leaders = bench.reservations.leads.leaders(["Spot", "Twin", "Total", "Else"])
         assert len(leaders) == 4
         assert leaders["Spot"] == leaders["Twin"] == leaders["Total"] != leaders["Else"]
         assert {chunk.run for chunk in bench.broker.messages if chunk.table == "Spot"} == {

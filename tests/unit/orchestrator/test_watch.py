@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from djq.orchestrator.reservations import Census, Main
+from djq.orchestrator.holding import Census, Main
 from djq.orchestrator.watch import LONELY_AGAIN_S, LONELY_S, Company
 
 TABLE = SimpleNamespace(__module__="mylab.pipeline")

@@ -83,10 +83,10 @@ def test_a_worker_that_ends_sweeps_nothing(
 ) -> None:
     # Given: Celery has forgotten by then what it sent to the pool.
     pruned: list[str] = []
-    reservations = SimpleNamespace(
+    holders = SimpleNamespace(
         beat=lambda _: None, prune=lambda main, *_, **__: pruned.append(main) or 0
     )
-    monkeypatch.setattr(Workplace, "reservations", reservations)
+    monkeypatch.setattr(Workplace, "reservations", SimpleNamespace(holders=holders))
     workplace = Workplace(local_settings, ())
     workplace.sweep([])
     assert len(pruned) == 1

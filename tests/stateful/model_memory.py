@@ -1,0 +1,177 @@
+"""What the model of Redis remembers, and what its scripts do in common: granting and freeing."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from djq.errors import RedisUnavailableError
+from djq.orchestrator.events import Announcement, Freed
+from djq.orchestrator.holding import NOTHING_IN_HAND, ChunkRecord, Main, Reservation, Units
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+@dataclass
+class Cursor:
+    """A search that several processes share."""
+
+    round: int
+    after: str = ""
+    has_ended: bool = False
+    reader: str = ""
+    until: float = 0.0
+    pool: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Memory:
+    """What Redis holds."""
+
+    epoch: str | None = None
+    token: int = 0
+    jobs: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    chunks: dict[str, tuple[ChunkRecord, str | None]] = field(default_factory=dict)
+    mains: dict[str, tuple[Main | None, float]] = field(default_factory=dict)
+    losses: Counter[tuple[str, str]] = field(default_factory=Counter)
+    leads: dict[str, tuple[str, float]] = field(default_factory=dict)
+    wants: dict[str, tuple[int, tuple[str, ...], float]] = field(default_factory=dict)
+    units: dict[tuple[str, str], int] = field(default_factory=dict)
+    cursors: dict[str, Cursor] = field(default_factory=dict)
+
+
+class ModelServer:
+    """Redis as a dict."""
+
+    def __init__(self, clock: Callable[[], float], lease_s: float) -> None:
+        self.lease_s = lease_s
+        self.clock = clock
+        self.is_down = False
+        self.memory = Memory()
+        self.events: list[Announcement] = []
+        self._epochs = itertools.count(1)
+
+    def flush(self) -> None:
+        self.memory = Memory()
+        self.events.clear()
+
+    def everything_free(self) -> bool:
+        memory = self.memory
+        return not (memory.jobs or memory.chunks or memory.losses or memory.units)
+
+    def enter(self) -> Memory:
+        if self.is_down:
+            message = "Redis at model did not answer"
+            raise RedisUnavailableError(message)
+        if self.memory.epoch is None:
+            self.memory.epoch = f"e{next(self._epochs)}"
+        return self.memory
+
+    def is_alive(self, main: str) -> bool:
+        return self.memory.mains.get(main, (None, -1.0))[1] > self.clock()
+
+    def arrive(self, holder: str, chunk: str) -> None:
+        main = main_of(holder)
+        if not self.is_alive(main):
+            self.memory.mains[main] = (None, self.clock() + self.lease_s)
+        for other, (_, owner) in list(self.memory.chunks.items()):
+            if owner == holder and other != chunk:
+                self.free_chunk(other, is_lost=False, reason="left over")
+
+    def is_free(self, state: tuple[str, ...] | None, holder: str) -> bool:
+        if state is None:
+            return True
+        return state[0] == "r" and (state[1] == holder or not self.is_alive(main_of(state[1])))
+
+    def grant(self, none: Reservation, keys: Sequence[str]) -> Reservation:
+        memory = self.memory
+        memory.token += 1
+        mark = ("r", none.holder, str(memory.token), none.chunk)
+        memory.jobs.update({(none.table, key): mark for key in keys})
+        record = ChunkRecord(none.chunk, none.table, none.run, tuple(keys), is_reserved=True)
+        memory.chunks[none.chunk] = (record, none.holder)
+        return replace(none, keys=tuple(keys), token=memory.token)
+
+    def take_units(self, wanted: Units, chunk: str) -> str:
+        for name, (n, limit) in wanted.items():
+            used = sum(
+                m for (which, by), m in self.memory.units.items() if which == name and by != chunk
+            )
+            if used + n > limit:
+                return name
+        self.memory.units.update({(name, chunk): n for name, (n, _) in wanted.items()})
+        return ""
+
+    def give_units_back(self, chunk: str) -> None:
+        for name, other in list(self.memory.units):
+            if other == chunk:
+                del self.memory.units[name, other]
+
+    def free_queued(self, chunk: str, reason: str) -> int:
+        record, _ = self.memory.chunks.pop(chunk)
+        queued = tuple(
+            key for key in record.keys if self.memory.jobs.get((record.table, key)) == ("q", chunk)
+        )
+        for key in queued:
+            del self.memory.jobs[record.table, key]
+        if queued:
+            self.events.append(Freed(record.table, chunk, record.run, queued, reason))
+        return len(queued)
+
+    def free_holders(
+        self,
+        main: str,
+        kept: set[str],
+        *,
+        is_lost: bool,
+        reason: str,
+        in_hand: Mapping[str, str] = NOTHING_IN_HAND,
+    ) -> int:
+        chunks = [
+            (chunk, in_hand.get(owner.rpartition("/")[2]))
+            for chunk, (_, owner) in self.memory.chunks.items()
+            if owner is not None and main_of(owner) == main and owner not in kept
+        ]
+        return sum(
+            self.free_chunk(chunk, is_lost=is_lost, reason=reason, in_hand=key)
+            for chunk, key in chunks
+        )
+
+    def free_chunk(
+        self, chunk: str, *, is_lost: bool, reason: str, in_hand: str | None = None
+    ) -> int:
+        memory = self.memory
+        record, holder = memory.chunks.pop(chunk)
+        self.give_units_back(chunk)
+        mine = [
+            key
+            for key in record.keys
+            if (state := memory.jobs.get((record.table, key), ()))[:1] == ("r",)
+            and (state[1], state[3]) == (holder, chunk)
+        ]
+        for key in mine:
+            del memory.jobs[record.table, key]
+        is_known = in_hand in mine
+        count = int(is_known or len(record.keys) == 1)
+        losses: list[int | None] = []
+        for key in mine:
+            is_suspect = key == in_hand or not is_known
+            if is_lost and is_suspect:
+                memory.losses[record.table, key] += count
+            losses.append(memory.losses[record.table, key] if is_suspect else None)
+        if mine:
+            counts = tuple(losses) if is_lost else ()
+            self.events.append(Freed(record.table, chunk, record.run, tuple(mine), reason, counts))
+        return len(mine)
+
+    def free_main(self, main: str, *, is_lost: bool, reason: str) -> int:
+        n_keys = self.free_holders(main, set(), is_lost=is_lost, reason=reason)
+        self.memory.mains.pop(main, None)
+        return n_keys
+
+
+def main_of(holder: str) -> str:
+    return holder.rpartition("/")[0]
