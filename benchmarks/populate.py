@@ -168,7 +168,7 @@ class Team:
 #: The first word of a side's name → the end of its schema's.
 SCHEMAS = {"bare": "bare", "DataJoint": "datajoint", "djq": "djq", "fleet": "djq"}
 #: The sides for one process, and for several.
-ALONE = ("bare loop", "DataJoint", "djq")
+ALONE = ("bare loop", "DataJoint", "djq", "djq make_many")
 TOGETHER = ("bare loop", "DataJoint reserved", "djq reserved", "djq processes", "fleet")
 
 #: A side's name, its schema, and what computes all keys.
@@ -202,6 +202,8 @@ def side(bench: Bench, name: str, n: int) -> Iterator[Side]:
             more = {"PART": part, "OF": n, "OPTIONS": options}
             if kind == "DataJoint":
                 more["LIBRARY"] = "datajoint"
+            if "make_many" in name:
+                more["MANY"] = "yes"
             team.add(python, script, bench.environment(schema, **more))
         team.hear("ready")
         yield name, schema, team.go

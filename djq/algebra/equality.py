@@ -36,6 +36,9 @@ Equality: TypeAlias = "Callable[[Value], Expression]"
 
 #: Types of values that hold neither several values nor null.
 _PLAIN = frozenset({int, str, float})
+#: Of more keys than these the statement is made for about so many, and kept for others.
+FEW = 16
+
 #: Native types whose bytes are compared as they are.
 _BYTES = frozenset(n for n in NATIVE_TYPES if n.endswith(("blob", "binary")))
 
@@ -95,6 +98,8 @@ def equals_any(
     rows = list(dict.fromkeys(row for row in found if row is not None))
     if not rows:
         return FALSE
+    if len(rows) > FEW:
+        return is_listed(names, [[literal.value for literal in row] for row in rows])
     if len(names) == 1:
         return Call("in", (Name(names[0]), *(row[0] for row in rows)))
     shared = [i for i in range(len(names)) if len({row[i] for row in rows}) == 1]

@@ -8,11 +8,12 @@ layout is described in docs/blob-format.md.
 
 from __future__ import annotations
 
+import importlib
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import blosc2  # pyright: ignore[reportMissingTypeStubs] - there are none
 import numpy as np
 import xxhash
 
@@ -45,8 +46,6 @@ _MAX_TYPESIZE: Final = 255
 #: Threads would start anew for each chunk and do not survive a fork; the fleet has a process per
 #: core instead.
 _N_THREADS: Final = 1
-
-_blosc2: Any = cast("Any", blosc2)
 
 _INDEX: Final = np.dtype([("stored", "<u4"), ("checksum", "<u8")])
 
@@ -179,8 +178,15 @@ def compress(
     return Chunks(index.tobytes(), parts)
 
 
+@lru_cache(maxsize=1)
+def library() -> Any:  # noqa: ANN401 - it has no type stubs
+    """Return Blosc2, loaded when it is first needed: that takes half a second and 20 MB."""
+    return importlib.import_module("blosc2")
+
+
 def _compress_chunk(raw: NDArray[np.uint8], typesize: int) -> bytes:
-    compressed: bytes = _blosc2.compress2(
+    blosc2 = library()
+    compressed: bytes = blosc2.compress2(
         raw,
         codec=blosc2.Codec.ZSTD,
         clevel=1,
@@ -247,7 +253,7 @@ class ChunkReader:
             return
         try:
             _check_chunk(stored, out.size)
-            _blosc2.decompress2(stored, dst=out, nthreads=_N_THREADS)
+            library().decompress2(stored, dst=out, nthreads=_N_THREADS)
         except (ValueError, RuntimeError) as error:
             message = f"chunk {position} of this blob cannot be decompressed: {error}"
             raise CodecError(message) from error

@@ -21,6 +21,7 @@ from djq.orchestrator.states import DEFAULT_QUEUE
 from djq.orchestrator.tasks import add_tasks
 from djq.orchestrator.worker import Pulse
 from djq.orchestrator.workplace import Workplace
+from djq.populate.child import preload
 from djq.populate.pipeline import load_pipeline
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def app_for_tables(settings: Settings, tables: Mapping[str, type[AutoPopulate]])
     ConfigError
         A table asks for what no queue has.
     """
+    preload(tables.values())
     fleet = load_fleet(settings)
     routes = {name: route(name, its.populate_options, fleet) for name, its in tables.items()}
     app = FleetApp(settings, tuple(tables))

@@ -16,12 +16,13 @@ import time
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
+from djq.codecs.compression import library
 from djq.populate.chunks import make_chunk
 from djq.populate.keys import from_key_ids, key_id
 from djq.populate.slots import SEVERAL, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import FrameType
 
     from djq.definition.acceptance import Value
@@ -40,6 +41,13 @@ LAST_WORDS_S = 5.0
 
 #: This process imports the main script of its parent.
 is_starting = False
+
+
+def preload(tables: Iterable[type[AutoPopulate]]) -> None:
+    """Load what encodes arrays, if tables have any, before processes are forked that need it."""
+    specs = (spec for t in tables for spec in (t.spec, *t.parent_specs.values()))
+    if any(a.is_encoded for spec in specs for a in spec.heading):
+        library()
 
 
 def serve(

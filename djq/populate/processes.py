@@ -184,6 +184,7 @@ class _Pool:
 
     def run(self) -> Iterator[Outcome]:
         """Hand out chunks until nothing is left."""
+        child.preload([self._call.table])
         while True:
             is_waiting = False
             while not self._is_done and not is_waiting and (slot := self._idle()) is not None:
