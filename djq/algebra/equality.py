@@ -96,10 +96,12 @@ def equals_any(
         return either(*(both(*(equals(heading[n], k[n]) for n in names)) for k in keys))
     found = (_literals(k, names, heading) for k in keys)
     rows = list(dict.fromkeys(row for row in found if row is not None))
-    if not rows:
-        return FALSE
     if len(rows) > FEW:
         return is_listed(names, [[literal.value for literal in row] for row in rows])
+    return _is_in(names, rows) if rows else FALSE
+
+
+def _is_in(names: Sequence[str], rows: Sequence[tuple[Literal, ...]]) -> Expression:
     if len(names) == 1:
         return Call("in", (Name(names[0]), *(row[0] for row in rows)))
     shared = [i for i in range(len(names)) if len({row[i] for row in rows}) == 1]

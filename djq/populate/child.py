@@ -37,7 +37,7 @@ FRESH_S = 0.5
 PATIENCE = 5.0
 
 #: At its end it waits so long until what it committed last is announced [s].
-LAST_WORDS_S = 5.0
+LAST_WORDS_S = 2.0
 
 #: This process imports the main script of its parent.
 is_starting = False
@@ -61,7 +61,7 @@ def serve(
         tell(ends[1], {"is_ready": True})
         while line := lines.readline():
             _Chunk(table, make_kwargs, lines.readline, ends[1], slot).make(json.loads(line))
-        table.schema.connection.announcer.close(LAST_WORDS_S)
+    table.schema.connection.announcer.close(LAST_WORDS_S)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
