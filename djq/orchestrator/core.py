@@ -115,8 +115,9 @@ class Core:
     @property
     def wakes_at(self) -> float:
         """When time alone changes what is to be done; infinite if it does not."""
-        soonest = self._passes.wakes_at
-        soonest = soonest if soonest > self._now else inf
+        if self.is_full_up:
+            return inf
+        soonest = self._passes.wakes_at if self._passes.wakes_at > self._now else inf
         for table in self._tables.values():
             if self._now < table.waits_until < soonest:
                 soonest = table.waits_until

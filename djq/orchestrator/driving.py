@@ -176,6 +176,8 @@ class Driver:
             self._next_look = now + LOOK_S
         if loop is not None and self._cancelling.is_set() and not self._is_told:
             loop.cancel()
+            # What an earlier driver queued is not the loop's.
+            drop_waiting(reservations, self._id)
             self._is_told = True
 
     def _read_record(self) -> None:
@@ -244,6 +246,12 @@ class Driver:
             reservations.leads.resign(self._candidate, [lead_name(self._id)])
 
 
+def drop_waiting(reservations: Reservations, run_id: str) -> None:
+    """Take the chunks of a run back that no worker has begun, whoever queued them."""
+    chunks = [chunk.id for chunk in reservations.chunks() if run_of(chunk.run) == run_id]
+    reservations.drop(chunks, "cancelled")
+
+
 def end_abandoned(reservations: Reservations, store: RunStore, run_id: str) -> bool:
     """End a cancelled run that nobody drives; tell whether that was so."""
     candidate = json.dumps({"id": secrets.token_hex(4)})
@@ -251,8 +259,7 @@ def end_abandoned(reservations: Reservations, store: RunStore, run_id: str) -> b
     if not reservations.leads.take(candidate, lead):
         return False
     try:
-        chunks = [c.id for c in reservations.chunks() if run_of(c.run) == run_id]
-        reservations.drop(chunks, "cancelled")
+        drop_waiting(reservations, run_id)
         store.end(run_id, "cancelled")
     finally:
         reservations.leads.resign(candidate, lead)

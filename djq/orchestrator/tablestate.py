@@ -261,8 +261,15 @@ class TableState:
             heappush(self.retries, (at, key))
         for key in (*(key for key, _ in event.failed), *event.empty):
             self.losses.pop(key, None)
+            self._set_aside(key)
             if len(self.failed) < MAX_FAILED:
                 self.failed[key] = again.get(key, blocked_until)
+
+    def _set_aside(self, key: str) -> None:
+        """Forget that a key is ready: another scheduler's worker saw it fail meanwhile."""
+        if key in self.known and key in self.ready:
+            self.ready.remove(key)
+            self.known.remove(key)
 
     def learn(self, event: Released) -> None:
         """Note how long keys take."""

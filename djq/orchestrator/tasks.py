@@ -107,7 +107,10 @@ def work(
     if not reservation.keys:
         return "nothing to do: made, or in other hands"
     options = options or table.populate_options
-    visit = _Visit(table, reservation, workplace, options, _memory(options, chunk.queue, workplace))
+    memory_bytes = _memory(options, chunk.queue, workplace)
+    # Whether a key that runs out of memory may go to the big queue depends on where it was.
+    options = PopulateOptions(queue=chunk.queue).over(options)
+    visit = _Visit(table, reservation, workplace, options, memory_bytes)
     try:
         visit.make()
     finally:

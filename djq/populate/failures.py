@@ -114,13 +114,23 @@ def planned(
     attempt = 1 + ((known["attempt"] or 1) if known else 0)
     queue: str | None = known["queue"] if known else None
     wait_s = None if error.cause in _FINAL else options.retry_after_s(attempt)
-    if error.cause == "memory" and options.big_queue and queue != options.big_queue:
+    if error.cause == "memory" and _may_go_to_big_queue(options, queue):
         wait_s, queue = 0.0, options.big_queue
     if wait_s is None:
         return replace(error, attempt=attempt, retry_at=None, retry_after_s=None), None
     retry_at = clock() + dt.timedelta(seconds=wait_s)
     later = replace(error, attempt=attempt, retry_at=retry_at, retry_after_s=wait_s)
     return later, queue
+
+
+def _may_go_to_big_queue(options: PopulateOptions, planned_queue: str | None) -> bool:
+    """Tell whether a key that ran out of memory was not on the big queue before.
+
+    One that was to go there may have been queued elsewhere before: a worker says by `queue` where.
+    """
+    if options.big_queue is None or options.queue == options.big_queue:
+        return False
+    return options.queue is not None or planned_queue != options.big_queue
 
 
 def _storable(text: str) -> str:

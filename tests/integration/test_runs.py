@@ -160,6 +160,24 @@ def test_a_cancelled_run_that_nobody_drives_ends_at_once(fleet: Fleet) -> None:
 
 
 @on_one_database
+def test_cancelling_takes_back_what_an_earlier_driver_queued(fleet: Fleet) -> None:
+    # Given: a run that was left by the process that submitted it, and is driven by another one.
+    fleet.insert(N)
+    run = fleet.submit()
+    wait_until(fleet.leftovers, what="the first chunk", timeout_s=60)
+    run.detach()
+    other = dj.Run.of(run.id)
+    other.start()
+    # When: it is cancelled.
+    other.cancel()
+    # Then: it ends, though no worker is there to take what was queued first.
+    assert other.wait(DONE_S)
+    other.detach()
+    assert other.status == "cancelled"
+    assert fleet.leftovers() == []
+
+
+@on_one_database
 def test_options_of_a_run_reach_its_workers_and_its_queue(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import inf
 
 import pytest
 
@@ -574,6 +575,19 @@ class TestCancel:
             assert not talk.is_finished
             talk.tell(Freed("Spot", chunk.id, "run", chunk.keys, "cancelled"))
         assert talk.is_finished
+
+    def test_it_does_not_wake_for_keys_that_it_will_not_try_again(self) -> None:
+        # Given: a key that failed and is to be tried again, and another one in hand.
+        talk = Talk(due={"Spot": [*ids(1, 2)]}, places=(Place("Spot", 0),))
+        talk.tell(Tick())
+        talk.release(talk.sent[0], failed=(("[1]", "no"),), retries=(("[1]", 3.0),))
+        talk.tell(Cancelled())
+        # When: its time has come.
+        talk.now = 3.0 + RETRY_SLACK_S + 1.0
+        talk.tell(Tick())
+        # Then: the loop waits for the key in hand, and does not spin.
+        assert not talk.is_finished
+        assert talk.core.wakes_at == inf
 
 
 class TestLed:

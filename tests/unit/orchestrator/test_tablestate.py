@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from djq.orchestrator.states import Place
+from djq.orchestrator.events import Released
+from djq.orchestrator.states import Find, Found, Place
 from djq.orchestrator.tablestate import MIN_BACKOFF_S, TableState
 
 
@@ -17,3 +18,16 @@ def test_chunks_that_come_back_together_make_the_table_wait_but_once() -> None:
     # And: whatever comes back after that wait makes the next one longer.
     table.come_back(["[9]"], now=11.0, n_tolerated=2)
     assert table.waits_until == 11.0 + 2 * MIN_BACKOFF_S
+
+
+def test_a_ready_key_that_failed_in_other_hands_is_not_sent_out_before_its_time() -> None:
+    # Given: two keys that are ready, of which another scheduler had one, too.
+    table = TableState(Place("Spot", 0), is_scanning=True)
+    table.found(Found(Find("Spot", 10), ("[1]", "[2]"), is_exhausted=True), now=0.0)
+    # When: that one fails there, and is to be tried again later.
+    theirs = Released("Spot", "theirs", "s-2", failed=(("[1]", "no"),), retries=(("[1]", 3.0),))
+    table.settle(theirs, now=1.0, blocked_until=6.0)
+    # Then: it is found anew when its time has come.
+    assert table.take(10) == ("[2]",)
+    table.wake(now=10.0)
+    assert table.hints == {"Spot": {"[1]": None}}

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from djq.populate.failures import MAX_MESSAGE, JobError, fingerprint
+import datetime as dt
+
+import pytest
+
+from djq.populate.failures import MAX_MESSAGE, JobError, fingerprint, planned
+from djq.populate.options import PopulateOptions
 
 
 def _raised(call):
@@ -34,3 +39,26 @@ def test_a_long_message_is_cut_and_the_traceback_keeps_its_end():
     error = JobError.of(_raised(fail))
     assert len(error.message) == MAX_MESSAGE
     assert error.traceback.rstrip().endswith("x")
+
+
+@pytest.mark.parametrize(
+    ("where", "known", "next_queue"),
+    [
+        (None, None, "big"),
+        ("small", None, "big"),
+        # Queued before it was known where it is to go, or planned by a populate of no queue.
+        ("small", "big", "big"),
+        (None, "big", None),
+        ("big", "big", None),
+        ("big", None, None),
+    ],
+)
+def test_a_key_that_ran_out_of_memory_goes_to_the_big_queue_unless_it_was_there(
+    where, known, next_queue
+):
+    options = PopulateOptions(big_queue="big", queue=where, max_retries=5)
+    error = JobError("no memory", "", "MemoryError", cause="memory")
+    record = None if known is None else {"attempt": 1, "queue": known}
+    found, queue = planned(error, record, options, lambda: dt.datetime(2026, 1, 1))  # noqa: DTZ001
+    assert queue == next_queue
+    assert found.retry_after_s == (None if next_queue is None else 0.0)
