@@ -1,30 +1,32 @@
 """A fleet in one process under a simulated clock, to which the steps of a schedule happen.
 
-Its reservations are those of `model_redis.py`, its database is that of
-`model_world.py`, and those who make keys are in `model_workers.py`.
+Its reservations are those of `model_redis.py`, its database is that of `model_world.py`, those who
+make keys are in `model_workers.py` and `model_populates.py`, and those who queue them are the real
+scheduler and the drivers of `model_drivers.py`.
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from djq.errors import FleetError, TransientDatabaseError
-from djq.orchestrator.events import Freed
 from djq.orchestrator.loop import Loop
 from djq.orchestrator.scheduler import Scheduler
-from djq.orchestrator.states import Limits
+from tests.stateful.model_drivers import Driver, waiting
 from tests.stateful.model_redis import ModelReservations
-from tests.stateful.model_schedule import EXCUSES, FATAL, LICENCE, N_SCANS, WORK, Schedule, Step
-from tests.stateful.model_workers import BEAT_S, Populate, Worker
-from tests.stateful.model_world import PLACES, TABLES, World
+from tests.stateful.model_schedule import EXCUSES, FATAL, LICENCE, WORK, Schedule, Step
+from tests.stateful.model_steps import Steps
+from tests.stateful.model_workers import BEAT_S, Worker
+from tests.stateful.model_world import PLACES, TABLES, StoredRun, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from djq.orchestrator.states import Chunk
+    from djq.orchestrator.events import Inserted
+    from djq.orchestrator.states import Chunk, Limits
+    from tests.stateful.model_populates import Populate, Sharer
 
 LEASE_S = 15.0
 #: After the chaos the fleet gets so many rounds to finish; thirty are the rule.
@@ -32,12 +34,16 @@ PATIENCE = 400
 #: And so many to free what nobody will ever release.
 TIDY = 60
 
+Main = TypeVar("Main", bound=Worker)
+
 
 @dataclass
 class Broker:
     """The queue: messages can be lost, doubled, and come late."""
 
     messages: list[Chunk] = field(default_factory=list)
+    #: Neither in the queue nor in anybody's hands, and still to come.
+    away: list[Chunk] = field(default_factory=list)
 
     def send(self, chunks: Sequence[Chunk]) -> None:
         self.messages.extend(chunks)
@@ -61,7 +67,7 @@ class Fleet:
         self.has_excuse = False
         self.wasted: list[str] = []
         self.chunk_s = schedule.chunk_s
-        self.world = World(set(schedule.scans), set(schedule.bad), set(schedule.deadly))
+        self.world = World(set(schedule.scans), dict(schedule.fates), lambda: self.now)
         if schedule.n_licences:
             units = {LICENCE: (1, schedule.n_licences)}
             self.world.places = tuple(
@@ -70,13 +76,17 @@ class Fleet:
         self.n_licences = schedule.n_licences
         self.server = ModelReservations(lambda: self.now, LEASE_S)
         self.broker = Broker()
-        self.saved: tuple[object, list[Chunk], int] | None = None
         self.populates: list[Populate] = []
+        self.sharers: list[Sharer] = []
+        #: What was inserted and is announced later.
+        self.untold: list[Inserted] = []
         self.workers = [self.new_worker(n) for n in schedule.workers]
-        self.drivers: list[Loop | Scheduler] = [
+        self.drivers: list[Driver | Scheduler] = [
             *(self.new_daemon() for _ in range(schedule.n_daemons)),
-            *(self.new_run() for _ in range(schedule.n_runs)),
+            *(self.submit(StoredRun()) for _ in range(schedule.n_runs)),
         ]
+        self.frozen: list[Driver | Scheduler] = []
+        self.steps = Steps(self)
 
     def tell(self, text: str) -> None:
         if self.is_telling:
@@ -86,30 +96,53 @@ class Fleet:
         self.n_made_up += 1
         return f"{kind}{self.n_made_up}"
 
+    @property
+    def mains(self) -> list[Worker]:
+        """All who make keys that they reserve."""
+        return [*self.workers, *self.sharers]
+
+    # Who is there.
+
     def new_worker(self, n: int) -> Worker:
-        worker = Worker(
-            self.name("w"),
-            self.world,
-            self.broker,
-            self.server,
-            abs(n),
-            is_hasty=n < 0,
-            tell=self.tell,
-            waste=self.wasted.append,
-        )
+        worker = self.new_main(Worker, "w", abs(n))
+        worker.is_hasty = n < 0
         worker.look(self.now)
         return worker
 
-    def new_run(self, *, is_endless: bool = False) -> Loop:
-        limits = Limits(chunk_s=self.chunk_s, is_endless=is_endless)
-        return Loop(
-            self.name("run"),
+    def new_main(self, kind: type[Main], name: str, n: int) -> Main:
+        return kind(
+            self.name(name),
+            self.world,
+            self.broker,
+            self.server,
+            n,
+            tell=self.tell,
+            waste=self.wasted.append,
+        )
+
+    def new_run(self) -> Driver:
+        """Begin a run that only its process knows."""
+        return self.new_driver(self.name("run"))
+
+    def submit(self, run: StoredRun) -> Driver:
+        name = self.name("run")
+        self.world.runs[name] = run
+        return self.new_driver(name)
+
+    def new_driver(self, run: str, *, is_leaving: bool = False) -> Driver:
+        return Driver(
+            run,
+            self.name("driver"),
             self.world,
             self.server,
-            self.broker,
-            limits,
-            clock=lambda: self.now,
+            self.new_loop,
+            lambda: self.now,
+            self.chunk_s,
+            is_leaving,
         )
+
+    def new_loop(self, name: str, limits: Limits) -> Loop:
+        return Loop(name, self.world, self.server, self.broker, limits, clock=lambda: self.now)
 
     def new_daemon(self) -> Scheduler:
         return Scheduler(
@@ -121,7 +154,7 @@ class Fleet:
             clock=lambda: self.now,
         )
 
-    # Steps.
+    # What happens.
 
     def take(self, step: Step) -> None:
         """Let one thing happen."""
@@ -131,7 +164,7 @@ class Fleet:
             self.has_excuse = self.has_excuse or verb in EXCUSES
             self.n_fatal += verb in FATAL
             self.tell(f"* {verb}")
-        getattr(self, "_" + verb.replace(" ", "_"))(step)
+        self.steps.take(step)
         used = sum(n for (name, _), n in self.server.memory.units.items() if name == LICENCE)
         assert self.has_excuse or used <= self.n_licences, f"too many licences in use: {self}"
 
@@ -143,176 +176,45 @@ class Fleet:
             self.look()
 
     def look(self) -> None:
-        for worker in self.workers:
-            worker.look(self.now)
+        for main in self.mains:
+            main.look(self.now)
 
-    def _turn(self, step: Step) -> None:
-        if self.drivers:
-            self.drive(self.drivers[step.who % len(self.drivers)])
-
-    def drive(self, driver: Loop | Scheduler) -> None:
-        try:
-            if isinstance(driver, Scheduler) or not driver.is_finished:
-                driver.turn(0.0)
-        except (FleetError, TransientDatabaseError):
-            pass
-
-    def _work(self, step: Step) -> None:
-        hands = [(worker, each) for worker in self.workers for each in worker.processes]
-        n_all = len(hands) + len(self.populates)
-        who = step.who % n_all
-        for _ in range(1 + int(step.share * 5)):
-            if who >= len(hands):
-                self.populates[who - len(hands)].step()
-            elif not hands[who][0].step(hands[who][1]):
-                break
-
-    def _wait(self, step: Step) -> None:
-        self.pass_time((1.0, 6.0, 20.0)[int(step.share * 3)])
-
-    # Messages.
-
-    def _lose(self, step: Step) -> None:
-        if messages := self.broker.messages:
-            self.tell(f"the message of {messages.pop(step.who % len(messages)).id} is lost")
-
-    def _double(self, step: Step) -> None:
-        if messages := self.broker.messages:
-            messages.append(messages[step.who % len(messages)])
-
-    def _late(self, step: Step) -> None:
-        if messages := self.broker.messages:
-            messages.append(messages.pop(step.who % len(messages)))
-
-    # Workers.
-
-    def _worker(self, step: Step) -> Worker:
-        return self.workers[step.who % len(self.workers)]
-
-    def _kill(self, step: Step) -> None:
-        worker = self._worker(step)
-        worker.kill(worker.processes[int(step.share * len(worker.processes))])
-
-    def _kill_worker(self, step: Step) -> None:
-        worker = self._worker(step)
-        self.tell(f"{worker.name} dies")
-        self.workers.remove(worker)
-        self.workers.append(self.new_worker(len(worker.processes)))
-
-    def _kill_in_commit(self, step: Step) -> None:
-        """A whole worker dies while the server has its COMMIT and has not decided yet."""
-        worker = self._worker(step)
-        for process in worker.processes:
-            if process.stage == "commit" and not self.world.is_down:
-                assert process.reservation is not None
-                key = (process.reservation.table, process.todo[0])
-                if key[1] not in self.world.rows[key[0]]:
-                    self.world.undecided.add(key)
-                    self.tell(f"the COMMIT of {key} is in doubt")
-        self._kill_worker(step)
-
-    def _stop_worker(self, step: Step) -> None:
-        worker = self._worker(step)
-        worker.is_stopping, worker.beaten_at = True, -inf
-        if worker.has_reached_redis() and not any(p.reservation for p in worker.processes):
-            self.server.holders.leave(worker.name)
-            self.workers.remove(worker)
-            self.workers.append(self.new_worker(len(worker.processes)))
-
-    def _pause(self, step: Step) -> None:
-        worker = self._worker(step)
-        worker.processes[int(step.share * len(worker.processes))].is_paused = True
-
-    def _pause_worker(self, step: Step) -> None:
-        self._worker(step).is_paused = True
-        self.tell(f"{self._worker(step).name} is stopped by SIGSTOP")
-
-    def _resume(self, step: Step) -> None:
-        del step
-        for worker in self.workers:
-            worker.is_paused = worker.is_cut = False
-            for process in worker.processes:
-                process.is_paused = False
-
-    def _cut(self, step: Step) -> None:
-        self._worker(step).is_cut = True
-        self.tell(f"{self._worker(step).name} is cut off from Redis")
-
-    def _populate(self, step: Step) -> None:
-        del step
-        if len(self.populates) < 3 and not self.world.is_down:
-            self.populates.append(Populate(self.name("populate"), self.world, self.tell))
-
-    # Redis.
-
-    def _flush(self, step: Step) -> None:
-        del step
-        self.server.flush()
-        self.broker.messages.clear()
-
-    def _sync(self, step: Step) -> None:
-        del step
-        messages = list(self.broker.messages)
-        self.saved = (copy.deepcopy(self.server.memory), messages, len(self.server.events))
-
-    def _restart(self, step: Step) -> None:
-        """Redis comes back with what it had on disk."""
-        del step
-        if self.saved is None:
+    def drive(self, driver: Driver | Scheduler) -> None:
+        if driver in self.frozen:
             return
-        memory, messages, n_events = self.saved
-        self.server.memory = copy.deepcopy(memory)  # type: ignore[assignment]
-        self.broker.messages[:] = messages
-        # Positions go on: in a stream they are times.
-        events = self.server.events
-        events[n_events:] = [Freed("", "", "", (), "forgotten")] * (len(events) - n_events)
+        try:
+            if isinstance(driver, Scheduler):
+                driver.turn(0.0)
+            elif not driver.is_finished:
+                driver.turn()
+        except (FleetError, TransientDatabaseError):
+            return
+        if isinstance(driver, Driver) and driver.is_finished:
+            self._check_cancelled(driver.run)
 
-    def _down(self, step: Step) -> None:
-        self.server.is_down = step.share < 0.5
+    def _check_cancelled(self, run: str) -> None:
+        if run in self.world.runs and self.world.runs[run].status == "cancelled":
+            left = waiting(self.server, run)
+            assert self.has_excuse or not left, f"cancelled, and {left} wait: {self}"
 
-    def _trim(self, step: Step) -> None:
-        """The stream forgets its oldest entries: announcements may be missed."""
-        events = self.server.events
-        n_gone = int(step.share * len(events))
-        events[:n_gone] = [Freed("", "", "", (), "trimmed")] * n_gone
+    def announce(self, event: Inserted | None) -> None:
+        if event is not None and not self.server.is_down:
+            self.server.events.append(event)
 
-    # The database.
+    def let_arrive(self) -> None:
+        """End what is late."""
+        self.broker.messages.extend(self.broker.away)
+        self.broker.away.clear()
+        for event in self.untold:
+            self.announce(event)
+        self.untold.clear()
 
-    def _database_down(self, step: Step) -> None:
-        self.world.is_down = step.share < 0.5
-
-    def _deaf(self, step: Step) -> None:
-        del step
-        self.world.is_deaf = True
-
-    def _decide(self, step: Step) -> None:
-        if not self.world.is_down:
-            self.world.decide(is_done=step.share < 0.5)
-
-    def _insert(self, step: Step) -> None:
-        self.world.insert(int(step.share * N_SCANS))
-
-    # Schedulers.
-
-    def _new_run(self, step: Step) -> None:
-        del step
-        if len(self.drivers) < 4:
-            self.drivers.append(self.new_run())
-
-    def _new_daemon(self, step: Step) -> None:
-        del step
-        if len(self.drivers) < 4:
-            self.drivers.append(self.new_daemon())
-
-    def _kill_run(self, step: Step) -> None:
-        self._kill_driver(step, Loop)
-
-    def _kill_daemon(self, step: Step) -> None:
-        self._kill_driver(step, Scheduler)
-
-    def _kill_driver(self, step: Step, kind: type) -> None:
-        if found := [driver for driver in self.drivers if isinstance(driver, kind)]:
-            self.drivers.remove(found[step.who % len(found)])
+    def resume(self) -> None:
+        self.frozen.clear()
+        for main in self.mains:
+            main.is_paused = main.is_cut = False
+            for process in main.processes:
+                process.is_paused = False
 
     # The end.
 
@@ -321,29 +223,50 @@ class Fleet:
         self.tell("calm")
         self.server.is_down = self.world.is_down = self.world.is_deaf = False
         self.world.decide(is_done=bool(len(self.world.undecided) % 2))
-        self._resume(Step("resume"))
+        self.resume()
         for worker in self.workers:
             worker.is_stopping = False
-        if not any(self.unfinished()):
-            self.drivers.append(self.new_run())
+        self._end_runs()
+        began = -inf
         for _ in range(PATIENCE):
+            retry = self.world.last_retry()
             self.round()
-            if not (self.is_busy() or any(self.unfinished())):
+            if self.is_busy() or any(self.unfinished()):
+                continue
+            if retry <= began:
                 return
+            # Runs that did not hear of it are over without it.
+            self.pass_time(retry - self.now)
+            began = self.now
+            self.drivers.append(self.new_run())
         message = f"not finished: {self}"
         raise AssertionError(message)
+
+    def _end_runs(self) -> None:
+        """Have every run driven by somebody, and one of them make everything."""
+        for name, run in self.world.runs.items():
+            if run.is_continuous:
+                self.world.runs[name] = run.with_status("cancelling")
+            if run.is_open:
+                self.drivers.append(self.new_driver(name))
+        self.drivers.append(self.new_run())
 
     def tidy(self) -> None:
         """Let the next scheduler look at the fleet: it frees what nobody will ever release.
 
         That is what a killed worker had committed and not released, and a chunk of a scheduler that
-        is gone whose message was lost and whose keys were made by others.
+        is gone whose message was lost and whose keys were made by others. What was late comes now,
+        and finds nothing to do.
         """
-        self.drivers.append(self.new_run(is_endless=True))
+        self.let_arrive()
+        for driver in self.drivers:
+            if isinstance(driver, Scheduler):
+                driver.resign()
+        self.drivers = [self.new_daemon()]
         for _ in range(TIDY):
-            if self.server.everything_free():
-                return
             self.round()
+            if self.server.everything_free() and not self.broker.messages:
+                return
 
     def round(self) -> None:
         """Let everybody do what there is to do, then jump to when time alone changes something."""
@@ -352,21 +275,23 @@ class Fleet:
         for populate in self.populates:
             while populate.step():
                 pass
-        for worker in self.workers:
-            for process in list(worker.processes):
-                while process in worker.processes and worker.step(process):
+        for main in self.mains:
+            for process in list(main.processes):
+                while process in main.processes and main.step(process):
                     pass
         self.drivers = [d for d in self.drivers if isinstance(d, Scheduler) or not d.is_finished]
         wake = min((d.wakes_at for d in self.drivers), default=inf)
         self.pass_time(min(BEAT_S, max(0.001, wake - self.now)))
         self.look()
 
-    def unfinished(self) -> Iterator[Loop]:
-        return (d for d in self.drivers if isinstance(d, Loop) and not d.is_finished)
+    def unfinished(self) -> Iterator[Driver]:
+        return (d for d in self.drivers if isinstance(d, Driver) and not d.is_finished)
 
     def is_busy(self) -> bool:
-        return bool(self.broker.messages) or any(
-            process.reservation for worker in self.workers for process in worker.processes
+        return (
+            bool(self.broker.messages)
+            or any(process.reservation for main in self.mains for process in main.processes)
+            or any(not sharer.is_over for sharer in self.sharers)
         )
 
     def __str__(self) -> str:

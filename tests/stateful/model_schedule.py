@@ -12,25 +12,40 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.stateful.model_world import Fate
+
 N_SCANS = 12
 LICENCE = "licence"
 
 #: What goes on all the time, and how often.
 WORK = {"turn": 12, "work": 24, "wait": 3}
-#: What goes wrong, and right again.
-DISASTERS = (
-    *("lose", "double", "late", "kill", "kill worker", "kill in commit", "stop worker"),
-    *("pause", "pause worker", "resume", "cut", "flush", "sync", "restart", "down", "trim"),
-    *("database down", "deaf", "decide", "insert", "new run", "kill run", "new daemon"),
-    *("kill daemon", "populate"),
+#: What goes wrong, and right again, by what it happens to.
+GROUPS = (
+    ("lose", "double", "reorder", "late", "arrive"),
+    ("kill", "kill worker", "kill in commit", "stop worker"),
+    ("pause", "pause worker", "freeze", "cut", "resume"),
+    ("flush", "sync", "restart", "down", "trim"),
+    ("database down", "deaf", "decide"),
+    ("insert", "insert untold", "insert told late", "insert told twice", "arrive"),
+    ("new run", "submit", "cancel", "adopt", "kill run", "freeze", "resume"),
+    ("submit", "adopt", "new daemon", "kill daemon", "freeze", "resume"),
+    ("populate", "share", "kill share"),
 )
+DISASTERS = tuple(dict.fromkeys(verb for group in GROUPS for verb in group))
 #: After these, a key may be computed twice, and once for nothing.
 EXCUSES = frozenset(
     {"pause", "pause worker", "cut", "flush", "restart", "down", "deaf", "kill in commit"}
     | {"database down", "populate"}
 )
 #: These can make a worker seem dead, and its keys be counted as lost.
-FATAL = frozenset({"kill", "kill worker", "kill in commit", "pause worker", "cut", "down"})
+FATAL = frozenset(
+    {"kill", "kill worker", "kill in commit", "pause worker", "cut", "down", "kill share"}
+)
+
+
+#: How often which fate is drawn, after that of none.
+FATES: tuple[Fate, ...] = ("bad", "deadly", "flaky", "slow", "hungry", "huge")
+CHANCES = (70, 8, 4, 6, 4, 5, 3)
 
 
 class Step(NamedTuple):
@@ -48,8 +63,8 @@ class Schedule:
     """How a fleet begins, and what happens to it."""
 
     scans: tuple[int, ...] = (0,)
-    bad: tuple[int, ...] = ()
-    deadly: tuple[int, ...] = ()
+    #: What becomes of keys of a scan; of most, nothing.
+    fates: tuple[tuple[int, Fate], ...] = ()
     #: Pool processes of each worker; below zero: it is hasty.
     workers: tuple[int, ...] = (1,)
     chunk_s: float = 0.5
@@ -61,10 +76,10 @@ class Schedule:
 
     def simpler(self) -> Iterator[Schedule]:
         """Iterate over schedules that say less before the first step."""
-        for name in ("bad", "deadly", "workers", "scans"):
+        for name in ("fates", "workers", "scans"):
             values = getattr(self, name)
             for i in range(len(values)):
-                if len(values) > 1 or name in {"bad", "deadly"}:
+                if len(values) > 1 or name == "fates":
                     yield replace(self, **{name: values[:i] + values[i + 1 :]})
         for i, n in enumerate(self.workers):
             if n != 1:
@@ -73,14 +88,14 @@ class Schedule:
             yield replace(self, n_licences=0)
         if self.n_daemons:
             yield replace(self, n_daemons=0)
-        if self.n_runs + self.n_daemons > 1:
+        if self.n_runs and self.n_runs + self.n_daemons > 1:
             yield replace(self, n_runs=self.n_runs - 1)
 
 
 def draw(seed: int) -> Schedule:
     """Return a schedule; some are short, some have few kinds of disasters."""
     chance = random.Random(seed)
-    kinds = chance.sample(DISASTERS, chance.choice([0, 2, 5, len(DISASTERS)]))
+    kinds = _kinds(chance)
     weight = chance.choice([1, 4, 12])
     verbs = [*WORK, *kinds]
     weights = [*WORK.values(), *[weight / max(1, len(kinds)) * 2] * len(kinds)]
@@ -88,8 +103,11 @@ def draw(seed: int) -> Schedule:
     waits = (0.0, 0.0, 0.0, 0.01, 0.2)
     return Schedule(
         scans=tuple(range(chance.randint(1, 7))),
-        bad=tuple(scan for scan in range(N_SCANS) if chance.random() < 0.1),
-        deadly=tuple(scan for scan in range(N_SCANS) if chance.random() < 0.05),
+        fates=tuple(
+            (scan, fate)
+            for scan, fate in enumerate(chance.choices((None, *FATES), CHANCES, k=N_SCANS))
+            if fate is not None
+        ),
         workers=tuple(chance.choice([1, 1, 2, -1]) for _ in range(chance.randint(1, 3))),
         chunk_s=chance.choice([0.05, 0.5]),
         n_runs=chance.choice([1, 1, 2]),
@@ -100,3 +118,11 @@ def draw(seed: int) -> Schedule:
             for verb in chance.choices(verbs, weights, k=n_steps)
         ),
     )
+
+
+def _kinds(chance: random.Random) -> list[str]:
+    """Return what may go wrong: nothing, a few things, all, or what happens to one or two."""
+    n_groups = chance.choice([0, 0, 1, 2])
+    if n_groups:
+        return [verb for group in chance.sample(GROUPS, n_groups) for verb in group]
+    return chance.sample(DISASTERS, chance.choice([0, 2, 5, len(DISASTERS)]))

@@ -1,4 +1,4 @@
-"""Those who make keys in the simulation, step by step: workers of a fleet, plain populates."""
+"""Those who make keys for a fleet in the simulation, step by step."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 from djq.errors import RedisUnavailableError, TransientDatabaseError
 from djq.orchestrator.events import Released
 from djq.orchestrator.holding import Main, Standing
-from tests.stateful.model_world import TABLES
+from tests.stateful.model_world import BIG, HERE, THERE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from djq.orchestrator.holding import Reservation
+    from djq.populate.failures import Cause
     from tests.stateful.model_fleet import Broker
     from tests.stateful.model_redis import ModelReservations
-    from tests.stateful.model_world import World
+    from tests.stateful.model_world import Fate, World
 
 #: A key is tried so often when the database stumbles; then the chunk goes back.
 MAX_TRIES = 5
@@ -36,12 +37,27 @@ class Process:
     n_tries: int = 0
     is_paused: bool = False
     is_stopping: bool = False
+    #: Its chunk came by the big queue.
+    is_big: bool = False
+    retries: list[tuple[str, float]] = field(default_factory=list)
 
     @property
     def stage(self) -> str:
         if self.reservation is None:
             return "take"
         return self.phase if self.todo else "release"
+
+
+@dataclass(eq=False)
+class Remains:
+    """What the main process knows of a pool process that ended."""
+
+    process: Process
+    #: "": its slot said nothing yet.
+    in_hand: str = ""
+    #: What it was killed for by the main process, which records that; None: it just died.
+    cause: Cause | None = None
+    n_tries: int = 0
 
 
 @dataclass(eq=False)
@@ -63,8 +79,8 @@ class Worker:
     #: Does not reach Redis, alone.
     is_cut: bool = False
     is_stopping: bool = False
-    #: A pool process ended, and what it held is not freed yet.
-    has_lost: bool = False
+    #: Pool processes that ended, and what they held is not freed yet.
+    remains: list[Remains] = field(default_factory=list)
     beaten_at: float = -BEAT_S
 
     def __post_init__(self) -> None:
@@ -85,18 +101,64 @@ class Worker:
 
     def look(self, now: float) -> None:
         """Do what its timers do: beat, and free what its dead processes held."""
-        if self.is_paused or not self.has_reached_redis():
+        if self.is_paused:
             return
-        if self.has_lost:
-            self.has_lost = False
+        settling = [remains for remains in self.remains if not self._settle(remains)]
+        if not self.has_reached_redis():
+            return
+        kept = [remains.process.pid for remains in settling]
+        if len(settling) < len(self.remains):
+            gone = {r.process.pid: r.in_hand for r in self.remains if r not in settling}
+            self.remains = settling
             self.redis.holders.prune(
-                self.name, [p.pid for p in self.processes], is_lost=not self.is_stopping
+                self.name,
+                [*kept, *(p.pid for p in self.processes)],
+                is_lost=not self.is_stopping,
+                in_hand={str(pid): key for pid, key in gone.items() if key},
             )
         if now - self.beaten_at >= BEAT_S:
             self.beat(now)
-            # What idle processes have, they released, and Redis has forgotten it.
+            self._sweep(kept)
+
+    def _sweep(self, settling: list[int]) -> None:
+        """Free what idle processes have: they released it, and Redis has forgotten that."""
+        if not self.is_stopping:
             busy = [p.pid for p in self.processes if p.reservation is not None]
-            self.redis.holders.prune(self.name, busy, is_lost=False)
+            self.redis.holders.prune(self.name, [*busy, *settling], is_lost=False)
+
+    def _settle(self, remains: Remains) -> bool:
+        """Record what a process was killed for; return whether nothing is left to be recorded."""
+        held = remains.process.reservation
+        if remains.cause is None or held is None:
+            return True
+        try:
+            owner = self.redis.memory.chunks.get(held.chunk, (None, None))[1]
+            if self.server.is_down or owner == held.holder:
+                self._record(remains, held, remains.cause)
+        except (RedisUnavailableError, TransientDatabaseError):
+            remains.n_tries += 1
+            return remains.n_tries >= MAX_TRIES
+        return True
+
+    def _record(self, remains: Remains, held: Reservation, cause: Cause) -> None:
+        world, key = self.world, remains.in_hand
+        world.ask()
+        self.server.enter()
+        made = tuple(k for k in held.keys if k in world.rows[held.table] and k != key)
+        has_row = key in world.rows[held.table]
+        wait_s = None if has_row else self._write(remains.process, held.table, key, cause)
+        outcome = Released(
+            held.table,
+            held.chunk,
+            held.run,
+            made=made,
+            exists=(key,) if has_row else (),
+            failed=() if has_row else ((key, cause),),
+            retries=() if wait_s is None else ((key, wait_s),),
+            returned=tuple(k for k in held.keys if k not in made and k != key),
+        )
+        self.tell(f"{self.name} records {held.table} {key}: {cause}")
+        self.redis.release(held, outcome)
 
     def beat(self, now: float) -> None:
         self.beaten_at = now
@@ -132,24 +194,51 @@ class Worker:
         reservation = self.redis.reserve(chunk, holder, units)
         self.tell(f"{holder} takes {chunk.id}, gets {chunk.table} {' '.join(reservation.keys)}")
         if reservation.keys:
-            process.reservation, process.todo = reservation, list(reservation.keys)
-            process.groups, process.phase, process.n_tries = {}, "compute", 0
+            self._begin(process, reservation, is_big=chunk.queue == BIG)
         return True
+
+    def _begin(self, process: Process, reservation: Reservation, *, is_big: bool = False) -> None:
+        process.reservation, process.todo = reservation, list(reservation.keys)
+        process.groups, process.phase, process.n_tries = {}, "compute", 0
+        process.is_big, process.retries = is_big, []
 
     def _compute(self, process: Process) -> bool:
         table, key = self._in_hand(process)
         self.world.ask()
         if key in self.world.rows[table]:
             self._done(process, "exists")
-        elif self.world.is_deadly(table, key):
-            self.kill(process)
-            return False
-        elif self.world.is_bad(table, key):
-            self.world.fail(table, key)
-            self._done(process, "failed")
-        else:
+        elif not self._befalls(process, self.world.fate(table, key)):
             process.phase = "commit" if self.is_hasty else "ask"
+        return process in self.processes
+
+    def _befalls(self, process: Process, fate: Fate | None) -> bool:
+        """Let what is meant to happen to the key in hand happen; return whether anything did."""
+        table, key = self._in_hand(process)
+        if fate == "deadly":
+            self.kill(process)
+        elif fate == "bad" or (fate == "flaky" and key not in self.world.records[table]):
+            self._fail(process, "user")
+        elif fate == "slow":
+            self._exceed(process, "time_limit")
+        elif fate == "huge" or (fate == "hungry" and not process.is_big):
+            self._exceed(process, "memory")
+        else:
+            return False
         return True
+
+    def _exceed(self, process: Process, cause: Cause) -> None:
+        self.kill(process, cause)
+
+    def _fail(self, process: Process, cause: Cause) -> None:
+        table, key = self._in_hand(process)
+        wait_s = self._write(process, table, key, cause)
+        if wait_s is not None:
+            process.retries.append((key, wait_s))
+        self._done(process, "failed")
+
+    def _write(self, process: Process, table: str, key: str, cause: Cause) -> float | None:
+        """Record a failure of a key that a process had in hand."""
+        return self.world.fail(table, key, cause, THERE if process.is_big else HERE)
 
     def _ask(self, process: Process) -> bool:
         _, key = self._in_hand(process)
@@ -185,7 +274,15 @@ class Worker:
         failed = tuple((key, "bad") for key in process.groups.get("failed", ()))
         process.reservation = None
         self.tell(f"{r.holder} releases {r.chunk}")
-        event = Released(r.table, r.chunk, r.run, **groups, failed=failed, seconds=0.1)
+        event = Released(
+            r.table,
+            r.chunk,
+            r.run,
+            **groups,
+            failed=failed,
+            retries=tuple(process.retries),
+            seconds=0.1,
+        )
         self.redis.release(r, event)
         return True
 
@@ -207,52 +304,12 @@ class Worker:
         table, key = self._in_hand(process)
         self.waste(f"{self.name}/{process.pid} computed {table} {key} for nothing")
 
-    def kill(self, process: Process) -> None:
+    def kill(self, process: Process, cause: Cause | None = None) -> None:
         """End a pool process; the main process sees it a little later, and starts another."""
-        self.tell(f"{self.name}/{process.pid} dies")
-        self.has_lost = True
+        self.tell(f"{self.name}/{process.pid} dies{f' for {cause}' if cause else ''}")
+        # Nobody knows what a process has in hand that dies before it says so.
+        is_known = process.todo and (cause or process.pid % 3)
+        self.remains.append(Remains(process, process.todo[0] if is_known else "", cause))
         self.processes.remove(process)
         self.processes.append(Process(self._next_pid))
         self._next_pid += 1
-
-
-@dataclass(eq=False)
-class Populate:
-    """A plain `populate()`: knows no reservations, and goes through what was due at its start."""
-
-    name: str
-    world: World
-    tell: Callable[[str], None] = lambda _: None
-    todo: list[tuple[str, str]] = field(default_factory=list)
-    is_computed: bool = False
-
-    def __post_init__(self) -> None:
-        self.todo = [(table, key) for table in TABLES for key in self.world.due(table)]
-
-    def step(self) -> bool:
-        """Compute or commit the next key; return whether there is more to do."""
-        if not self.todo:
-            return False
-        try:
-            self._step(*self.todo[0])
-        except TransientDatabaseError:
-            self.is_computed = False
-        return bool(self.todo)
-
-    def _step(self, table: str, key: str) -> None:
-        world = self.world
-        world.ask()
-        if (table, key) in world.undecided:
-            return
-        if self.is_computed:
-            self.tell(f"{self.name} commits {table} {key}: {world.commit(table, key)}")
-        elif world.is_deadly(table, key):
-            self.todo = []
-            return
-        elif world.is_bad(table, key):
-            world.fail(table, key)
-        elif key not in world.rows[table]:
-            self.is_computed = True
-            return
-        self.is_computed = False
-        self.todo.pop(0)

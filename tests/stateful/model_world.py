@@ -2,42 +2,71 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Literal
 
 from djq.errors import UnreachableError
-from djq.orchestrator.states import Place
+from djq.orchestrator.states import DEFAULT_QUEUE, Place
+from djq.populate.failures import JobError, planned
+from djq.populate.options import PopulateOptions
 
 if TYPE_CHECKING:
-    from djq.orchestrator.states import Find
+    from collections.abc import Callable, Mapping
 
-PLACES = (Place("Spot", 0), Place("Twin", 1, ("Spot",)), Place("Total", 2, ("Twin",)))
+    from djq.orchestrator.states import Find
+    from djq.populate.failures import Cause
+
+BIG = "djq.big"
+#: Of every table.
+OPTIONS = PopulateOptions(max_retries=1, backoff_s=3.0, big_queue=BIG)
+#: Of keys that a worker makes: the queue is that which brought them.
+HERE, THERE = (PopulateOptions(queue=q).over(OPTIONS) for q in (DEFAULT_QUEUE, BIG))
+#: Name on the server of the table that people insert into.
+SCAN = "scan"
+PLACES = (
+    Place("Spot", 0, sources={SCAN: True}, big_queue=BIG),
+    Place("Twin", 1, ("Spot",), sources={"spot": True}, big_queue=BIG),
+    Place("Total", 2, ("Twin",), sources={"twin": True}, big_queue=BIG),
+)
 TABLES = tuple(place.table for place in PLACES)
+
+#: What becomes of a key: it raises; takes its process along; raises once; takes too long; needs
+#: more memory than its queue has; or than any has.
+Fate = Literal["bad", "deadly", "flaky", "slow", "hungry", "huge"]
+HOPELESS = frozenset({"bad", "deadly", "slow", "huge"})
+EPOCH = dt.datetime(2000, 1, 1)  # noqa: DTZ001 - as databases tell it
 
 
 @dataclass
 class World:
     """A pipeline `Scan -> Spot -> Twin (two per scan) -> Total (one per pair of scans)`.
 
-    Which rows there are, how often each was committed, and which keys failed. A key whose scan is
-    in `bad` raises; one in `deadly` kills its worker.
+    Which rows there are, how often each was committed, what is recorded of keys that failed, and
+    the runs that are stored.
     """
 
     scans: set[int] = field(default_factory=set)
-    bad: set[int] = field(default_factory=set)
-    deadly: set[int] = field(default_factory=set)
+    #: By scan.
+    fates: Mapping[int, Fate] = field(default_factory=dict[int, "Fate"])
+    clock: Callable[[], float] = lambda: 0.0
     rows: dict[str, set[str]] = field(default_factory=lambda: {table: set() for table in TABLES})
-    errors: dict[str, set[str]] = field(default_factory=lambda: {table: set() for table in TABLES})
+    records: dict[str, dict[str, Record]] = field(
+        default_factory=lambda: {table: {} for table in TABLES}
+    )
     commits: Counter[tuple[str, str]] = field(default_factory=Counter)
+    runs: dict[str, StoredRun] = field(default_factory=dict)
     places: tuple[Place, ...] = PLACES
     is_down: bool = False
     #: The next COMMIT is done, and nobody hears of it.
     is_deaf: bool = False
     #: COMMITs of sessions that were cut off: they lock their rows until the server decides.
     undecided: set[tuple[str, str]] = field(default_factory=set)
-    _due: dict[str, list[str]] = field(default_factory=dict)
+    #: What is due, and until when that is so.
+    _due: dict[str, tuple[list[str], float]] = field(default_factory=dict)
 
     def insert(self, scan: int) -> None:
         self.scans.add(scan)
@@ -59,16 +88,37 @@ class World:
         ]
 
     def due(self, table: str) -> list[str]:
-        if table not in self._due:
-            done = self.rows[table] | self.errors[table]
-            self._due[table] = [key for key in self.keys(table) if key not in done]
-        return self._due[table]
+        now = self.clock()
+        found, until = self._due.get(table, ([], -inf))
+        if now >= until:
+            rows, records = self.rows[table], self.records[table]
+            found = [
+                key
+                for key in self.keys(table)
+                if key not in rows and (key not in records or records[key].due_at <= now)
+            ]
+            later = (record.due_at for record in records.values() if record.due_at > now)
+            self._due[table] = (found, min(later, default=inf))
+        return found
 
-    def is_bad(self, table: str, key: str) -> bool:
-        return scan_of(table, key) in self.bad
+    def last_retry(self) -> float:
+        """When the last key is to be tried again, of those that are not made."""
+        return max(
+            (
+                record.due_at
+                for table in TABLES
+                for key, record in self.records[table].items()
+                if key not in self.rows[table] and record.due_at < inf
+            ),
+            default=-inf,
+        )
 
-    def is_deadly(self, table: str, key: str) -> bool:
-        return scan_of(table, key) in self.deadly
+    def fate(self, table: str, key: str) -> Fate | None:
+        return self.fates.get(scan_of(table, key))
+
+    def inbox(self, table: str) -> set[str]:
+        """Keys that are not tried again by themselves."""
+        return {key for key, record in self.records[table].items() if record.due_at == inf}
 
     # What sessions do.
 
@@ -100,10 +150,22 @@ class World:
             if is_done:
                 self.commit(table, key)
 
-    def fail(self, table: str, key: str) -> None:
+    def fail(
+        self, table: str, key: str, cause: Cause, options: PopulateOptions = OPTIONS
+    ) -> float | None:
+        """Record a failure; return after how long the key is tried again, None: it is not."""
         self.ask()
-        self.errors[table].add(key)
+        known = self.records[table].get(key)
+        error = JobError(cause, "", cause, cause=cause)
+        before = None if known is None else {"attempt": known.attempt, "queue": known.queue}
+        error, queue = planned(error, before, options, self.date)
+        due_at = inf if error.retry_at is None else (error.retry_at - EPOCH).total_seconds()
+        self.records[table][key] = Record(error.attempt, due_at, queue)
         self._due.clear()
+        return error.retry_after_s
+
+    def date(self) -> dt.datetime:
+        return EPOCH + dt.timedelta(seconds=self.clock())
 
     # The plan of the loop.
 
@@ -119,12 +181,40 @@ class World:
         return tuple(due[: search.limit])
 
     def big(self, table: str, keys: tuple[str, ...]) -> frozenset[str]:
-        del table, keys
-        return frozenset()
+        records = self.records[table]
+        return frozenset(key for key in keys if key in records and records[key].queue is not None)
 
     def bury(self, table: str, key: str, n_losses: int) -> None:
         del n_losses
-        self.fail(table, key)
+        self.ask()
+        self.records[table][key] = Record(1, inf)
+        self._due.clear()
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a key that failed."""
+
+    attempt: int
+    #: When it is tried again; infinite: never.
+    due_at: float
+    queue: str | None = None
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """The row of a run."""
+
+    status: str = "running"
+    is_continuous: bool = False
+    has_options: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in {"running", "cancelling"}
+
+    def with_status(self, status: str) -> StoredRun:
+        return replace(self, status=status) if self.is_open else self
 
 
 @cache

@@ -14,11 +14,11 @@ import pytest
 
 from tests.stateful.model_fleet import Fleet
 from tests.stateful.model_schedule import Schedule, draw
-from tests.stateful.model_world import World
+from tests.stateful.model_world import HOPELESS, World, numbers
 from tests.stateful.shrink import shrink
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from tests.stateful.model_schedule import Step
 
@@ -45,7 +45,7 @@ def check(fleet: Fleet) -> None:
     for table in world.rows:
         assert world.due(table) == [], f"left undone: {fleet}"
         # A killed session's COMMIT comes after its key was buried.
-        both = world.rows[table] & world.errors[table]
+        both = world.rows[table] & world.inbox(table)
         assert fleet.has_excuse or not both, f"made and failed: {fleet}"
     assert set(world.commits.values()) <= {1}, f"committed twice: {fleet}"
     assert not memory.jobs, f"reservations left: {fleet}"
@@ -53,11 +53,18 @@ def check(fleet: Fleet) -> None:
     assert not memory.units, f"licences left: {fleet}"
     assert not +memory.losses, f"losses left: {fleet}"
     assert fleet.has_excuse or not fleet.wasted, f"computed twice, {fleet.wasted}: {fleet}"
-    made, failed = ({int(key[1:-1]) for key in rows["Spot"]} for rows in (world.rows, world.errors))
+    made, failed = (_scans(rows["Spot"]) for rows in (world.rows, world.records))
     assert made | failed >= world.scans, f"neither made nor in the inbox: {fleet}"
-    assert not made & (world.bad | world.deadly), f"made what fails: {fleet}"
-    healthy = world.scans - world.bad - world.deadly
-    assert fleet.n_fatal >= MAX_LOSSES or healthy <= made, f"given up early: {fleet}"
+    hopeless = {scan for scan, fate in world.fates.items() if fate in HOPELESS}
+    assert not made & hopeless, f"made what fails: {fleet}"
+    is_whole = world.scans - hopeless <= made
+    assert fleet.n_fatal >= MAX_LOSSES or is_whole, f"given up early: {fleet}"
+    open_runs = [name for name, run in world.runs.items() if run.is_open]
+    assert not open_runs, f"runs without an end, {open_runs}: {fleet}"
+
+
+def _scans(keys: Iterable[str]) -> set[int]:
+    return {numbers(key)[0] for key in keys}
 
 
 def failure(schedule: Schedule) -> str | None:
@@ -72,9 +79,10 @@ def shortest(schedule: Schedule) -> Schedule:
     """Return a schedule that fails alike, and of which nothing can go."""
     what = failure(schedule)
     while True:
-        shorter = replace(schedule, steps=_fewest_steps(schedule, what))
+        shorter = schedule
         while simpler := next((s for s in shorter.simpler() if failure(s) == what), None):
             shorter = simpler
+        shorter = replace(shorter, steps=_fewest_steps(shorter, what))
         if shorter == schedule:
             return schedule
         schedule = shorter

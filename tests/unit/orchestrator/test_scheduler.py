@@ -304,7 +304,7 @@ class TestDaemon:
         # Given: two schedulers with different pipelines.
         bench, _, _ = daemons
         other = World(scans={1}, places=(Place("Spot", 0), Place("Else", 0)))
-        other.rows["Else"], other.errors["Else"] = set(), set()
+        other.rows["Else"], other.records["Else"] = set(), {}
         first, second = (
             Scheduler(world, bench.reservations, bench.broker) for world in (bench.world, other)
         )
