@@ -174,9 +174,16 @@ def _rabbit() -> Iterator[servers.RabbitServer]:
 
 
 @pytest.fixture
-def rabbit_url(_rabbit: servers.RabbitServer) -> str:
+def rabbit_server(_rabbit: servers.RabbitServer) -> servers.RabbitServer:
+    """A RabbitMQ that runs, also after a test that stopped it."""
+    _rabbit.start()
+    return _rabbit
+
+
+@pytest.fixture
+def rabbit_url(rabbit_server: servers.RabbitServer) -> str:
     """The URL of a RabbitMQ server."""
-    return _rabbit.url
+    return rabbit_server.url
 
 
 @pytest.fixture

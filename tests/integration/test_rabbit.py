@@ -17,6 +17,7 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from djq.settings import Settings
     from tests.integration.fleet import Fleet
+    from tests.support.servers import RabbitServer
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -55,6 +56,29 @@ def test_keys_of_a_killed_worker_are_made_by_another(fleet: Fleet) -> None:
     # Then: all is made, once.
     fleet.finish(run)
     assert fleet.rows() == fleet.expected(N)
+    fleet.assert_clean()
+
+
+@pytest.mark.parametrize("is_crash", [False, True], ids=["in good order", "after a crash"])
+def test_all_is_made_once_when_rabbitmq_is_restarted(
+    fleet: Fleet, rabbit_server: RabbitServer, *, is_crash: bool
+) -> None:
+    # Given: a fleet in the middle of its keys.
+    fleet.insert(N)
+    fleet.start_worker(slots=2, TEST_MAKE_S=0.05)
+    fleet.wait_for_workers()
+    run = fleet.submit()
+    wait_until(lambda: fleet.n_made() > 2, what="the first rows", timeout_s=60)
+    # When: RabbitMQ goes away and comes back.
+    if is_crash:
+        rabbit_server.kill()
+        rabbit_server.start()
+    else:
+        rabbit_server.restart()
+    # Then: worker and driver find it again, and nothing is left or made twice.
+    fleet.finish(run)
+    assert fleet.rows() == fleet.expected(N)
+    assert (run.n_made, run.errors()) == (2 * N, [])
     fleet.assert_clean()
 
 
