@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.processes import environment
 from tests.support.servers import free_port
+from tests.support.waiting import wait_until
 
 PIPELINE = '''
 import pathlib
@@ -66,6 +67,11 @@ def counts(*arguments: str, **env: str) -> dict[str, int]:
     return found
 
 
+def running() -> list[str]:
+    """Return the ids of the runs that go on."""
+    return [run["run"] for run in json.loads(call("runs", "--status", "running", "--json").stdout)]
+
+
 def test_a_pipeline_from_the_first_plan_to_the_mended_error(lab, start_process):
     # Before anything runs: all is due, and nobody is there to do it.
     plan = call("plan", "lab")
@@ -102,6 +108,17 @@ def test_a_pipeline_from_the_first_plan_to_the_mended_error(lab, start_process):
     status = json.loads(call("status", "lab", "--json").stdout)
     assert [worker["slots"] for worker in status["fleet"]["workers"]] == [1]
     assert status["fleet"]["has_scheduler"]
+
+    # A run with options of its own goes on until somebody cancels it.
+    options = ("--priority", "5", "--queue", "djq.default", "--max-retries", "1")
+    endless = start_process(*DJQ, "run", "lab", "--continuous", *options, "--yes")
+    [name] = wait_until(running, what="the run", timeout_s=60)
+    script = f"import lab; print(lab.dj.Run.of({name!r}).options)"
+    shown = subprocess.check_output([sys.executable, "-c", script], env=environment(), text=True)
+    assert shown == "PopulateOptions(queue='djq.default', priority=5, max_retries=1)\n"
+    assert call("cancel", name).returncode == 0
+    assert endless.wait(60) == 1, endless.text()
+    assert running() == []
     doctor = call("doctor", "lab")
     assert doctor.returncode == 0, doctor.stdout
     script = "import lab; print(lab.Square.populate('number = 3', distributed=True))"
@@ -141,6 +158,7 @@ def test_a_pipeline_from_the_first_plan_to_the_mended_error(lab, start_process):
         (["worker", "lab", "-c", "none"], 2, "auto"),
         (["worker", "lab"], 1, "djq up"),
         (["scheduler", "lab"], 1, "djq up"),
+        (["run", "lab", "--priority", "5000"], 2, "PopulateOptions(priority=5000): it must be"),
     ],
 )
 def test_what_is_called_wrongly_is_told_in_one_message(lab, arguments, status, words):

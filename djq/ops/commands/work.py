@@ -16,9 +16,10 @@ from djq.orchestrator.namespace import namespace_of
 from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.server import open_server
 from djq.orchestrator.submission import submit
+from djq.populate.options import PopulateOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from djq.settings import Settings
 
@@ -33,14 +34,30 @@ _json = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 @click.command()
 @_names
 @_where
+@click.option("--continuous", "is_continuous", is_flag=True, help="Go on until it is cancelled.")
+@click.option(
+    "--priority", type=int, metavar="N", help="Among runs: higher goes first.  [default: 0]"
+)
+@click.option(
+    "--queue", metavar="NAME", help="Whose workers make the keys.  [default: as tables say]"
+)
+@click.option("--max-retries", type=int, metavar="N", help="Of a key.  [default: as tables say]")
 @click.option("--yes", "is_agreed", is_flag=True, help="Do not ask.")
 @_json
-def run(names: tuple[str, ...], condition: str | None, *, is_agreed: bool, as_json: bool) -> int:
+def run(
+    names: tuple[str, ...],
+    condition: str | None,
+    *,
+    is_continuous: bool,
+    is_agreed: bool,
+    as_json: bool,
+    **given: str | int | None,
+) -> int:
     """Have the fleet make what is due, and what becomes due by it; watch until it is done.
 
     Ctrl-C leaves: what is queued will be made; djq watch goes on, djq cancel ends it.
     """
-    selection, restrictions = select(names), _restrictions(condition)
+    selection, restrictions, options = select(names), _restrictions(condition), _options(given)
     with contextlib.closing(open_server(selection.settings)) as server:
         server.ping()
     before = progress.count(selection.tables, restrictions)
@@ -50,7 +67,9 @@ def run(names: tuple[str, ...], condition: str | None, *, is_agreed: bool, as_js
     if n_due and not confirm(f"Make {n_due:,} keys?", is_agreed=is_agreed):
         return Status.WORK_REMAINS
     logs.configure("warning")
-    work = submit(*selection.tables, restrictions=restrictions)
+    work = submit(
+        *selection.tables, restrictions=restrictions, options=options, continuous=is_continuous
+    )
     _watch(work.wait if as_json else work.watch, work.id)
     after = progress.count(selection.tables, restrictions)
     errors = [{"table": t, "key": key, "message": text} for t, key, text in work.errors()]
@@ -91,6 +110,12 @@ def status(names: tuple[str, ...], *, as_json: bool) -> int:
 
 def _restrictions(condition: str | None) -> tuple[str, ...]:
     return (condition,) if condition else ()
+
+
+def _options(given: Mapping[str, str | int | None]) -> PopulateOptions | None:
+    """Return the options of a run; None if it has none, so that schedulers do its work."""
+    named = {name: value for name, value in given.items() if value is not None}
+    return PopulateOptions.from_json(named) if named else None
 
 
 def _watch(until_done: Callable[[], object], run_id: str) -> None:
