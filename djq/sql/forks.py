@@ -1,8 +1,8 @@
 """What keeps a child of a fork from speaking over its parent's sockets.
 
-Python closes what nobody refers to, and mysqlclient says goodbye to the server when it closes: the
-parent's connection would end. In a child, the connections of all threads of its parent therefore
-lead nowhere, before anything can close them.
+Python closes what nobody refers to: mysqlclient says goodbye to the server then, and SQLAlchemy
+rolls back, and the parent's connection would end. In a child, the connections of all threads of its
+parent therefore lead nowhere, before anything can close them.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _cut() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for session in _HELD[-1]:
         with suppress(Exception):  # closed already
-            os.dup2(nowhere, session.raw.fileno(), inheritable=False)
+            os.dup2(nowhere, session.fileno(), inheritable=False)
     os.close(nowhere)
     _OPEN.clear()
     _LOCK.release()

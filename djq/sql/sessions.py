@@ -63,6 +63,10 @@ class Session:
     def _ping(self) -> None:
         """Ask for nothing: a file is always there."""
 
+    def fileno(self) -> int:
+        """Return the descriptor of the socket; a file has none of its own."""
+        raise NotImplementedError
+
     def rows(self, text: str, parameters: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
         """Return the rows of a query."""
         cursor = self.raw.cursor()
@@ -119,6 +123,11 @@ class PyMySqlSession(Session):
             return super().change(text, parameters)
         return self.raw.ask(text, parameters).affected_rows or 0
 
+    def fileno(self) -> int:
+        """Return the descriptor of the socket."""
+        found: int = self.raw._sock.fileno()  # noqa: SLF001 - there is no public way
+        return found
+
     def _ping(self) -> None:
         self.raw.ping(reconnect=False)
 
@@ -141,6 +150,11 @@ class PyMySqlSession(Session):
 
 class MySqlClientSession(Session):
     """One connection of mysqlclient."""
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket."""
+        found: int = self.raw.fileno()
+        return found
 
     def _ping(self) -> None:
         self.raw.ping()
@@ -182,9 +196,8 @@ def open_session(engine: sa.Engine, *, commits: bool) -> Session:
 def _session(engine: sa.Engine, raw: Any, owner: Any) -> Session:  # noqa: ANN401 - the driver's
     if is_sqlite(engine.url):
         return Session(raw, owner)
-    if engine.dialect.driver != MYSQLCLIENT:
-        return PyMySqlSession(raw, owner)
-    session = MySqlClientSession(raw, owner)
+    kind = MySqlClientSession if engine.dialect.driver == MYSQLCLIENT else PyMySqlSession
+    session = kind(raw, owner)
     forks.guard(session)
     return session
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import threading
@@ -235,6 +236,36 @@ def test_a_fork_does_not_touch_the_connections_of_other_threads(counter, connect
     assert results
     assert {"counter": 61} in counter
     assert ({"counter": 60} in counter) == (not connection.database.dialect.is_sqlite)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_what_another_thread_left_idle_is_not_ended_by_a_child(counter, connection):
+    used, forked = threading.Event(), threading.Event()
+    errors = []
+
+    def work():
+        try:
+            counter.insert1((70, 1))
+            used.set()
+            assert forked.wait(20)
+            counter.insert1((71, 1))
+        except BaseException as error:  # noqa: BLE001 - shown below
+            errors.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert used.wait(20)
+    # Given: a thread that has no connection yet forks, and all is collected in its child.
+    forker = threading.Thread(target=lambda: in_child(gc.collect))
+    forker.start()
+    forker.join(30)
+    forked.set()
+    thread.join(30)
+
+    assert errors == []
+    assert {"counter": 71} in counter
 
 
 # --- what goes wrong ----------------------------------------------------------------------------

@@ -85,6 +85,21 @@ def test_a_run_is_seen_waited_for_and_told_about_by_another_process(fleet: Fleet
     fleet.assert_clean()
 
 
+@pytest.mark.parametrize("last_words", ["", "import time; time.sleep(0.5)\n"])
+def test_a_script_that_ends_behind_submit_stays_until_the_run_is_done(
+    fleet: Fleet, last_words: str
+) -> None:
+    fleet.insert(N)
+    fleet.start_worker()
+
+    other = script(fleet, SUBMITTER.format("").replace("run.wait()\n", last_words))
+
+    run = dj.Run.of(submitted(other))
+    assert other.wait(DONE_S) == 0, other.text()
+    assert (run.status, run.n_made) == ("done", 2 * N)
+    assert fleet.rows() == fleet.expected(N)
+
+
 def test_a_run_whose_process_was_killed_is_finished_by_who_waits_for_it(fleet: Fleet) -> None:
     fleet.insert(N)
     other = script(fleet, SUBMITTER.format(""))
