@@ -22,6 +22,7 @@ def populate_distributed(
     tables: Sequence[type[AutoPopulate]],
     restrictions: Sequence[Value] = (),
     suppress_errors: bool = False,
+    return_exception_objects: bool = False,
     max_calls: int | None = None,
     display_progress: bool = False,
 ) -> dict[str, Any]:
@@ -52,7 +53,10 @@ def populate_distributed(
         raise MakeError(text)
     return {
         "success_count": run.n_made,
-        "error_list": [(key, message) for _, key, message in errors],
+        "error_list": [
+            (key, MakeError(message) if return_exception_objects else message)
+            for _, key, message in errors
+        ],
     }
 
 

@@ -85,6 +85,11 @@ class TestPopulateDistributed:
         assert on_the_fleet["success_count"] == 8
         assert sorted(map(str, on_the_fleet["error_list"])) == sorted(map(str, here["error_list"]))
         assert "number 3 is bad" in recorded
+        # And: as objects, where these are asked for.
+        again = fleet.tables.Square.populate(
+            distributed=True, suppress_errors=True, return_exception_objects=True
+        )
+        assert {type(error) for _, error in again["error_list"]} == {MakeError}
         assert fleet.rows()["Square"] == fleet.expected(10, without=frozenset({3, 5}))["Square"]
 
     def test_an_error_is_raised_after_the_other_keys_are_made(
