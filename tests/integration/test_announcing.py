@@ -243,6 +243,8 @@ def test_a_script_that_ends_at_once_announces_what_it_inserted(
 ):
     script = (
         "import djq as dj\n"
+        "import djq.orchestrator.announce as announce\n"
+        "announce.TIMEOUT_S = 10.0  # this machine may be busy\n"
         f"table = dj.FreeTable(dj.conn(), '`{schema_name}`.`subject`')\n"
         "table.insert1({'subject': 'a', 'visit': '2026-11-01'})\n"
     )
