@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
+from celery.exceptions import WorkerShutdown, WorkerTerminate
+
 from djq.orchestrator.dispatch import plain_name
 from djq.orchestrator.events import Released
 from djq.orchestrator.fleet import load_fleet
@@ -17,6 +19,8 @@ from djq.orchestrator.holding import NO_UNITS
 from djq.orchestrator.routing import route
 from djq.orchestrator.states import DEFAULT_QUEUE, Chunk
 from djq.populate.chunks import make_chunk
+from djq.populate.ends import CHILD, USERS, Host, mark_signals
+from djq.populate.failures import raisable
 from djq.populate.keys import from_key_id, key_id
 from djq.populate.options import PopulateOptions
 from djq.populate.slots import SEVERAL
@@ -115,9 +119,10 @@ def work(
         visit.make()
     finally:
         workplace.release(reservation, visit.released())
-    if visit.first_error is not None and visit.first_error.exception is not None:
-        visit.first_error.exception.add_note(f"djq: {visit.summary()} in this chunk")
-        raise visit.first_error.exception
+    error = None if visit.first_error is None else raisable(visit.first_error)
+    if error is not None:
+        error.add_note(f"djq: {visit.summary()} in this chunk")
+        raise error
     return visit.summary()
 
 
@@ -127,6 +132,15 @@ def _memory(options: PopulateOptions, queue: str, workplace: Workplace) -> int |
         return options.memory_bytes
     plan = load_fleet(workplace.settings).queues.get(queue)
     return None if plan is None else plan.memory
+
+
+def _host(workplace: Workplace) -> Host:
+    """Return what ends a worker's process; all else that a make raises is an error of its key."""
+    if workplace.is_pooled:
+        mark_signals()
+    elif not workplace.is_of_users:  # no worker at all
+        return USERS
+    return Host(workplace.is_pooled, (*CHILD.ends, WorkerShutdown, WorkerTerminate))
 
 
 @dataclass(slots=True)
@@ -163,7 +177,7 @@ class _Visit:
             should_stop=lambda: self._should_stop(deadline),
             worker=self.reservation.holder,
             options=self.options,
-            is_killable=self.workplace.is_pooled,
+            host=_host(self.workplace),
         ):
             self._note(outcome)
 

@@ -107,6 +107,11 @@ class Workplace:
         """Whether this is a pool's process, which the main process may kill."""
         return os.getpid() != self._main.pid
 
+    @property
+    def is_of_users(self) -> bool:
+        """Whether this is a worker's main process that runs users' code: of pool solo, threads."""
+        return self._heart is not None and not self.is_pooled
+
     def say(self, note: str) -> None:
         """Note what the main process should know of the keys that follow."""
         if self.is_pooled:

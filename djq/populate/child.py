@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from djq.codecs.compression import library
 from djq.populate.chunks import make_chunk
+from djq.populate.ends import CHILD, Stopped, mark_signals, stop
 from djq.populate.keys import from_key_ids, key_id
 from djq.populate.slots import SEVERAL, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from types import FrameType
 
     from djq.definition.acceptance import Value
     from djq.populate.autopopulate import AutoPopulate
@@ -54,19 +54,15 @@ def serve(
     table: type[AutoPopulate], make_kwargs: Mapping[str, Value], ends: tuple[int, int], slot: Slot
 ) -> None:
     """Make what comes, until the parent closes its end or sends SIGTERM."""
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, stop)
+    mark_signals()
     lines = os.fdopen(ends[0], "rb")
     # The parent hears of Ctrl-C, too, and has closed the pipe by now.
-    with suppress(BrokenPipeError, KeyboardInterrupt, SystemExit), closing(slot):
+    with suppress(BrokenPipeError, Stopped), closing(slot):
         tell(ends[1], {"is_ready": True})
         while line := lines.readline():
             _Chunk(table, make_kwargs, lines.readline, ends[1], slot).make(json.loads(line))
     table.schema.connection.announcer.close(LAST_WORDS_S)
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    del frame
-    raise SystemExit(128 + number)
 
 
 class _Chunk:
@@ -117,7 +113,7 @@ class _Chunk:
             should_stop=is_late,
             worker=message["worker"],
             make_kwargs=self._make_kwargs,
-            is_killable=True,
+            host=CHILD,
         ):
             self._note(outcome)
         self._slot.drop()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from djq.errors import DuplicateError, LeaseLostError, NothingInsertedError
 from djq.populate import memory, plan, tails
+from djq.populate.ends import USERS
 from djq.populate.make import (
     TRANSIENT,
     Assignment,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from djq.definition.acceptance import Value
     from djq.populate.autopopulate import AutoPopulate
+    from djq.populate.ends import Host
     from djq.populate.keys import Key
     from djq.populate.options import PopulateOptions
 
@@ -47,7 +49,7 @@ def make_chunk(
     worker: str = "",
     make_kwargs: Mapping[str, Value] | None = None,
     options: PopulateOptions | None = None,
-    is_killable: bool = False,
+    host: Host = USERS,
 ) -> Iterator[Outcome]:
     """Make keys one after the other, each in a transaction of its own; or all in one.
 
@@ -65,11 +67,11 @@ def make_chunk(
         Further arguments for each call of make.
     options
         How they are made; None: as the class says.
-    is_killable
-        Whether another process kills this one when a key takes longer than its hard limit;
-        otherwise that is a soft one.
+    host
+        The process: whether another one kills it when a key takes longer than its hard limit,
+        which otherwise is a soft one; and what ends it, and is no error of a key.
     """
-    assignment = Assignment(table, holds, dict(make_kwargs or {}), worker, options, is_killable)
+    assignment = Assignment(table, holds, dict(make_kwargs or {}), worker, options, host)
     with tails.listening():
         yield from _make_all(assignment, keys, should_stop)
 
@@ -106,15 +108,21 @@ def _make_many(assignment: Assignment, keys: Sequence[Key], should_stop: Stop) -
             yield from (Outcome(key, "returned") for key in group)
             continue
         started = time.monotonic()
+        outcomes: list[Outcome] = []
         try:
-            yield from _commit_insistently(assignment, group)
+            outcomes = _commit_insistently(assignment, group)
         except NothingInsertedError as error:
             yield from (fail(assignment, key, error, started) for key in group)
         except LeaseLostError:
             held = [assignment.holds(key) for key in group]
-            for key, is_held in zip(group, held, strict=True):
-                yield Outcome(key, "returned" if is_held else "lost")
-        except Exception as error:  # noqa: BLE001 - what the user's code raises belongs to its keys
+            outcomes = [
+                Outcome(key, "returned" if is_held else "lost")
+                for key, is_held in zip(group, held, strict=True)
+            ]
+        except BaseException as error:
+            if isinstance(error, assignment.host.ends):
+                raise
+            # What the user's code raises belongs to its keys.
             made = _values_made(assignment, group)
             yield from (Outcome(k, "exists") for k in group if assignment.values(k) in made)
             rest = [k for k in group if assignment.values(k) not in made]
@@ -127,6 +135,7 @@ def _make_many(assignment: Assignment, keys: Sequence[Key], should_stop: Stop) -
             else:
                 half = len(rest) // 2
                 waiting += [part for part in (rest[half:], rest[:half]) if part]
+        yield from outcomes
 
 
 def _one_by_one(

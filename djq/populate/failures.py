@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from djq.errors import (
+    MakeError,
     NothingInsertedError,
     OutOfMemoryError,
     StoreUnavailableError,
@@ -76,16 +77,56 @@ class JobError:
     @classmethod
     def of(cls, exception: BaseException, log: str = "") -> JobError:
         """Describe an exception."""
-        text = "".join(traceback.format_exception(exception))
-        first = f"{type(exception).__name__}: {exception}" if str(exception) else repr(exception)
         return cls(
-            message=_storable(first)[:MAX_MESSAGE],
-            traceback=_storable(text)[-MAX_TRACEBACK:],
+            message=_storable(_first_line(exception))[:MAX_MESSAGE],
+            traceback=_storable(_trace(exception))[-MAX_TRACEBACK:],
             fingerprint=_storable(fingerprint(exception)),
             exception=exception,
             cause=cause_of(exception),
             log=_storable(log),
         )
+
+
+def raisable(error: JobError) -> Exception | None:
+    """Return what a task may fail with, None where only a text is known.
+
+    `SystemExit` and the like would end its process, and one without a text cannot be reported.
+    """
+    exception = error.exception
+    if exception is None or (isinstance(exception, Exception) and _has_text(exception)):
+        return exception
+    return MakeError(f"{error.message}; its traceback is in the job record")
+
+
+def _first_line(exception: BaseException) -> str:
+    """Return an exception's name and text, which is made by code of users and may fail, too."""
+    try:
+        return _said(exception)
+    except Exception as error:  # noqa: BLE001 - whatever their code raises
+        name = type(exception).__name__
+        return f"<{name}: its text cannot be made: {type(error).__name__}>"
+
+
+def _has_text(exception: BaseException) -> bool:
+    try:
+        _said(exception)
+    except Exception:  # noqa: BLE001 - whatever their code raises
+        return False
+    return True
+
+
+def _said(exception: BaseException) -> str:
+    text = str(exception)
+    return f"{type(exception).__name__}: {text}" if text else repr(exception)
+
+
+def _trace(exception: BaseException) -> str:
+    """Return the traceback, without texts where these cannot be made."""
+    try:
+        return "".join(traceback.format_exception(exception))
+    except Exception:  # noqa: BLE001 - whatever their code raises
+        places = traceback.format_tb(exception.__traceback__)
+        return "".join([*places, _first_line(exception)])
 
 
 def cause_of(exception: BaseException) -> Cause:

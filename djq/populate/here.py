@@ -15,6 +15,7 @@ from djq.errors import MakeError
 from djq.populate import plan
 from djq.populate.chunks import MANY_KEYS, make_chunk
 from djq.populate.display import Display, TableProgress
+from djq.populate.ends import stop
 from djq.populate.failures import JobError
 from djq.populate.keys import from_key_id, from_key_ids, key_id
 from djq.populate.make import Outcome
@@ -24,7 +25,6 @@ from djq.populate.version import code_version
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
-    from types import FrameType
 
     from djq.definition.acceptance import Value
     from djq.populate.autopopulate import AutoPopulate
@@ -295,12 +295,7 @@ def ended_by_sigterm() -> Generator[None]:
     if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
-
-    def end(number: int, frame: FrameType | None) -> None:
-        del frame
-        raise SystemExit(128 + number)
-
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:

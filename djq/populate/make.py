@@ -23,6 +23,7 @@ from djq.errors import (
     TransientDatabaseError,
 )
 from djq.populate import alarm, memory, plan, tails
+from djq.populate.ends import USERS, Host
 from djq.populate.failures import JobError
 from djq.populate.git import commit_of
 from djq.populate.overruns import shown
@@ -82,8 +83,8 @@ class Assignment:
     worker: str = ""
     #: Of the run, over those of the class; None: those of the class.
     options: PopulateOptions | None = None
-    #: Whether another process kills this one when a key takes too long.
-    is_killable: bool = False
+    #: The process.
+    host: Host = USERS
     #: Whether rows of several keys are one job.
     is_coarse: bool = field(init=False)
     #: Reads the values that tell a job of the table from its others.
@@ -95,7 +96,7 @@ class Assignment:
     def __post_init__(self) -> None:
         """Ask once what is the same for every key."""
         options = self.options or self.table.populate_options
-        soft_s = alarm.soft_limit_s(options, is_killable=self.is_killable)
+        soft_s = alarm.soft_limit_s(options, is_killable=self.host.is_killable)
         object.__setattr__(self, "_soft_s", soft_s)
         if soft_s is not None and not alarm.is_possible():
             alarm.say_impossible(self.table.spec.display_name)
@@ -159,7 +160,7 @@ def make_key(assignment: Assignment, key: Key) -> Outcome:
     """Make one key: everything that its `make` inserts is committed together, or nothing.
 
     The table's primary key is the fence: whoever commits first wins, and the other's work is
-    dropped. Only `KeyboardInterrupt` and `SystemExit` come out as exceptions; they leave no trace.
+    dropped. Only what ends this process comes out as an exception; it leaves no trace.
     """
     table = assignment.table
     started = time.monotonic()
@@ -185,7 +186,10 @@ def make_key(assignment: Assignment, key: Key) -> Outcome:
             return Outcome(key, "made", time.monotonic() - started)
         except LeaseLostError:
             return Outcome(key, "lost", time.monotonic() - started)
-        except Exception as error:  # noqa: BLE001 - what the user's code raises belongs to its key
+        except BaseException as error:
+            if isinstance(error, assignment.host.ends):
+                raise
+            # What the user's code raises belongs to its key.
             if isinstance(error, TRANSIENT) and patience.try_again():
                 continue
             return fail(assignment, key, error, started)
@@ -235,7 +239,7 @@ def nothing_inserted(table: type[AutoPopulate], key: Key) -> NothingInsertedErro
     return NothingInsertedError(message)
 
 
-def fail(assignment: Assignment, key: Key, exception: Exception, started: float) -> Outcome:
+def fail(assignment: Assignment, key: Key, exception: BaseException, started: float) -> Outcome:
     """Record the failure, outside of the transaction that was rolled back.
 
     Where that fails, too, the key is lost to this process, and due as before.

@@ -65,6 +65,24 @@ def test_every_kind_of_pool_makes_the_same_rows(fleet: Fleet, options: tuple[str
     fleet.assert_clean()
 
 
+@on_one_database
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
+def test_whatever_a_make_raises_is_an_error_of_its_key(fleet: Fleet, pool: str) -> None:
+    # Given: keys whose makes leave by SystemExit, KeyboardInterrupt and the like.
+    fleet.insert(8)
+    worker = fleet.start_worker(f"--pool={pool}", TEST_ODD="0,1,2,3")
+    # When: they are made.
+    run = fleet.submit(fleet.tables.Square)
+    fleet.finish(run)
+    # Then: each is an error, tried once; all others are made, and the worker goes on.
+    records = fleet.tables.Square.jobs.errors.to_dicts()
+    assert sorted(r["number"] for r in records) == [0, 1, 2, 3]
+    assert {(r["cause"], r["attempt"]) for r in records} == {("user", 1)}
+    assert fleet.n_made() == 4
+    assert worker.is_running
+    fleet.assert_clean()
+
+
 class TestPopulateDistributed:
     def test_it_returns_what_a_local_populate_returns(
         self,

@@ -90,6 +90,25 @@ def test_an_error_comes_back_as_text(fleet: Fleet, monkeypatch: pytest.MonkeyPat
 
 
 @on_one_database
+def test_whatever_a_make_raises_is_an_error_of_its_key(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.insert(8)
+    monkeypatch.setenv("TEST_ODD", "0,1,2,3")
+    square = fleet.tables.Square
+    result = square.populate(processes=2, suppress_errors=True)
+    assert result["success_count"] == 4
+    assert sorted(key["number"] for key, _ in result["error_list"]) == [0, 1, 2, 3]
+    messages = [r["error_message"] for r in square.jobs.errors.to_dicts(order_by="number")]
+    assert messages == [
+        "<MuteError: its text cannot be made: RuntimeError>",
+        "SystemExit()",
+        "KeyboardInterrupt()",
+        "CancelledError()",
+    ]
+
+
+@on_one_database
 def test_max_calls_bounds_all_children_together(fleet: Fleet) -> None:
     fleet.insert(20)
     assert fleet.tables.Square.populate(processes=3, max_calls=7)["success_count"] == 7

@@ -6,11 +6,14 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from celery.exceptions import WorkerTerminate
 
 import djq as dj
+from djq.errors import MakeError
 from djq.orchestrator import tasks
 from djq.orchestrator.holding import Main
 from djq.orchestrator.tasks import work
+from djq.orchestrator.workplace import Workplace
 from tests.integration.fleet import queued
 from tests.support.waiting import wait_until
 
@@ -117,6 +120,31 @@ def test_an_interrupted_worker_returns_everything(workplace, sums, monkeypatch) 
         work(sums.Square, queued(workplace, sums.Square, 1, 2), workplace)
     assert announced(workplace).returned == ("[1]", "[2]")
     assert (len(sums.Square()), len(sums.Square.jobs), in_flight(workplace)) == (0, 0, [])
+
+
+def test_whatever_a_make_raises_in_a_worker_is_an_error_of_its_key(
+    workplace, sums, monkeypatch
+) -> None:
+    monkeypatch.setattr(Workplace, "is_of_users", property(lambda _: True))
+    monkeypatch.setenv("TEST_ODD", "0,1,2,3")
+    with pytest.raises(MakeError, match="MuteError: its text cannot be made: RuntimeError") as told:
+        work(sums.Square, queued(workplace, sums.Square, 0, 1, 2, 3, 4), workplace)
+    assert "made=1 exists=0 failed=4" in told.value.__notes__[0]
+    assert [key for key, _ in announced(workplace).failed] == ["[0]", "[1]", "[2]", "[3]"]
+    assert {r["cause"] for r in sums.Square.jobs.errors.to_dicts()} == {"user"}
+    assert in_flight(workplace) == []
+
+
+def test_a_worker_that_a_signal_ends_returns_everything(workplace, sums, monkeypatch) -> None:
+    def ended(*_, **__) -> None:
+        raise WorkerTerminate
+
+    monkeypatch.setattr(Workplace, "is_of_users", property(lambda _: True))
+    monkeypatch.setattr(sums.Square, "make", ended)
+    with pytest.raises(WorkerTerminate):
+        work(sums.Square, queued(workplace, sums.Square, 1, 2), workplace)
+    assert announced(workplace).returned == ("[1]", "[2]")
+    assert (len(sums.Square.jobs), in_flight(workplace)) == (0, [])
 
 
 def test_a_holder_that_was_reaped_commits_nothing(workplace, sums, monkeypatch) -> None:

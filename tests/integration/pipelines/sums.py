@@ -1,13 +1,15 @@
 """Numbers, their squares and sums of squares; the schema's name and what fails come from outside.
 
-`TEST_SCHEMA` names the schema. A number that is in `TEST_BAD` raises, one in `TEST_DEADLY` kills
-its process, one in `TEST_EMPTY` inserts nothing; `TEST_MAKE_S` is how long a square takes [s], and
-`TEST_GIL_S` how long it holds the interpreter's lock. A square waits for the file `TEST_GATE`; that
-it does is told by another one whose name goes on with the process's id.
+`TEST_SCHEMA` names the schema. A number that is in `TEST_BAD` raises, one in `TEST_ODD` what is no
+common error, one in `TEST_DEADLY` kills its process, one in `TEST_EMPTY` inserts nothing;
+`TEST_MAKE_S` is how long a square takes [s], and `TEST_GIL_S` how long it holds the interpreter's
+lock. A square waits for the file `TEST_GATE`; that it does is told by another one whose name goes
+on with the process's id.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import signal
@@ -21,6 +23,16 @@ import djq as dj
 def _numbers(name: str) -> set[int]:
     return {int(text) for text in os.environ.get(name, "").split(",") if text}
 
+
+class MuteError(Exception):
+    """Has no text: asking for it fails."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+#: What numbers in `TEST_ODD` raise, one after the other.
+ODD = (MuteError, SystemExit, KeyboardInterrupt, asyncio.CancelledError)
 
 schema = dj.Schema(os.environ.get("TEST_SCHEMA", "sums"))
 
@@ -76,6 +88,8 @@ class Square(dj.Computed):
         if number in _numbers("TEST_BAD"):
             message = f"number {number} is bad"
             raise ValueError(message)
+        if number in _numbers("TEST_ODD"):
+            raise ODD[number % len(ODD)]
         if number in _numbers("TEST_EMPTY"):
             return
         self.insert1({**key, "square": value**2})

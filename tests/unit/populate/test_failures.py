@@ -6,7 +6,8 @@ import datetime as dt
 
 import pytest
 
-from djq.populate.failures import MAX_MESSAGE, JobError, fingerprint, planned
+from djq.errors import MakeError
+from djq.populate.failures import MAX_MESSAGE, JobError, fingerprint, planned, raisable
 from djq.populate.options import PopulateOptions
 
 
@@ -30,6 +31,36 @@ def test_equal_causes_have_equal_fingerprints_whatever_the_value():
 def test_a_fingerprint_names_the_exception_and_the_users_innermost_function():
     found = fingerprint(_raised(lambda: _reads("x")))
     assert found.startswith("ValueError in _reads (test_failures.py)")
+
+
+def test_an_exception_whose_text_cannot_be_made_is_described():
+    class MuteError(ValueError):
+        def __str__(self):
+            raise KeyError
+
+        __repr__ = __str__
+
+    def fail():
+        raise MuteError
+
+    exception = _raised(fail)
+    error = JobError.of(exception)
+    assert error.message == "<MuteError: its text cannot be made: KeyError>"
+    assert "in fail" in error.traceback
+    assert error.fingerprint.startswith("MuteError in ")
+    told = raisable(error)
+    assert type(told) is MakeError
+    assert error.message in str(told)
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_a_task_never_fails_with_what_would_end_its_process(kind):
+    assert type(raisable(JobError.of(kind("no")))) is MakeError
+
+
+def test_a_task_fails_with_what_make_raised():
+    error = JobError.of(ValueError("bad"))
+    assert raisable(error) is error.exception
 
 
 def test_a_long_message_is_cut_and_the_traceback_keeps_its_end():

@@ -1,0 +1,62 @@
+"""What ends this process from outside: no error of the key that is in hand."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+Ends: TypeAlias = tuple[type[BaseException], ...]
+
+
+class Stopped(SystemExit):
+    """A signal asked this process to end; what make raises itself is another `SystemExit`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What a make should know of the process that it runs in."""
+
+    #: Whether another process kills this one when a key takes too long.
+    is_killable: bool = False
+    #: What ends it; all else that a make raises is an error of its key.
+    ends: Ends = (KeyboardInterrupt, SystemExit)
+
+
+#: Where a user called `populate`, and may end it.
+USERS = Host()
+#: What makes keys for another process, behind `mark_signals`.
+CHILD = Host(is_killable=True, ends=(Stopped,))
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """Handle a signal: end this process as `sys.exit` does, so that keys in hand go back."""
+    del frame
+    raise Stopped(128 + number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Marked:
+    """The handler of a signal, which may end this process."""
+
+    handle: Callable[[int, FrameType | None], object]
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        try:
+            self.handle(number, frame)
+        except SystemExit as error:
+            raise Stopped(error.code) from None
+        except KeyboardInterrupt:
+            raise Stopped(128 + number) from None
+
+
+def mark_signals() -> None:
+    """Let every end that a signal asks this process for be known as such."""
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        if callable(handler) and not isinstance(handler, _Marked):
+            signal.signal(number, _Marked(handler))

@@ -1,0 +1,53 @@
+"""What a signal raises is told from what a make raises."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import pytest
+
+from djq.populate.ends import CHILD, Stopped, mark_signals, stop
+
+
+@pytest.fixture
+def _signals():
+    numbers = [n for n in signal.valid_signals() if callable(signal.getsignal(n))]
+    before = {n: signal.getsignal(n) for n in {*numbers, signal.SIGUSR1}}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def _exit(number, frame):
+    sys.exit(-number)
+
+
+@pytest.mark.usefixtures("_signals")
+@pytest.mark.parametrize(
+    ("handler", "code"),
+    [(_exit, -signal.SIGUSR1), (signal.default_int_handler, 128 + signal.SIGUSR1), (stop, None)],
+)
+def test_an_end_that_a_signal_asks_for_is_known_as_such(handler, code):
+    signal.signal(signal.SIGUSR1, handler)
+    mark_signals()
+    mark_signals()  # once is enough
+    with pytest.raises(CHILD.ends) as told:
+        signal.raise_signal(signal.SIGUSR1)
+    assert type(told.value) is Stopped
+    assert told.value.code == (128 + signal.SIGUSR1 if code is None else code)
+
+
+@pytest.mark.usefixtures("_signals")
+def test_what_else_a_handler_raises_stays_what_it_is():
+    def alarm(number, frame):
+        raise TimeoutError
+
+    signal.signal(signal.SIGUSR1, alarm)
+    mark_signals()
+    with pytest.raises(TimeoutError):
+        signal.raise_signal(signal.SIGUSR1)
+
+
+def test_what_a_make_raises_is_no_end_of_a_child():
+    assert not isinstance(SystemExit(3), CHILD.ends)
