@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from djq.errors import UsageError
 from djq.orchestrator.run import Run
-from djq.orchestrator.work import listed, new_work, tables_of
+from djq.orchestrator.work import new_work, tables_of
+from djq.populate.heeding import check_keys, listed
 from djq.populate.options import PopulateOptions
 from djq.populate.runs import RunStore, check_status, newest_first
 from djq.tables.connection import Connection, conn
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def submit(
     *what: type[AutoPopulate] | Schema,
-    restrictions: Sequence[Value] = (),
+    restrictions: Value = (),
     options: PopulateOptions | None = None,
     continuous: bool = False,
 ) -> Run:
@@ -39,8 +40,8 @@ def submit(
     what
         Tables, and schemas for all of their tables.
     restrictions
-        Conditions on the keys of every table; all must hold. Those that are queries are not stored:
-        then only this process can drive the run.
+        A condition on the keys of every table, or several; all must hold. Those that are queries
+        are not stored: then only this process can drive the run.
     options
         How the keys are made, over the options of the tables. Its priority is that of the run among
         runs.
@@ -55,10 +56,14 @@ def submit(
         A table needs what no queue of `fleet.toml` has.
     UsageError
         Nothing to make was named, or a transaction is open.
+    QueryError
+        A restriction cannot be read, or says nothing of the keys of one of the tables.
     """
     _check_options(options)
     conditions = listed(restrictions)
     tables = tables_of(what)
+    for table in tables.values():
+        check_keys(table, conditions)
     work = new_work(tables, conditions, options=options, is_continuous=continuous)
     if work.connection.in_transaction:
         message = "submit cannot run inside a transaction: nobody else would see the run"

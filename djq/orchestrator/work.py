@@ -8,9 +8,8 @@ import sys
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from djq.algebra.forms import AndList
 from djq.errors import UsageError
 from djq.orchestrator.fleet import load_fleet
 from djq.orchestrator.planning import by_level
@@ -18,6 +17,7 @@ from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.routing import route
 from djq.populate import restrictions as stored
 from djq.populate.autopopulate import AutoPopulate
+from djq.populate.heeding import spoken
 from djq.populate.pipeline import collect
 from djq.populate.runs import failed_since, n_made_since, new_record
 from djq.tables.schema import Schema
@@ -88,13 +88,6 @@ def new_work(
     return Work(record, tables, conditions, max_keys)
 
 
-def listed(restrictions: object) -> list[Value]:
-    """Return restrictions as a list; a single one is taken as such."""
-    if isinstance(restrictions, list | tuple) and not isinstance(restrictions, AndList):
-        return list(cast("Sequence[Value]", restrictions))
-    return [restrictions]
-
-
 def tables_of(what: Sequence[object]) -> dict[str, type[AutoPopulate]]:
     """Return the auto-populated tables that were named, level by level.
 
@@ -110,7 +103,8 @@ def tables_of(what: Sequence[object]) -> dict[str, type[AutoPopulate]]:
         elif isinstance(item, type) and issubclass(item, AutoPopulate):
             tables[item.spec.display_name] = item
         else:
-            message = f"cannot make {item!r}: name Computed or Imported tables, or schemas"
+            name = spoken(item)  # pyright: ignore[reportUnknownArgumentType] # whatever it is
+            message = f"cannot make {name}: name Computed or Imported tables, or schemas"
             raise UsageError(message)
     if not tables:
         message = "nothing to make: name at least one Computed or Imported table, or its schema"

@@ -10,15 +10,16 @@ import platform
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
 
-from djq.algebra.conditions import read_mapping
+from djq.algebra.conditions import materialized, read_mapping
 from djq.algebra.expressions import Call, Name, both, either
 from djq.algebra.nodes import Relation
 from djq.algebra.operators import restrict
 from djq.definition.heading import Heading
-from djq.errors import DuplicateError
+from djq.errors import DuplicateError, RowError
 from djq.populate import inbox, plan
 from djq.populate.census import take_census
 from djq.populate.failures import planned
+from djq.populate.heeding import check_heeded, check_keys
 from djq.populate.records import jobs_spec
 from djq.sql.verify import as_present
 from djq.tables.encode import RowEncoder
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from djq.definition.spec import TableSpec
     from djq.populate.autopopulate import AutoPopulate
     from djq.populate.failures import JobError
+    from djq.populate.keys import Key
     from djq.populate.options import PopulateOptions
     from djq.sql.statements import Duplicates
 
@@ -137,7 +139,7 @@ class Jobs(Query):
 
     def delete(self, **_: Value) -> int:
         """Forget the records that are left of restrictions, as `retry` does; return how many."""
-        return self._delete(self)
+        return self.retry()
 
     def blocking(self, version: str) -> Query:
         """Keys that are not due: ignored, or failed under this very version of the code.
@@ -243,20 +245,38 @@ class Jobs(Query):
     def ignore(self, key: Value) -> int:
         """Do not make this key until `retry`; or all keys that meet a condition. Return how many.
 
-        A mapping is a key, and has all of its attributes. Anything else is a condition on the keys
-        that are not made: `jobs.ignore("session > 7")`, `jobs.ignore(Session & "rig = 2")`.
+        A mapping is a key, and has all of its attributes. Anything else is a condition:
+        `jobs.ignore("session > 7")`, `jobs.ignore(Session & "rig = 2")`. Only keys of `key_source`
+        that are not made are set aside: of a key that is made or unknown it returns 0.
+
+        Raises
+        ------
+        RowError
+            A mapping lacks an attribute of the key.
+        QueryError
+            A condition has no attribute of the keys.
         """
         if isinstance(key, Mapping):
-            self.record(cast("Mapping[str, Value]", key), "ignore")
-            return 1
-        keys = (plan.key_source(self.table, [key]) - self.table()).keys()
+            wanted: Value = self._whole(cast("Mapping[str, Value]", key))
+        else:
+            wanted = materialized(key)
+            check_keys(self.table, [wanted])
+        keys = (plan.key_source(self.table, [wanted]) - self.table()).keys()
         for one in keys:
             self.record(one, "ignore")
         return len(keys)
 
     def retry(self, *restrictions: Value) -> int:
-        """Forget the records that match, so that their keys are due again; return how many."""
-        return self._delete(self.restrict(*restrictions) if restrictions else self)
+        """Forget the records that match, so that their keys are due again; return how many.
+
+        These are errors, empty and ignored keys: records of what is done stay.
+
+        Raises
+        ------
+        QueryError
+            A restriction has no attribute of the records.
+        """
+        return self._delete((self & {"status": list(BLOCKING)}).restrict(*restrictions))
 
     def forget_made(self, made: Query) -> int:
         """Forget the failures of keys that are made by now."""
@@ -285,7 +305,19 @@ class Jobs(Query):
         if seen:
             self._delete(self & seen)
 
+    def _whole(self, key: Mapping[str, Value]) -> Key:
+        names = self.spec.heading.primary_key
+        missing = [n for n in names if key.get(n) is None]
+        if missing:
+            message = (
+                f'{self._describe()}: the key {dict(key)!r} lacks attribute "{missing[0]}". A '
+                f"mapping is a whole key ({', '.join(names)}); other conditions are given as text"
+            )
+            raise RowError(message)
+        return {n: key[n] for n in names}
+
     def _delete(self, which: Query) -> int:
+        check_heeded(which, self._describe(), "such a restriction leaves all records")
         return self.connection.database.delete(which.node)
 
     def groups(self, *restrictions: Value) -> list[dict[str, Any]]:

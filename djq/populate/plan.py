@@ -71,6 +71,21 @@ def key_source(table: type[AutoPopulate], restrictions: Sequence[Value] = ()) ->
     DefinitionError
         The key source is no query, or lacks an attribute of the table's key.
     """
+    source = wide_source(table)
+    restricted = source.restrict(*restrictions) if restrictions else source
+    key = table.job_heading.primary_key
+    narrow = restricted.proj(*(n for n in key if n not in restricted.heading.primary_key))
+    return Query(_adopted(table, narrow.node), narrow.connection)
+
+
+def wide_source(table: type[AutoPopulate]) -> Query:
+    """Return the key source with all of its attributes: restrictions may name any of them.
+
+    Raises
+    ------
+    DefinitionError
+        It is no query, or lacks an attribute of the table's key.
+    """
     source: Value = table().key_source
     if isinstance(source, type):
         source = source()
@@ -87,9 +102,7 @@ def key_source(table: type[AutoPopulate], restrictions: Sequence[Value] = ()) ->
             "Make key_source give the same attributes always"
         )
         raise DefinitionError(message)
-    restricted = source.restrict(*restrictions) if restrictions else source
-    narrow = restricted.proj(*(n for n in key if n not in restricted.heading.primary_key))
-    return Query(_adopted(table, narrow.node), narrow.connection)
+    return source
 
 
 def _adopted(table: type[AutoPopulate], node: Node) -> Node:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 from djq.algebra import ordering
 from djq.algebra.nodes import Relation
 from djq.definition.heading import Heading
-from djq.errors import MissingTableError, QueryError, UsageError
+from djq.errors import MissingTableError, UsageError
 from djq.populate import plan as due
 from djq.populate.census import Census, take_census
 from djq.populate.display import span
 from djq.populate.expected import expected
+from djq.populate.heeding import check_keys, listed, spoken
 from djq.populate.levels import levels, master_or_self, parents
 from djq.populate.version import code_version
 from djq.sql.verify import as_present
@@ -140,7 +141,7 @@ class Plan:
         ]
 
 
-def plan(*what: type[AutoPopulate] | Schema, restrictions: Sequence[Value] = ()) -> Plan:
+def plan(*what: type[AutoPopulate] | Schema, restrictions: Value = ()) -> Plan:
     """Tell what there is to do, before anything runs; nothing is changed.
 
     Parameters
@@ -148,7 +149,7 @@ def plan(*what: type[AutoPopulate] | Schema, restrictions: Sequence[Value] = ())
     what
         Tables, and schemas for all of their tables.
     restrictions
-        Conditions on the keys; all must hold, in every table.
+        A condition on the keys, or several; all must hold, in every table.
 
     Raises
     ------
@@ -158,15 +159,16 @@ def plan(*what: type[AutoPopulate] | Schema, restrictions: Sequence[Value] = ())
         A restriction says nothing of the keys of one of the tables.
     """
     tables: dict[str, type[AutoPopulate]] = {}
-    for each in what:
+    for each in cast("Sequence[Value]", what):
         if isinstance(each, Schema):
             tables |= {t.spec.display_name: t for t in _made_in(each)}
-        elif hasattr(each, "job_heading"):
-            tables[each.spec.display_name] = each
+        elif isinstance(each, type) and hasattr(each, "job_heading"):
+            table: type[AutoPopulate] = each
+            tables[table.spec.display_name] = table
         else:
-            message = f"{each!r} is neither a schema nor an imported or computed table"
+            message = f"{spoken(each)} is neither a schema nor an imported or computed table"
             raise UsageError(message)
-    return plan_of(list(tables.values()), restrictions)
+    return plan_of(list(tables.values()), listed(restrictions))
 
 
 def plan_of(tables: Sequence[type[AutoPopulate]], restrictions: Sequence[Value] = ()) -> Plan:
@@ -215,7 +217,7 @@ class _Planner:
 
     def table(self, table: type[AutoPopulate], level: int) -> TablePlan:
         """Return the plan of one table."""
-        self._check(table)
+        check_keys(table, self._restrictions)
         source = due.key_source(table, self._restrictions)
         missing = source - table()
         total, n_missing = len(source), len(missing)
@@ -242,22 +244,6 @@ class _Planner:
         )
         self.done[table.spec.name] = found
         return found
-
-    def _check(self, table: type[AutoPopulate]) -> None:
-        """Refuse restrictions that say nothing of a table's keys: all of them would be counted."""
-        name = table.spec.display_name
-        try:
-            source = due.key_source(table)
-            unheeded = source.restrict(*self._restrictions).unheeded
-        except QueryError as error:
-            message = f"{name}: {error}"
-            raise QueryError(message) from error
-        if unheeded:
-            message = (
-                f"{name} has no {', '.join(unheeded)} in its key: leave the table out of the plan, "
-                f"or restrict by its key ({', '.join(table.job_heading.primary_key)})"
-            )
-            raise QueryError(message)
 
     def _blocked(
         self, table: type[AutoPopulate], source: Query

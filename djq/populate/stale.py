@@ -21,6 +21,7 @@ from djq.algebra.nodes import Projection, Relation, Restriction
 from djq.algebra.tracing import rows_of
 from djq.definition.heading import Heading
 from djq.errors import QueryError
+from djq.populate.heeding import check_heeded
 from djq.populate.version import code_version
 
 if TYPE_CHECKING:
@@ -52,13 +53,8 @@ def stale(table: T, *, unknown: bool) -> T:
 def accept(table: AutoPopulate, restrictions: Sequence[Value], *, unknown: bool) -> int:
     """Do what `AutoPopulate.accept` says."""
     restricted = table.restrict(*restrictions) if restrictions else table
-    if restricted.unheeded:
-        message = (
-            f"{table.display_name}.accept is restricted by {', '.join(restricted.unheeded)}, and "
-            "the table has none of these attributes: such a restriction leaves all rows. "
-            f"Known: {', '.join(table.heading.names)}"
-        )
-        raise QueryError(message)
+    name = f"{table.display_name}.accept"
+    check_heeded(restricted, name, "such a restriction leaves all rows")
     if not _has_version(table):
         message = (
             f"{table.display_name} has no column for the version of its code: "

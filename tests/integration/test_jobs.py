@@ -7,6 +7,7 @@ import contextlib
 import pytest
 
 import djq as dj
+from djq.errors import QueryError, RowError
 from djq.orchestrator.holding import Main, holder_id
 from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.states import Chunk
@@ -118,6 +119,42 @@ def test_keys_are_ignored_by_condition_unless_they_are_made(table, schema):
     assert numbers(table.jobs.pending) == []
 
 
+def test_a_key_is_ignored_unless_it_is_made_or_unknown(table):
+    assert table.jobs.ignore({"n": 1}) == 0
+    assert table.jobs.ignore({"n": 99}) == 0
+    assert table.jobs.ignore({"n": 6, "x": "of no key"}) == 1
+
+    assert numbers(table.jobs.ignored) == [5, 6]
+
+
+def test_names_that_no_record_has_are_refused_and_nothing_is_forgotten(table):
+    told = (
+        r'restricted by fingerprnt, and .* none of these .*Did you mean "fingerprint"\? Known: n, '
+    )
+
+    with pytest.raises(QueryError, match=told):
+        table.jobs.retry({"fingerprnt": "zz"})
+    with pytest.raises(QueryError, match=r"jobs of .*Result is restricted by nn"):
+        table.jobs.retry("n > 0", [{"nn": 5}, {"nn": 6}])
+    with pytest.raises(QueryError, match="is restricted by nn"):
+        (table.jobs & {"nn": 5}).delete()
+    with pytest.raises(QueryError, match="is restricted by nn"):
+        table.jobs.refresh({"nn": 5})
+
+    assert numbers(table.jobs) == [2, 3, 4, 5]
+
+
+def test_names_that_no_key_has_are_refused_and_nothing_is_ignored(table):
+    with pytest.raises(QueryError, match=r'Result has no nn in its key: .*Did you mean "n"\?'):
+        table.jobs.ignore([{"nn": 5}])
+    with pytest.raises(QueryError, match=r'Result: unknown attribute "nn"'):
+        table.jobs.ignore("nn = 5")
+    with pytest.raises(RowError, match=r'the key .* lacks attribute "n"'):
+        table.jobs.ignore({"nn": 5})
+
+    assert numbers(table.jobs.ignored) == [5]
+
+
 def test_records_are_deleted_by_restriction(table):
     assert (table.jobs & "n = 2").delete() == 1
     assert table.jobs.errors.delete() == 2
@@ -160,6 +197,13 @@ def test_a_coarse_table_has_its_records_for_what_is_done(schema):
 
     assert Trial.jobs.completed.keys() == [{"session": 1}]
     assert Trial.jobs.pending.keys() == [{"session": 2}]
+
+    # What is done stays, since it keeps a second result out; nor is it ignored.
+    assert Trial.jobs.retry() == Trial.jobs.delete() == 0
+    assert Trial.jobs.ignore({"session": 1}) == 0
+    assert Trial.jobs.ignore({"session": 2}) == 1
+    assert Trial.jobs.completed.keys() == [{"session": 1}]
+    assert Trial.jobs.retry() == 1
 
 
 @pytest.fixture

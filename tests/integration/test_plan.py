@@ -156,6 +156,35 @@ def test_a_restriction_that_says_nothing_of_a_table_is_refused(lab):
         plan(lab, restrictions=[{"channel": 1}])
     with pytest.raises(QueryError, match=r'Pair: unknown attribute "channel"'):
         plan(lab, restrictions=["channel = 1"])
+    with pytest.raises(QueryError, match=r'no chanel in its key: .*\. Did you mean "channel"\?'):
+        plan(lab.tables["Spikes"], restrictions={"chanel": 1})
+
+
+@pytest.mark.parametrize(
+    "restrictions", ["session < 2", {"session": [0, 1]}, dj.AndList(["session < 2"])]
+)
+def test_one_restriction_needs_no_list(lab, restrictions):
+    assert of(lab, "Spikes", restrictions=restrictions)["Spikes"].total == 4
+
+
+def test_a_restriction_may_name_what_only_the_key_source_has(lab):
+    channel = lab.tables["Channel"]
+
+    @lab
+    class Doubled(dj.Computed):
+        definition = "-> Channel"
+
+        @property
+        def key_source(self):
+            return channel.proj(double="2 * channel")
+
+        def make(self, key):
+            self.insert1(key)
+
+    assert Doubled.plan("double = 2").total == 4
+    assert plan(Doubled, restrictions={"double": 2})[Doubled].total == 4
+    with pytest.raises(QueryError, match="Doubled has no dubble in its key"):
+        plan(Doubled, restrictions={"dubble": 2})
 
 
 def test_time_is_told_by_what_the_last_keys_took(lab):
@@ -199,4 +228,8 @@ def test_a_plan_is_shown_as_text_as_html_and_as_data(lab):
 def test_what_is_no_table_is_refused(lab):
     with pytest.raises(UsageError, match="neither a schema nor an imported or computed table"):
         plan(lab.tables["Session"])
+    with pytest.raises(
+        UsageError, match=r"^an instance of Spikes \(classes .* is neither a schema"
+    ):
+        plan(lab.tables["Spikes"]())
     assert len(plan()) == 0

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import djq as dj
-from djq.errors import FleetError, RedisUnavailableError, UsageError
+from djq.errors import FleetError, QueryError, RedisUnavailableError, UsageError
 from djq.orchestrator.adoption import Adoption
+from djq.populate import plan
 from djq.populate.runs import RUNS
 from tests.integration.fleet import DONE_S
 from tests.support.waiting import wait_until
@@ -251,9 +252,16 @@ def test_runs_are_listed_newest_first(fleet: Fleet) -> None:
 
 
 @on_one_database
-def test_an_error_of_the_search_ends_the_run_for_everybody(fleet: Fleet) -> None:
+def test_an_error_of_the_search_ends_the_run_for_everybody(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def search(*_: object, **__: object) -> list[str]:
+        message = "no such thing as unknown_word"
+        raise QueryError(message)
+
     fleet.insert(1)
-    run = dj.submit(fleet.tables.Square, restrictions=["number + unknown_word > 1"])
+    monkeypatch.setattr(plan, "due_ids", search)
+    run = dj.submit(fleet.tables.Square)
     fleet.runs.append(run)
     with pytest.raises(dj.DjqError, match="unknown_word"):
         run.wait(DONE_S)
@@ -283,6 +291,19 @@ class TestClearErrors:
     def test_options_that_are_none_are_refused(self, fleet: Fleet) -> None:
         with pytest.raises(UsageError, match=r"submit\(options=5\): write options=dj.Populate"):
             dj.submit(fleet.tables.Square, options=5)  # type: ignore[arg-type] # on purpose
+
+    @on_one_database
+    def test_restrictions_that_say_nothing_of_the_keys_are_refused(self, fleet: Fleet) -> None:
+        with pytest.raises(QueryError, match=r'Square: unknown attribute "numbr"'):
+            dj.submit(fleet.tables.Square, restrictions="numbr = 1")
+        with pytest.raises(QueryError, match=r'no numbr in its key.*Did you mean "number"\?'):
+            dj.submit(fleet.tables.Square, restrictions={"numbr": 1})
+        assert dj.runs() == []
+
+    @on_one_database
+    def test_an_instance_is_no_class(self, fleet: Fleet) -> None:
+        with pytest.raises(UsageError, match=r"cannot make an instance of Square \(classes are"):
+            dj.submit(fleet.tables.Square())  # type: ignore[arg-type] # on purpose
 
     @on_one_database
     def test_a_transaction_is_refused(self, fleet: Fleet) -> None:

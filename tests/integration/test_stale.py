@@ -111,6 +111,8 @@ def test_rows_may_be_accepted_by_queries(root, schema):
 def test_accepting_by_an_unknown_name_changes_nothing(root):
     with pytest.raises(QueryError, match=r"restricted by m, and the table has none"):
         root.accept({"m": 3})
+    with pytest.raises(QueryError, match=r"has none of these attributes: .*Known: n, "):
+        root.accept([{"m": 3}])
     assert len(root.stale()) == 3
 
 

@@ -1,0 +1,83 @@
+"""Restrictions of keys as they are given, and those that say nothing: these are refused."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, cast
+
+from djq.algebra.conditions import materialized
+from djq.algebra.forms import AndList
+from djq.errors import QueryError
+from djq.populate import plan
+from djq.tables.query import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from djq.definition.acceptance import Value
+    from djq.populate.autopopulate import AutoPopulate
+
+
+def listed(restrictions: object) -> list[Value]:
+    """Return restrictions as a list that can be read twice; a single one is taken as such."""
+    if isinstance(restrictions, list | tuple) and not isinstance(restrictions, AndList):
+        return [materialized(r) for r in cast("Sequence[Value]", restrictions)]
+    return [materialized(restrictions)]
+
+
+def check_keys(table: type[AutoPopulate], restrictions: Sequence[Value]) -> None:
+    """Refuse restrictions that say nothing of a table's keys: they would leave all of them.
+
+    Raises
+    ------
+    QueryError
+        One has no attribute of the table's key source, or cannot be read.
+    """
+    if not restrictions:
+        return
+    name = table.spec.display_name
+    source = plan.wide_source(table)
+    try:
+        unheeded = source.restrict(*restrictions).unheeded[len(source.unheeded) :]
+    except QueryError as error:
+        message = f"{name}: {error}"
+        raise QueryError(message) from error
+    if unheeded:
+        key = table.job_heading.primary_key
+        message = (
+            f"{name} has no {', '.join(unheeded)} in its key: leave the table out, "
+            f"or restrict by its key ({', '.join(key)}).{did_you_mean(unheeded, key)}"
+        )
+        raise QueryError(message)
+
+
+def check_heeded(restricted: Query, name: str, consequence: str) -> None:
+    """Refuse to take a misspelled restriction of a query for none.
+
+    Raises
+    ------
+    QueryError
+        One has no attribute of the query.
+    """
+    if not restricted.unheeded:
+        return
+    known = restricted.heading.names
+    message = (
+        f"{name} is restricted by {', '.join(restricted.unheeded)}, and the table has none of "
+        f"these attributes: {consequence}.{did_you_mean(restricted.unheeded, known)} "
+        f"Known: {', '.join(known)}"
+    )
+    raise QueryError(message)
+
+
+def did_you_mean(names: Sequence[str], known: Sequence[str]) -> str:
+    """Return the words that help somebody who wrote unknown names; none if none is near."""
+    near = [n for name in names for n in difflib.get_close_matches(name, known, n=1)]
+    return f' Did you mean "{near[0]}"?' if near else ""
+
+
+def spoken(thing: object) -> str:
+    """Return what to call something that is none of the expected: a query not by its rows."""
+    if isinstance(thing, Query):
+        return f"an instance of {type(thing).__name__} (classes are named, without parentheses)"
+    return repr(thing)
