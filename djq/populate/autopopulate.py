@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import operator
 import os
 import pkgutil
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsIndex, cast
 
 from djq.algebra.nodes import Relation
 from djq.definition.attributes import Attribute, CoreType
@@ -62,7 +63,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         _hidden("_job_version", CoreType("varchar", (64,)), "of the code"),
         _hidden("_job_host", CoreType("varchar", (255,)), "where it ran"),
         _hidden("_job_worker", CoreType("varchar", (255,)), "which process made it"),
-        _hidden("_job_attempt", CoreType("int16"), "how many times it was tried, with this one"),
+        _hidden("_job_attempt", CoreType("int16"), "how often it was begun in this try"),
         _hidden("_job_commit", CoreType("varchar", (64,)), "of the code's git repository"),
         _hidden("_job_peak_bytes", CoreType("int64"), "most memory of the process meanwhile"),
     )
@@ -137,6 +138,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
 
         `remaining, total = Table.progress()` works, too; `display` writes a line about it.
         """
+        self._check_whole("progress")
         return progress(type(self), restrictions, display=display)
 
     @on_class_too
@@ -145,6 +147,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
 
         Nothing is changed. `dj.plan(schema)` tells it of several tables.
         """
+        self._check_whole("plan")
         (found,) = plan_of([type(self)], restrictions)
         return found
 
@@ -199,17 +202,12 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         table = type(self)
         if not table.maker:
             raise DefinitionError(_no_make(table))
-        if not isinstance(self.node, Relation):
-            message = (
-                f"{self.display_name} is restricted: populate is called on the whole table, and "
-                f"takes conditions on its keys, as in {table.__name__}.populate(condition)"
-            )
-            raise UsageError(message)
+        self._check_whole("populate")
         if self.connection.in_transaction:
             message = "populate cannot run inside a transaction: each key commits its own"
             raise UsageError(message)
         del priority, refresh
-        n_processes = _n_processes(processes)
+        n_processes, max_calls = _n_processes(processes), _max_calls(max_calls)
         kwargs = table.maker.check_kwargs(table, make_kwargs)
         if distributed:
             if kwargs or n_processes > 1:
@@ -223,6 +221,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
                 tables=[table],
                 restrictions=restrictions,
                 suppress_errors=suppress_errors,
+                return_exception_objects=return_exception_objects,
                 max_calls=max_calls,
                 display_progress=display_progress,
             )
@@ -242,6 +241,16 @@ class AutoPopulate(Table, metaclass=AutoMeta):
             processes=n_processes,
             display_progress=display_progress,
         )
+
+    def _check_whole(self, verb: str) -> None:
+        """Refuse a restricted table, whose restrictions are on its rows: keys may have none yet."""
+        if isinstance(self.node, Relation):
+            return
+        message = (
+            f"{self.display_name} is restricted: {verb} is called on the whole table, and "
+            f"takes conditions on its keys, as in {type(self).__name__}.{verb}(condition)"
+        )
+        raise UsageError(message)
 
     @classmethod
     def check_class(cls) -> None:
@@ -273,6 +282,18 @@ def _n_processes(given: object) -> int:
         message = f"populate(processes={given!r}): give a number from 1 on, or None: one per core"
         raise UsageError(message)
     return given
+
+
+def _max_calls(given: object) -> int | None:
+    """Return how many keys are tried at most; numbers of numpy are numbers, too."""
+    if given is None:
+        return None
+    if isinstance(given, SupportsIndex) and not isinstance(given, bool):
+        number = operator.index(given)
+        if number >= 0:
+            return number
+    message = f"populate(max_calls={given!r}): give a whole number from 0 on, or None: all keys"
+    raise UsageError(message)
 
 
 class Imported(AutoPopulate):

@@ -204,9 +204,14 @@ def test_a_key_source_that_changes_its_attributes_is_refused(schema: Schema) -> 
         Pair.populate()
 
 
-def test_a_restricted_table_does_not_populate(schema: Schema) -> None:
+def test_a_restricted_table_is_neither_populated_nor_planned_nor_counted(schema: Schema) -> None:
     session, trial = declare(schema)
     session.insert([(1,), (2,)])
     with pytest.raises(dj.DjqError, match=r"as in Trial.populate\(condition\)"):
         (trial & "session = 1").populate()
+    with pytest.raises(dj.DjqError, match=r"as in Trial.plan\(condition\)"):
+        (trial & "session = 1").plan()
+    with pytest.raises(dj.DjqError, match=r"as in Trial.progress\(condition\)"):
+        (trial & "session = 1").progress()
+    assert trial.plan("session = 1").total == trial.progress("session = 1").total == 1
     assert trial.populate("session = 1")["success_count"] == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -127,7 +128,15 @@ def test_at_most_max_calls_keys_are_made_in_key_order(raised):
     assert raised.populate(max_calls=3)["success_count"] == 3
     assert pairs(raised) == [(0, 2), (0, 3), (1, 2)]
     assert raised.populate(max_calls=0)["success_count"] == 0
-    assert raised.populate(max_calls=100)["success_count"] == 7
+    assert raised.populate(max_calls=np.int64(2))["success_count"] == 2
+    assert raised.populate(max_calls=100)["success_count"] == 5
+
+
+@pytest.mark.parametrize("max_calls", ["x", 1.5, -1, True])
+def test_max_calls_that_are_no_number_of_keys_are_refused(raised, max_calls):
+    with pytest.raises(UsageError, match=r"populate\(max_calls=.*\): give a whole number from 0"):
+        raised.populate(max_calls=max_calls)
+    assert pairs(raised) == []
 
 
 def test_many_keys_come_page_by_page(pipeline, monkeypatch):
