@@ -31,8 +31,9 @@ logger = logging.getLogger("djq.announcing")
 OPEN = "djq.orchestrator.announce:open_channel"
 #: Keys of one table that are announced one by one; of more it is only said that there are some.
 MAX_KEYS = 1_000
-#: What comes within this time is sent together [s].
-TOGETHER_S = 0.005
+#: What comes within this time is sent together [s]; while more comes, twice as much each time: a
+#: process that makes or inserts many rows shall not be busy with telling of them.
+TOGETHER_S, MAX_TOGETHER_S = 0.005, 0.1
 #: After a failure nothing is announced for this long [s].
 SILENCE_S = 30.0
 #: Without a Redis, it is looked for again after this long [s]: `djq up` may have started one.
@@ -114,6 +115,7 @@ class Announcer:
             channel.close()
 
     def _send_all(self) -> None:
+        wait_s = TOGETHER_S
         while True:
             with self._lock:
                 news, self._pending = self._pending, {}
@@ -125,7 +127,8 @@ class Announcer:
             except Exception as error:  # noqa: BLE001 - whatever it is, the rows are committed
                 logger.info("announcement_failed: %s", error)
                 self._silent_until = time.monotonic() + SILENCE_S
-            time.sleep(TOGETHER_S)
+            time.sleep(wait_s)
+            wait_s = min(MAX_TOGETHER_S, 2 * wait_s)
 
     def _open(self) -> Channel:
         if self._channel is None:
