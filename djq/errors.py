@@ -15,6 +15,7 @@ Every exception that djq raises on purpose derives from `DjqError`::
     │   │   └── BrokenReferenceError   the parent row does not exist, or a child row does
     │   ├── AccessError          the user may not do this
     │   ├── MissingTableError    the table or schema is not there
+    │   ├── TransactionEndedError      raw SQL ended the transaction: it cannot be undone
     │   └── TransientDatabaseError     trying again may help
     │       ├── UnreachableError       no connection could be made
     │       ├── LostConnectionError    the connection ended in the middle of a transaction
@@ -90,6 +91,10 @@ class AccessError(DatabaseError):
 
 class MissingTableError(DatabaseError):
     """The table or schema does not exist in the database."""
+
+
+class TransactionEndedError(DatabaseError):
+    """Raw SQL ended the transaction of an open block: what it wrote before cannot be undone."""
 
 
 class TransientDatabaseError(DatabaseError):

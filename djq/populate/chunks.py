@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypeAlias
 
-from djq.errors import DuplicateError, LeaseLostError, NothingInsertedError
+from djq.errors import DuplicateError, LeaseLostError, NothingInsertedError, TransactionEndedError
 from djq.populate import memory, plan, tails
 from djq.populate.ends import USERS
 from djq.populate.make import (
@@ -111,7 +111,7 @@ def _make_many(assignment: Assignment, keys: Sequence[Key], should_stop: Stop) -
         outcomes: list[Outcome] = []
         try:
             outcomes = _commit_insistently(assignment, group)
-        except NothingInsertedError as error:
+        except (NothingInsertedError, TransactionEndedError) as error:
             yield from (fail(assignment, key, error, started) for key in group)
         except LeaseLostError:
             held = [assignment.holds(key) for key in group]

@@ -20,6 +20,7 @@ from djq.errors import (
     LeaseLostError,
     NothingInsertedError,
     StoreUnavailableError,
+    TransactionEndedError,
     TransientDatabaseError,
 )
 from djq.populate import alarm, memory, plan, tails
@@ -250,7 +251,11 @@ def fail(assignment: Assignment, key: Key, exception: BaseException, started: fl
     if isinstance(exception, MemoryError) and (peak := memory.peak_bytes()) is not None:
         error = replace(error, message=f"{error.message} (its process held {shown(peak)} at most)")
     try:
-        if plan.made_keys(table, [key]):  # by somebody else, which may be why it was raised
+        # Half of what its make inserted, if that ended its own transaction.
+        is_torn = isinstance(exception, TransactionEndedError)
+        if not is_torn and plan.made_keys(
+            table, [key]
+        ):  # by somebody else, which may be why it was raised
             return Outcome(key, "exists", seconds)
         recorded = table().jobs.fail(
             key,

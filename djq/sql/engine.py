@@ -290,7 +290,7 @@ class Database(Transactions):
                 cursor.execute(text)
             return Rows(cursor, as_dict=as_dict)
 
-        with needing(self, "what it needs", None):
+        with needing(self, "what it needs", None), self._watched(text):
             found = self._run(execute, "cannot execute", is_write=True)
         if found.description is None:  # it may have been data definition
             self.catalog.forget()

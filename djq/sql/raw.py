@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+
+#: What may stand before a statement's first word; a comment with "!" is a statement to the server.
+_BEFORE = re.compile(r"(?:[\s(]|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|/\*(?!M?!).*?\*/)*", re.DOTALL)
+_WORDS = re.compile(r"([a-z]+)(?:\s+([a-z]+))?", re.IGNORECASE)
+
+
+def first_words(text: str) -> tuple[str, str]:
+    """Return the first two words of a statement in capitals, empty where there is none."""
+    before = _BEFORE.match(text)
+    found = _WORDS.match(text, before.end() if before else 0)
+    return ("", "") if found is None else (found[1].upper(), (found[2] or "").upper())
 
 
 class Rows:

@@ -7,25 +7,33 @@ a deadlock, stays rolled back: the open blocks refuse every further statement an
 from __future__ import annotations
 
 import itertools
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from djq.errors import (
     ContentionError,
     DatabaseError,
     LostConnectionError,
+    TransactionEndedError,
     TransientDatabaseError,
     UsageError,
 )
 from djq.sql.connections import Connections, Level, State
 from djq.sql.errors import ends_transaction, translated
+from djq.sql.raw import first_words
+from djq.sql.refusing import shown
 from djq.sql.tries import MAX_TRIES, Returned, insist
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from djq.sql.connections import Aftermath
     from djq.sql.sessions import Session
 
+#: Of what a server says with each answer (SERVER_STATUS_IN_TRANS, SERVER_STATUS_AUTOCOMMIT).
+_IN_TRANSACTION, _COMMITS = 1, 2
+#: What becomes of what a transaction wrote before a statement that ends it; else it is committed.
+_FATES = {"ROLLBACK": "is undone", "CALL": "is committed or undone"}
 #: Names of savepoints: none is used twice.
 _NUMBERS = itertools.count(1)
 
@@ -33,8 +41,8 @@ _NUMBERS = itertools.count(1)
 class Ends(Protocol):
     """Ends a level."""
 
-    def __call__(self, level: Level, *, is_kept: bool) -> None:
-        """Commit it, or roll it back."""
+    def __call__(self, level: Level, error: BaseException | None = None) -> None:
+        """Commit it, or roll it back after an error."""
         ...
 
 
@@ -52,7 +60,7 @@ class Block:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Commit, or roll back if the block raised."""
-        self._end(self._level, is_kept=error is None)
+        self._end(self._level, error)
 
 
 class Transactions(Connections):
@@ -124,11 +132,57 @@ class Transactions(Connections):
     def _refuse_if_ended(state: State) -> None:
         if state.ended_by is None:
             return
+        if isinstance(state.ended_by, TransactionEndedError):
+            raise TransactionEndedError(str(state.ended_by)) from state.ended_by
         message = (
             "this transaction was ended by the database, and nothing of it is kept; leave its "
             f"block. The reason was: {state.ended_by}"
         )
         raise type(state.ended_by)(message) from state.ended_by
+
+    @contextmanager
+    def _watched(self, text: str) -> Generator[None]:
+        """Notice that a statement which is sent as it is ended the transaction.
+
+        Raises
+        ------
+        TransactionEndedError
+            It did. The open blocks refuse all that follows.
+        """
+        was_open = bool(self._status() & _IN_TRANSACTION)
+        try:
+            yield
+        except DatabaseError as error:
+            if was_open:
+                with suppress(DatabaseError):  # an error does not tell where the server is
+                    self._run(_send("DO 0"), "cannot ask")
+                self._refuse_end(text, error, was_open=True)
+            raise
+        self._refuse_end(text, None, was_open=was_open)
+
+    def _status(self) -> int:
+        """Return what the server said of the open transaction; mysqlclient does not tell."""
+        levels = self._own_state().levels
+        return (getattr(levels[-1].session.raw, "server_status", 0) or 0) if levels else 0
+
+    def _refuse_end(self, text: str, error: DatabaseError | None, *, was_open: bool) -> None:
+        state, status = self._own_state(), self._status()
+        if not state.levels or state.ended_by is not None:
+            return
+        is_ended = (was_open and not status & _IN_TRANSACTION) or bool(status & _COMMITS)
+        if self.is_sqlite:
+            is_ended = state.has_begun and not state.levels[-1].session.raw.in_transaction
+        if not is_ended:
+            return
+        word, _ = first_words(text)
+        fate = _FATES.get(word, "is committed")
+        message = (
+            f"{shown(text)} ended the transaction that it was sent in: what was written before it "
+            f"{fate}, and the rest of its block is not done. Send it before or after, and nest "
+            "with `with connection.transaction:` what may be undone alone"
+        )
+        state.ended_by = TransactionEndedError(message)
+        raise state.ended_by from error
 
     # --- transactions --------------------------------------------------------------------------
 
@@ -195,7 +249,7 @@ class Transactions(Connections):
 
     def commit_transaction(self) -> None:
         """Commit what `start_transaction` began; if that fails, all of it is rolled back."""
-        self._end(self._manual("commit_transaction"), is_kept=True)
+        self._end(self._manual("commit_transaction"))
 
     def cancel_transaction(self) -> None:
         """Roll back what `start_transaction` began."""
@@ -226,10 +280,20 @@ class Transactions(Connections):
             session.raw.execute("BEGIN IMMEDIATE")
             state.has_begun = True
 
-    def _end(self, level: Level, *, is_kept: bool) -> None:
-        """Finish the level; undo it if that fails, or if nothing is to be kept."""
-        if not is_kept:
+    def _end(self, level: Level, error: BaseException | None = None) -> None:
+        """Finish the level; undo it if that fails, or after an error.
+
+        Raises
+        ------
+        TransactionEndedError
+            It cannot be undone, whatever the error was.
+        """
+        if error is not None:
+            ended_by = self._own_state().ended_by
             self._undo(level)
+            is_told = isinstance(error, TransactionEndedError) or not isinstance(error, Exception)
+            if isinstance(ended_by, TransactionEndedError) and not is_told:
+                raise TransactionEndedError(str(ended_by)) from error
             return
         try:
             self._finish(level)
@@ -288,7 +352,8 @@ class Transactions(Connections):
     def _roll_back(self, state: State, session: Session) -> None:
         """Roll back; a connection that cannot is thrown away, which rolls back on the server."""
         try:
-            if isinstance(state.ended_by, LostConnectionError):
+            is_odd = isinstance(state.ended_by, TransactionEndedError) and not self.is_sqlite
+            if state.ended_by and (is_odd or isinstance(state.ended_by, LostConnectionError)):
                 raise state.ended_by  # noqa: TRY301 - the connection is of no use
             if not self.is_sqlite or state.has_begun:
                 session.raw.rollback()

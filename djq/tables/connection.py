@@ -14,6 +14,7 @@ from djq.sql.engine import Database
 from djq.storage.open import open_store
 from djq.tables.announcing import Announcer
 from djq.tables.configuration import config
+from djq.tables.making import refuse_ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -131,6 +132,7 @@ class Connection:
         Nothing in it is read, translated or verified: names, types, lineage and safe mode are
         yours. Values belong in `args`, as `%s` (on SQLite `?`) in the text. It takes part in the
         transaction that is open; outside of one it commits by itself and is sent only once.
+        Inside a make, what ends the transaction or commits silently is refused.
 
         Parameters
         ----------
@@ -140,7 +142,13 @@ class Connection:
             Values for its placeholders.
         as_dict
             Return mappings by column instead of tuples.
+
+        Raises
+        ------
+        TransactionEndedError
+            It ended the transaction that is open, which therefore cannot be undone.
         """
+        refuse_ending(text)
         return self.database.query(text, args, as_dict=as_dict)
 
     # --- transactions --------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from djq.algebra.carrying import key_in
 from djq.algebra.expressions import Call, Expression, both
 from djq.errors import UsageError
+from djq.sql.raw import first_words
+from djq.sql.refusing import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -141,6 +144,41 @@ def refuse_definition(what: str) -> None:
             "tables in the module of the pipeline"
         )
         raise UsageError(message)
+
+
+#: Statements that neither end a transaction nor are committed silently, by their first words.
+_HARMLESS = frozenset(
+    {"SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "VALUES", "TABLE"}
+    | {"INSERT", "REPLACE", "UPDATE", "DELETE", "SET", "DO", "CALL", "PRAGMA"}
+)
+#: Kinds of SET that contain another statement or commit.
+_HARMFUL_SETS = frozenset({"STATEMENT", "PASSWORD"})
+_AUTOCOMMIT = re.compile(r"\bautocommit\b", re.IGNORECASE)
+
+
+def refuse_ending(text: str) -> None:
+    """Refuse SQL inside of a make that would end its transaction.
+
+    Raises
+    ------
+    UsageError
+        This code runs in one, and the statement is not known to be harmless.
+    """
+    if _current.get() is None:
+        return
+    first, second = first_words(text)
+    is_setting = first == "SET" and (second in _HARMFUL_SETS or _AUTOCOMMIT.search(text))
+    if first in _HARMLESS and not is_setting:
+        return
+    if first in {"SAVEPOINT", "RELEASE", "ROLLBACK", "BEGIN", "START"}:
+        advice = "Nest what may be undone alone: `with connection.transaction:`"
+    else:
+        advice = "Send it before, outside of the make"
+    message = (
+        f"{shown(text)} cannot be sent inside a make, which is one transaction: it would end that, "
+        f"or most databases would commit it silently, and with it half a result. {advice}"
+    )
+    raise UsageError(message)
 
 
 class making:  # noqa: N801 - used as `with making(call):`
