@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_KEYS_PER_CHUNK = 1_000
 #: Smaller shares of the rest would cost more than they save: a message takes about 5 ms [s].
-MIN_CHUNK_S = 0.05
+MIN_CHUNK_S = 0.1
 #: Keys of one table that one search among them may name, and that wait for one; above, a pass is
 #: cheaper.
 HINTS_PER_SEARCH, MAX_HINTS = 1_000, 10_000
@@ -155,7 +155,7 @@ class TableState:
         size = min(MAX_KEYS_PER_CHUNK, int(chunk_s / seconds))
         if not (self.is_scanning or self.hints or self.probe):
             # Near the end the rest is shared out, so that no slot works on a long last chunk alone.
-            share = ceil(len(self.ready) / (2 * slots))
+            share = ceil(len(self.ready) / slots)
             size = min(size, max(share, int(MIN_CHUNK_S / seconds)))
         return max(1, size)
 

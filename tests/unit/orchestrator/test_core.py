@@ -187,10 +187,12 @@ class TestChunkSize:
         assert len(talk.sent[-1].keys) == expected
 
     def test_the_rest_is_shared_out(self) -> None:
-        # Given: one slot, ten keys of 0.2 s each.
-        talk = Talk(due={"Spot": [*ids(*range(10))]}, places=(Place("Spot", 0),))
+        # Given: two slots, which have 8 keys of 0.2 s in flight, of 14.
+        talk = Talk(due={"Spot": [*ids(*range(14))]}, places=(Place("Spot", 0),))
         talk.tell(Tick())
-        # When: the first comes back, six are left, which five to a chunk would make 1 s.
+        talk.tell(Surveyed(2, frozenset(talk.core.chunks)))
+        assert len(talk.sent) == 8
+        # When: the first comes back, six are left, of which five make 1 s.
         talk.release(talk.sent[0], seconds=0.2)
         # Then: half of them go.
         assert len(talk.sent[-1].keys) == 3
