@@ -196,8 +196,8 @@ class TableState:
         if self.failed:
             due = [key for key in due if self.failed.get(key, 0.0) <= now]
         new = [key for key in due if key not in self.known]
-        for key in new:
-            (self.big if key in event.big else self.ready).append(key)
+        self.ready.extend([key for key in new if key not in event.big] if event.big else new)
+        self.big.extend([key for key in new if key in event.big] if event.big else ())
         self.known.update(new)
         last = event.keys[-1] if event.keys else None
         if event.search.is_scan:
