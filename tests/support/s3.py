@@ -69,6 +69,9 @@ class S3Server(Server):
             "-filer=true",
             "-s3=true",
             f"-s3.config={self._identity}",
+            # They would listen on ports that are always the same; two sessions may run at once.
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
             "-master.electionTimeout=1s",
             "-master.telemetry=false",
             "-volume.preStopSeconds=0",
