@@ -74,7 +74,9 @@ def test_a_statement_that_would_end_the_transaction_is_refused_in_a_make(torn, t
     assert torn.jobs.errors.fetch1("cause") == "user"
 
 
-@pytest.mark.parametrize("text", ["SELECT 1", "  (select 1)", "-- why\nSELECT 1", "values (1)"])
+@pytest.mark.parametrize(
+    "text", ["SELECT 1", "  (select 1)", "-- why\nSELECT 1", "with a as (select 1) select * from a"]
+)
 def test_a_query_is_sent_in_a_make(torn, text):
     if text.startswith("  (") and torn.connection.database.is_sqlite:
         text = text.strip(" ()")
