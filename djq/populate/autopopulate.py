@@ -107,6 +107,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
     @seen_on_class_too
     def jobs(self) -> Jobs:
         """Durable records of errors, ignored and empty keys."""
+        self._check_whole("jobs", "jobs & condition")
         return Jobs(self)
 
     @on_class_too
@@ -138,7 +139,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
 
         `remaining, total = Table.progress()` works, too; `display` writes a line about it.
         """
-        self._check_whole("progress")
+        self._check_whole("progress", "progress(condition)")
         return progress(type(self), restrictions, display=display)
 
     @on_class_too
@@ -147,7 +148,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
 
         Nothing is changed. `dj.plan(schema)` tells it of several tables.
         """
-        self._check_whole("plan")
+        self._check_whole("plan", "plan(condition)")
         (found,) = plan_of([type(self)], restrictions)
         return found
 
@@ -202,7 +203,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         table = type(self)
         if not table.maker:
             raise DefinitionError(_no_make(table))
-        self._check_whole("populate")
+        self._check_whole("populate", "populate(condition)")
         if self.connection.in_transaction:
             message = "populate cannot run inside a transaction: each key commits its own"
             raise UsageError(message)
@@ -242,13 +243,13 @@ class AutoPopulate(Table, metaclass=AutoMeta):
             display_progress=display_progress,
         )
 
-    def _check_whole(self, verb: str) -> None:
+    def _check_whole(self, verb: str, example: str) -> None:
         """Refuse a restricted table, whose restrictions are on its rows: keys may have none yet."""
         if isinstance(self.node, Relation):
             return
         message = (
-            f"{self.display_name} is restricted: {verb} is called on the whole table, and "
-            f"takes conditions on its keys, as in {type(self).__name__}.{verb}(condition)"
+            f"{self.display_name} is restricted: {verb} is asked of the whole table, with "
+            f"conditions on its keys, as in {type(self).__name__}.{example}"
         )
         raise UsageError(message)
 

@@ -56,6 +56,7 @@ def create_engine(url: sa.URL, timeout_s: float, use_tls: bool | None) -> sa.Eng
     if driver == MYSQLCLIENT:
         # So that the server does not take bytes for text, as PyMySQL tells it, too.
         arguments["binary_prefix"] = True
+        arguments["multi_statements"] = False  # as PyMySQL: a text is one statement
         if url.host == "localhost":
             # The C library takes this very word for a socket file, whatever the port.
             url = url.set(host="LOCALHOST")

@@ -7,7 +7,7 @@ import contextlib
 import pytest
 
 import djq as dj
-from djq.errors import QueryError, RowError
+from djq.errors import QueryError, RowError, UsageError
 from djq.orchestrator.holding import Main, holder_id
 from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.states import Chunk
@@ -125,6 +125,12 @@ def test_a_key_is_ignored_unless_it_is_made_or_unknown(table):
     assert table.jobs.ignore({"n": 6, "x": "of no key"}) == 1
 
     assert numbers(table.jobs.ignored) == [5, 6]
+
+
+@pytest.mark.parametrize("verb", ["populate", "plan", "progress", "jobs"])
+def test_a_restricted_table_is_asked_for_none_of_its_keys(table, verb):
+    with pytest.raises(UsageError, match=rf"restricted: {verb} is asked of the whole .*\.{verb}"):
+        getattr(table & "n > 3", verb)()
 
 
 def test_names_that_no_record_has_are_refused_and_nothing_is_forgotten(table):

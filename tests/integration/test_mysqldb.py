@@ -181,6 +181,13 @@ def test_every_type_is_written_and_read_as_by_pymysql(connections, schema_name, 
     assert read["mysqldb"][1]["long"] == ROWS[1]["long"]
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_text_is_one_statement(connections, driver):
+    with pytest.raises(DatabaseError, match="near 'COMMIT'"):
+        connections[driver].query("SELECT 1; COMMIT")
+    assert connections[driver].query("SELECT 2").fetchone()[0] == 2
+
+
 CONDITIONS = [
     "f32 = 0.1",
     "money < 0",
