@@ -26,7 +26,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format fast faults soak servers mysqlclient lock clean distclean
+.PHONY: help demo up test check mypy pyright format fast faults soak servers mysqlclient lock clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,13 +45,18 @@ test: $(DEV) servers mysqlclient ## Run the whole suite on SQLite, MariaDB and R
 			status=$$?; [ $$status = 5 ] || exit $$status; empty=$$((empty + 1)); }; \
 	done; [ $$empty -lt 2 ]
 
-check: $(DEV) ## What every change must pass: format, lint, types, imports, fast tests
+# What takes a core for long runs side by side.
+check: $(DEV) ## What every change must pass: format, lint, imports, types, fast tests
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	$(BIN)/mypy
-	$(BIN)/pyright
 	$(BIN)/lint-imports
-	DJQ_TEST_FAST=1 DJQ_TEST_DATABASES=sqlite $(BIN)/pytest $(PARALLEL) $(FAST) $(ARGS)
+	@$(MAKE) --no-print-directory --jobs 3 mypy pyright fast
+
+mypy: $(DEV)
+	$(BIN)/mypy
+
+pyright: $(DEV)
+	$(BIN)/pyright
 
 format: $(DEV) ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix
