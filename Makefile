@@ -37,13 +37,13 @@ demo: $(RUN) ## Compute a real pipeline on this machine and draw the result
 up: $(RUN) ## Start the whole local stack: embedded queue, scheduler, workers, Flower
 	$(BIN)/djq up $(PIPELINE)
 
-# Two runs: most tests in parallel, then one by one those that nothing may run beside. A selection
-# may have no test in one of them (pytest's status 5), but not in both.
+# Three runs: most tests in parallel, then those that kill and wait, then one by one what measures
+# time. A selection may have no test in one of them (pytest's status 5), but not in all.
 test: $(DEV) servers mysqlclient ## Run the whole suite on SQLite, MariaDB and Redis (on MySQL too: see CONTRIBUTING.md)
-	@empty=0; for part in "beside $(PARALLEL)" alone; do \
+	@empty=0; for part in "beside $(PARALLEL)" "faults $(PARALLEL)" alone; do \
 		(set -x; $(BIN)/pytest --part $$part $(ARGS)) || { \
 			status=$$?; [ $$status = 5 ] || exit $$status; empty=$$((empty + 1)); }; \
-	done; [ $$empty -lt 2 ]
+	done; [ $$empty -lt 3 ]
 
 # What takes a core for long runs side by side.
 check: $(DEV) ## What every change must pass: format, lint, imports, types, fast tests
@@ -104,14 +104,14 @@ $(BIN)/pip:
 
 $(RUN): requirements.lock pyproject.toml | $(BIN)/pip
 	@echo "Installing the locked packages into .venv (once, about a minute) ..."
-	$(PIP) install --no-deps --require-hashes -r requirements.lock
+	$(PIP) install --no-compile --no-deps --require-hashes -r requirements.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m compileall -q $(PACKAGES)
+	-@$(BIN)/python -m compileall -q -j 0 .venv/lib $(PACKAGES)
 	@touch $@
 
 $(DEV): requirements-dev.lock pyproject.toml | $(BIN)/pip
 	@echo "Installing the locked packages and tools into .venv (once, about a minute) ..."
-	$(PIP) install --no-deps --require-hashes -r requirements-dev.lock
+	$(PIP) install --no-compile --no-deps --require-hashes -r requirements-dev.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m compileall -q $(PACKAGES)
+	-@$(BIN)/python -m compileall -q -j 0 .venv/lib $(PACKAGES)
 	@touch $(RUN) $@

@@ -20,6 +20,7 @@ from __future__ import annotations
 import gc
 import os
 import secrets
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -42,8 +43,10 @@ MYSQL_URL = "DJQ_TEST_MYSQL_URL"
 CHOICE = "DJQ_TEST_DATABASES"
 DRIVER = "DJQ_TEST_DRIVER"
 PROCESSES = pytest.StashKey[list[Process]]()
-#: What measures time, or kills servers and waits for what follows: nothing else may run beside it.
-ALONE = tuple(ROOT / "tests" / name for name in ("perf", "faults", "soak"))
+#: What measures time: nothing else may run beside it.
+ALONE = tuple(ROOT / "tests" / name for name in ("perf", "soak", "faults/test_recovery.py"))
+#: What kills processes and servers and then waits: only its like may run beside it.
+FAULTS = ROOT / "tests" / "faults"
 #: Processes of `-n auto` at most: each has servers and workers of its own, up to 1 GB together.
 MOST_JOBS = 4
 
@@ -54,25 +57,37 @@ if not os.environ.get("CI"):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--part`."""
+    """Add `--part` and `--per-database`."""
     parser.addoption(
         "--part",
-        choices=("beside", "alone"),
-        help="only tests that others may run beside, or only those of tests/perf, faults and soak",
+        choices=("beside", "faults", "alone"),
+        help="only tests that others may run beside, those of tests/faults, or what measures time",
+    )
+    parser.addoption(
+        "--per-database",
+        action="store_true",
+        help="only tests that run once for each database: the others pass or fail alike on all",
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the other part out."""
-    part = config.getoption("--part")
-    if part is None:
-        return
-    parts: dict[str, list[pytest.Item]] = {"beside": [], "alone": []}
-    for item in items:
-        is_alone = any(item.path.is_relative_to(folder) for folder in ALONE)
-        parts["alone" if is_alone else "beside"].append(item)
-    items[:] = parts.pop(part)
-    config.hook.pytest_deselected(items=[item for rest in parts.values() for item in rest])
+    """Leave out what was not asked for."""
+    part, per_database = config.getoption("--part"), config.getoption("--per-database")
+
+    def is_wanted(item: pytest.Item) -> bool:
+        has_database = "database_url" in getattr(item, "fixturenames", ())
+        return part in {None, part_of(item.path)} and (has_database or not per_database)
+
+    wanted = [item for item in items if is_wanted(item)]
+    config.hook.pytest_deselected(items=[item for item in items if not is_wanted(item)])
+    items[:] = wanted
+
+
+def part_of(path: Path) -> str:
+    """Return which part of the suite a module belongs to."""
+    if any(path.is_relative_to(alone) for alone in ALONE):
+        return "alone"
+    return "faults" if path.is_relative_to(FAULTS) else "beside"
 
 
 def pytest_collection_finish() -> None:
@@ -274,6 +289,9 @@ def start_process(
         return process
 
     yield start
+    for process in started:
+        if process.is_running:
+            process.signal(signal.SIGTERM)
     for process in reversed(started):
         process.stop()
 

@@ -154,6 +154,8 @@ def fleet(
         yield found
         for run in found.runs:
             run.detach()
+        for worker in found.workers:
+            worker.kill()  # a warm shutdown takes 2 s; test_endings has those that matter
     with contextlib.suppress(Exception):
         connection.close()
     reservations.server.close()
