@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ USERS = Host()
 CHILD = Host(is_killable=True, ends=(Stopped,))
 
 
-def stop(number: int, frame: FrameType | None) -> None:
-    """Handle a signal: end this process as `sys.exit` does, so that keys in hand go back."""
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End this process as `sys.exit` does, so that keys in hand go back."""
     del frame
     raise Stopped(128 + number)
 
@@ -44,8 +45,13 @@ class _Marked:
     """The handler of a signal, which may end this process."""
 
     handle: Callable[[int, FrameType | None], object]
+    #: What this process forks inherits the handler, but has no keys to give back.
+    pid: int = field(default_factory=os.getpid)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.pid != os.getpid():
+            self._handle_forked(number, frame)
+            return
         try:
             self.handle(number, frame)
         except SystemExit as error:
@@ -53,10 +59,26 @@ class _Marked:
         except KeyboardInterrupt:
             raise Stopped(128 + number) from None
 
+    def _handle_forked(self, number: int, frame: FrameType | None) -> None:
+        """Do what it would do without djq; an exception may be lost while Python forks."""
+        if number == signal.SIGTERM or self.handle is _stop:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        else:
+            self.handle(number, frame)
+
+
+def stop_on(*numbers: signal.Signals) -> None:
+    """Let these signals end this process as `sys.exit` does, so that keys in hand go back."""
+    for number in numbers:
+        signal.signal(number, _Marked(_stop))
+
 
 def mark_signals() -> None:
     """Let every end that a signal asks this process for be known as such."""
     for number in signal.valid_signals():
         handler = signal.getsignal(number)
-        if callable(handler) and not isinstance(handler, _Marked):
-            signal.signal(number, _Marked(handler))
+        is_ours = isinstance(handler, _Marked) and handler.pid == os.getpid()
+        if callable(handler) and not is_ours:
+            handle = handler.handle if isinstance(handler, _Marked) else handler
+            signal.signal(number, _Marked(handle))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
 import pytest
 
-from djq.populate.ends import CHILD, Stopped, mark_signals, stop
+from djq.populate.ends import CHILD, Stopped, mark_signals, stop_on
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def _exit(number, frame):
 @pytest.mark.usefixtures("_signals")
 @pytest.mark.parametrize(
     ("handler", "code"),
-    [(_exit, -signal.SIGUSR1), (signal.default_int_handler, 128 + signal.SIGUSR1), (stop, None)],
+    [(_exit, -signal.SIGUSR1), (signal.default_int_handler, 128 + signal.SIGUSR1)],
 )
 def test_an_end_that_a_signal_asks_for_is_known_as_such(handler, code):
     signal.signal(signal.SIGUSR1, handler)
@@ -35,7 +36,30 @@ def test_an_end_that_a_signal_asks_for_is_known_as_such(handler, code):
     with pytest.raises(CHILD.ends) as told:
         signal.raise_signal(signal.SIGUSR1)
     assert type(told.value) is Stopped
-    assert told.value.code == (128 + signal.SIGUSR1 if code is None else code)
+    assert told.value.code == code
+
+
+@pytest.mark.usefixtures("_signals")
+def test_a_signal_asks_for_the_end():
+    stop_on(signal.SIGUSR1)
+    mark_signals()
+    with pytest.raises(Stopped) as told:
+        signal.raise_signal(signal.SIGUSR1)
+    assert told.value.code == 128 + signal.SIGUSR1
+
+
+@pytest.mark.usefixtures("_signals")
+@pytest.mark.parametrize("handler", [_exit, None])
+def test_a_process_that_a_make_forks_ends_as_if_nobody_handled_the_signal(handler):
+    stop_on(signal.SIGTERM)
+    if handler is not None:
+        signal.signal(signal.SIGTERM, handler)
+    mark_signals()
+    pid = os.fork()
+    if pid == 0:
+        signal.raise_signal(signal.SIGTERM)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM
 
 
 @pytest.mark.usefixtures("_signals")
