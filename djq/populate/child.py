@@ -10,7 +10,6 @@ import json
 import multiprocessing.spawn
 import os
 import pickle
-import signal
 import sys
 import time
 from contextlib import closing, suppress
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from djq.codecs.compression import library
 from djq.populate.chunks import make_chunk
-from djq.populate.ends import CHILD, Stopped, mark_signals, stop_on
+from djq.populate.ends import CHILD, Stopped, mark_signals, stop_on_sigterm
 from djq.populate.keys import from_key_ids, key_id
 from djq.populate.slots import SEVERAL, Slot
 
@@ -54,7 +53,7 @@ def serve(
     table: type[AutoPopulate], make_kwargs: Mapping[str, Value], ends: tuple[int, int], slot: Slot
 ) -> None:
     """Make what comes, until the parent closes its end or sends SIGTERM."""
-    stop_on(signal.SIGTERM)
+    stop_on_sigterm()
     mark_signals()
     lines = os.fdopen(ends[0], "rb")
     # The parent hears of Ctrl-C, too, and has closed the pipe by now.

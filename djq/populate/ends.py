@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
-from dataclasses import dataclass, field
+import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -45,13 +47,8 @@ class _Marked:
     """The handler of a signal, which may end this process."""
 
     handle: Callable[[int, FrameType | None], object]
-    #: What this process forks inherits the handler, but has no keys to give back.
-    pid: int = field(default_factory=os.getpid)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self.pid != os.getpid():
-            self._handle_forked(number, frame)
-            return
         try:
             self.handle(number, frame)
         except SystemExit as error:
@@ -59,26 +56,46 @@ class _Marked:
         except KeyboardInterrupt:
             raise Stopped(128 + number) from None
 
-    def _handle_forked(self, number: int, frame: FrameType | None) -> None:
-        """Do what it would do without djq; an exception may be lost while Python forks."""
-        if number == signal.SIGTERM or self.handle is _stop:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        else:
-            self.handle(number, frame)
 
-
-def stop_on(*numbers: signal.Signals) -> None:
-    """Let these signals end this process as `sys.exit` does, so that keys in hand go back."""
-    for number in numbers:
-        signal.signal(number, _Marked(_stop))
+def stop_on_sigterm() -> None:
+    """Let SIGTERM end this process as `sys.exit` does, so that keys in hand go back."""
+    _mark(signal.SIGTERM, _stop)
 
 
 def mark_signals() -> None:
     """Let every end that a signal asks this process for be known as such."""
     for number in signal.valid_signals():
         handler = signal.getsignal(number)
-        is_ours = isinstance(handler, _Marked) and handler.pid == os.getpid()
-        if callable(handler) and not is_ours:
-            handle = handler.handle if isinstance(handler, _Marked) else handler
-            signal.signal(number, _Marked(handle))
+        if callable(handler) and not isinstance(handler, _Marked):
+            _mark(number, handler)
+
+
+def _mark(number: int, handle: Callable[[int, FrameType | None], object]) -> None:
+    _let_go_of_forked()
+    signal.signal(number, _Marked(handle))
+
+
+@functools.cache
+def _let_go_of_forked() -> None:
+    """Let processes that a make forks end on SIGTERM, as those of any other program do.
+
+    They have no keys to give back. Python loses a signal that it is to handle in a process that
+    has just been forked: `multiprocessing.Process.terminate` would end nothing, and `join` wait.
+    """
+    waiting = threading.local()
+
+    def before() -> None:
+        is_handled = isinstance(signal.getsignal(signal.SIGTERM), _Marked)
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM] if is_handled else [])
+        waiting.blocked = blocked if is_handled else None
+
+    def in_parent() -> None:
+        if waiting.blocked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, waiting.blocked)
+
+    def in_child() -> None:
+        if waiting.blocked is not None:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, waiting.blocked)
+
+    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)

@@ -15,7 +15,7 @@ from djq.errors import MakeError
 from djq.populate import plan
 from djq.populate.chunks import MANY_KEYS, make_chunk
 from djq.populate.display import Display, TableProgress
-from djq.populate.ends import stop_on
+from djq.populate.ends import stop_on_sigterm
 from djq.populate.failures import JobError
 from djq.populate.keys import from_key_id, from_key_ids, key_id
 from djq.populate.make import Outcome
@@ -295,7 +295,7 @@ def ended_by_sigterm() -> Generator[None]:
     if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
-    stop_on(signal.SIGTERM)
+    stop_on_sigterm()
     try:
         yield
     finally:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import multiprocessing
 import signal
 import sys
+import time
 
 import pytest
 
-from djq.populate.ends import CHILD, Stopped, mark_signals, stop_on
+from djq.populate.ends import CHILD, Stopped, mark_signals, stop_on_sigterm
 
 
 @pytest.fixture
@@ -41,25 +42,27 @@ def test_an_end_that_a_signal_asks_for_is_known_as_such(handler, code):
 
 @pytest.mark.usefixtures("_signals")
 def test_a_signal_asks_for_the_end():
-    stop_on(signal.SIGUSR1)
+    stop_on_sigterm()
     mark_signals()
     with pytest.raises(Stopped) as told:
-        signal.raise_signal(signal.SIGUSR1)
-    assert told.value.code == 128 + signal.SIGUSR1
+        signal.raise_signal(signal.SIGTERM)
+    assert told.value.code == 128 + signal.SIGTERM
 
 
 @pytest.mark.usefixtures("_signals")
 @pytest.mark.parametrize("handler", [_exit, None])
-def test_a_process_that_a_make_forks_ends_as_if_nobody_handled_the_signal(handler):
-    stop_on(signal.SIGTERM)
-    if handler is not None:
-        signal.signal(signal.SIGTERM, handler)
+def test_a_process_that_a_make_starts_ends_as_that_of_any_program(handler):
+    stop_on_sigterm() if handler is None else signal.signal(signal.SIGTERM, handler)
     mark_signals()
-    pid = os.fork()
-    if pid == 0:
+    fork = multiprocessing.get_context("fork")
+    for _ in range(20):
+        process = fork.Process(target=time.sleep, args=(60,))
+        process.start()
+        process.terminate()
+        process.join(30)
+        assert process.exitcode == -signal.SIGTERM
+    with pytest.raises(Stopped):  # this one is as before
         signal.raise_signal(signal.SIGTERM)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM
 
 
 @pytest.mark.usefixtures("_signals")
