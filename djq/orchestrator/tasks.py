@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
+    from djq.definition.acceptance import Value
     from djq.orchestrator.holding import Reservation, Units
     from djq.orchestrator.workplace import Workplace
     from djq.populate.autopopulate import AutoPopulate
@@ -74,12 +75,7 @@ def _task(
         options: dict[str, Any] | None = None,
     ) -> str:
         ids = tuple(json.dumps(k, separators=(",", ":"), ensure_ascii=False) for k in keys)
-        its_units, its_options = units, cls.populate_options
-        if options is not None:
-            its_options = PopulateOptions.from_json(options).over(its_options)
-            its_units = route(table, its_options, load_fleet(workplace.settings)).units
-        found = Chunk(chunk, run, table, ids, _queue(app))
-        return work(cls, found, workplace, its_units, its_options)
+        return work(cls, Chunk(chunk, run, table, ids, _queue(app)), workplace, units, options)
 
     cls = table
     return make
@@ -96,25 +92,34 @@ def work(
     chunk: Chunk,
     workplace: Workplace,
     units: Units = NO_UNITS,
-    options: PopulateOptions | None = None,
+    options: Mapping[str, Value] | None = None,
 ) -> str:
     """Make a chunk's keys as far as they are free; return a line about it for Flower.
+
+    Parameters
+    ----------
+    units
+        What chunks of the table take of what is limited.
+    options
+        Of the run, as JSON; None: it has none, and the table's hold.
 
     Raises
     ------
     Exception
-        What the first `make` that failed raised: the task fails, though other keys were made.
+        What the first `make` that failed raised: the task fails, though other keys were made. Or
+        this worker cannot make the chunk, which goes back.
     """
-    reservation = workplace.reserve(chunk, units)
+    try:
+        terms = _terms(table, chunk, workplace, units, options)
+    except Exception as reason:
+        workplace.give_back(chunk.id, str(reason)[:MESSAGE_LENGTH])
+        raise
+    reservation = workplace.reserve(chunk, terms.units)
     if reservation.short_of:
         return f"given back: all units of {reservation.short_of} are in use"
     if not reservation.keys:
         return "nothing to do: made, or in other hands"
-    options = options or table.populate_options
-    memory_bytes = _memory(options, chunk.queue, workplace)
-    # Whether a key that runs out of memory may go to the big queue depends on where it was.
-    options = PopulateOptions(queue=chunk.queue).over(options)
-    visit = _Visit(table, reservation, workplace, options, memory_bytes)
+    visit = _Visit(table, reservation, workplace, terms.options, terms.memory_bytes)
     try:
         visit.make()
     finally:
@@ -124,6 +129,42 @@ def work(
         error.add_note(f"djq: {visit.summary()} in this chunk")
         raise error
     return visit.summary()
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """On what terms a chunk is made."""
+
+    options: PopulateOptions
+    #: What it takes of what is limited.
+    units: Units
+    #: What the process may hold.
+    memory_bytes: int | None
+
+
+def _terms(
+    table: type[AutoPopulate],
+    chunk: Chunk,
+    workplace: Workplace,
+    units: Units,
+    of_run: Mapping[str, Value] | None,
+) -> _Terms:
+    """Return the terms of a chunk.
+
+    Raises
+    ------
+    UsageError
+        The run has an option that is unknown here.
+    ConfigError
+        `fleet.toml` is wrong, or does not have what the chunk takes.
+    """
+    options = table.populate_options
+    if of_run is not None:
+        options = PopulateOptions.from_json(of_run).over(options)
+        units = route(chunk.table, options, load_fleet(workplace.settings)).units
+    memory_bytes = _memory(options, chunk.queue, workplace)
+    # Whether a key that runs out of memory may go to the big queue depends on where it was.
+    return _Terms(PopulateOptions(queue=chunk.queue).over(options), units, memory_bytes)
 
 
 def _memory(options: PopulateOptions, queue: str, workplace: Workplace) -> int | None:

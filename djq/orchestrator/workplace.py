@@ -102,6 +102,13 @@ class Workplace:
         """Reserve the keys of a received chunk, and what it takes of what is limited."""
         return self.reservations.reserve(chunk, self.holder, units)
 
+    def give_back(self, chunk: str, reason: str) -> None:
+        """Give a received chunk back that is not reserved; whoever sent it hears the reason."""
+        try:
+            self.reservations.drop([chunk], reason)
+        except RedisUnavailableError as error:
+            logger.warning("drop_failed: %s", error)
+
     @property
     def is_pooled(self) -> bool:
         """Whether this is a pool's process, which the main process may kill."""
@@ -262,10 +269,7 @@ class Workplace:
         if now >= self._said_until.get(table, 0.0):
             logger.error("unknown_table: %s", message)
             self._said_until[table] = now + SAY_AGAIN_S
-        try:
-            self.reservations.drop([chunk], f"unknown table {table}")
-        except RedisUnavailableError as error:
-            logger.warning("drop_failed: %s", error)
+        self.give_back(chunk, f"unknown table {table}")
         return PipelineMissingError(message)
 
     def leave(self) -> None:

@@ -240,6 +240,33 @@ def test_what_an_idle_process_has_by_redis_memory_is_freed(workplace, sums) -> N
     assert workplace.reservations.holders.losses(chunk.table) == {}
 
 
+@pytest.mark.parametrize(
+    ("options", "fleet_toml", "reason"),
+    [
+        ({"patience": 3}, "", 'no option "patience"'),
+        ({"limits": {"licence": 1}}, "[limits]\nmatlab = 1\n", "how many there are: write licence"),
+        ({"big_queue": "djq.default"}, "[limits", "cannot read"),
+    ],
+    ids=["an option that is newer", "a limit that is newer", "a file that is being written"],
+)
+def test_a_chunk_that_this_worker_cannot_make_goes_back_with_the_reason(
+    workplace, sums, tmp_path, options, fleet_toml, reason
+) -> None:
+    # Given: a worker that knows less than whoever sent the chunk.
+    path = tmp_path / "fleet.toml"
+    path.write_text(fleet_toml)
+    workplace.settings = workplace.settings.model_copy(update={"fleet_file": path})
+    chunk = queued(workplace, sums.Square, 1, 2)
+    # When: it comes.
+    with pytest.raises(dj.DataJointError, match=reason):
+        work(sums.Square, chunk, workplace, options=options)
+    # Then: its keys are free, and whoever sent it knows why.
+    event = announced(workplace)
+    assert (event.chunk, event.keys) == (chunk.id, chunk.keys)
+    assert reason in event.reason
+    assert in_flight(workplace) == []
+
+
 def test_a_table_that_nobody_defined_here_is_refused_with_its_name(workplace, sums, caplog) -> None:
     chunk = queued(workplace, sums.Square, 1)
     for _ in range(3):
