@@ -186,7 +186,7 @@ def scheduler(modules: tuple[str, ...], level: str) -> int:
 
     def disconnect() -> None:
         for table in plan.tables.values():
-            table.schema.connection.close()
+            table.schema.connection.database.close()
 
     scans = BackgroundScans(disconnect)
     reservations = Reservations.open(settings)
