@@ -19,6 +19,7 @@ from djq.orchestrator.holding import NO_UNITS, Main, Standing, holder_id, new_ma
 from djq.orchestrator.pulse import Heart
 from djq.orchestrator.reservations import Reservations
 from djq.populate import slots
+from djq.populate.slots import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -176,6 +177,7 @@ class Workplace:
 
     def open(self, slots: int, queues: tuple[str, ...] = ()) -> None:
         """Begin: the main process is alive; its pool has so many slots for these queues."""
+        sweep(self._main.host)
         os.environ[IDENTITY] = self._main.id
         self._main = replace(self._main, slots=slots, queues=queues, pid=os.getpid())
         self.beat()
