@@ -1,7 +1,8 @@
 """The Celery app from `Settings`: broker, queue, and what a worker needs besides.
 
 Celery's part is transport, processes and what Flower shows. Nothing depends on its results,
-retries, acknowledgements or countdowns: liveness is the lease, and the database is the truth.
+retries, acknowledgements or countdowns: liveness is the lease, and the database is the truth. With
+RabbitMQ messages are acknowledged late, which bounds how many a worker takes, and nothing else.
 """
 
 from __future__ import annotations

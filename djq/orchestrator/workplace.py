@@ -132,7 +132,9 @@ class Workplace:
 
         And what it may take, beyond which the main process kills us.
         """
-        if self.is_pooled:  # else nobody is left to look
+        # A main process that runs makes itself notes nothing: the helper that outlives it counts a
+        # key that was alone in its chunk, and has those of others tried one by one.
+        if self.is_pooled:
             self._own_slot().take(key, time_limit_s=time_limit_s, memory_bytes=memory_bytes)
 
     def _own_slot(self) -> slots.Slot:
