@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -24,6 +23,7 @@ from djq.populate.failures import raisable
 from djq.populate.keys import from_key_id, key_id
 from djq.populate.options import PopulateOptions
 from djq.populate.slots import SEVERAL
+from djq.populate.tenure import Tenure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,12 +42,6 @@ logger = logging.getLogger("djq.worker")
 
 NO_UNITS_AT_ALL: Mapping[str, Units] = MappingProxyType({})
 
-#: A chunk that takes so many times longer than it should gives the rest back, to other slots.
-PATIENCE = 5.0
-#: An answer to "is this chunk still ours?" is good for so long [s]: asking for every key would
-#: cost a quick one a fifth of its time (0.25 ms of 1.2 ms), and what the answer cannot promise -
-#: that it is still true at the COMMIT - the table's unique key does.
-FRESH_S = 0.5
 #: An announcement carries so much of an error's message [characters]; the job record has it all.
 MESSAGE_LENGTH = 300
 
@@ -203,19 +197,20 @@ class _Visit:
     #: At least one key is tried, however late it is: otherwise a slow start would never end.
     _n_done: int = 0
     _n_begun: int = 0
-    #: When the chunk was last known to be ours.
-    _asked: float = field(default_factory=time.monotonic)
+    _tenure: Tenure = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tenure = Tenure(self._ask, self.workplace.settings.chunk_s)
 
     def make(self) -> None:
         heading = self.table.job_heading
         self.workplace.say(json.dumps(self.options.to_json()))
         keys = [from_key_id(heading, key) for key in self.reservation.keys]
-        deadline = time.monotonic() + PATIENCE * self.workplace.settings.chunk_s
         for outcome in make_chunk(
             self.table,
             keys,
             holds=self._holds,
-            should_stop=lambda: self._should_stop(deadline),
+            should_stop=self._should_stop,
             worker=self.reservation.holder,
             options=self.options,
             host=_host(self.workplace),
@@ -270,11 +265,11 @@ class _Visit:
         else:
             self._groups.setdefault(outcome.status, []).append(key)
 
-    def _should_stop(self, deadline: float) -> bool:
+    def _should_stop(self) -> bool:
         # What commits nothing asks nothing, and must hear of a shutdown all the same.
         if self._n_done > 0 and not self.is_stopping:
-            self._ask(self.reservation.keys[0])
-        if self.is_stopping or (self._n_done > 0 and time.monotonic() > deadline):
+            self._tenure.holds(self.reservation.keys[0])
+        if self.is_stopping or (self._n_done > 0 and self._tenure.is_late):
             return True
         self._begin()
         return False
@@ -292,16 +287,10 @@ class _Visit:
         self._n_begun += 1
 
     def _holds(self, key: Key | Mapping[str, Any]) -> bool:
-        return self._ask(key_id(self.table.job_heading, key))
+        return self._tenure.holds(key_id(self.table.job_heading, key))
 
     def _ask(self, name: str) -> bool:
         """Return whether a key is still ours; hear whether the worker stops."""
-        # The keys of a chunk are taken from a holder together, so the answer for one is for all.
-        now = time.monotonic()
-        if now - self._asked < FRESH_S:
-            return True
         standing = self.workplace.holds(self.reservation, name)
         self.is_stopping = standing.is_stopping
-        if standing.is_held:
-            self._asked = now
         return standing.is_held

@@ -10,10 +10,10 @@ from celery.exceptions import WorkerTerminate
 
 import djq as dj
 from djq.errors import MakeError
-from djq.orchestrator import tasks
 from djq.orchestrator.holding import Main
 from djq.orchestrator.tasks import work
 from djq.orchestrator.workplace import Workplace
+from djq.populate import tenure
 from tests.integration.fleet import queued
 from tests.support.waiting import wait_until
 
@@ -96,7 +96,7 @@ def test_a_make_that_inserts_nothing_is_announced_as_empty(workplace, sums, monk
 def test_a_worker_that_shuts_down_returns_what_it_has_not_begun(
     workplace, sums, monkeypatch
 ) -> None:
-    monkeypatch.setattr(tasks, "FRESH_S", 0.0)
+    monkeypatch.setattr(tenure, "FRESH_S", 0.0)
     chunk = queued(workplace, sums.Square, 1, 2, 3)
     workplace.stop()
     line = work(sums.Square, chunk, workplace)
@@ -106,7 +106,7 @@ def test_a_worker_that_shuts_down_returns_what_it_has_not_begun(
 
 
 def test_a_chunk_that_takes_much_too_long_returns_the_rest(workplace, sums, monkeypatch) -> None:
-    monkeypatch.setattr(tasks, "PATIENCE", 0.0)
+    monkeypatch.setattr(tenure, "PATIENCE", 0.0)
     line = work(sums.Square, queued(workplace, sums.Square, 1, 2, 3), workplace)
     assert line == "made=1 exists=0 failed=0 returned=2"
 
@@ -148,7 +148,7 @@ def test_a_worker_that_a_signal_ends_returns_everything(workplace, sums, monkeyp
 
 
 def test_a_holder_that_was_reaped_commits_nothing(workplace, sums, monkeypatch) -> None:
-    monkeypatch.setattr(tasks, "FRESH_S", 0.0)
+    monkeypatch.setattr(tenure, "FRESH_S", 0.0)
     chunk = queued(workplace, sums.Square, 1)
     whole = sums.Square.make
 
@@ -165,7 +165,7 @@ def test_without_redis_a_key_is_committed_and_released_later(
     workplace, sums, redis_server, monkeypatch
 ) -> None:
     # Given: a make during which Redis goes away.
-    monkeypatch.setattr(tasks, "FRESH_S", 0.0)
+    monkeypatch.setattr(tenure, "FRESH_S", 0.0)
     chunk = queued(workplace, sums.Square, 1, 2)
     whole = sums.Square.make
 
@@ -195,7 +195,7 @@ def test_without_redis_a_key_is_committed_and_released_later(
 
 
 def test_a_flush_in_the_middle_loses_nothing(workplace, sums, redis_server, monkeypatch) -> None:
-    monkeypatch.setattr(tasks, "FRESH_S", 0.0)
+    monkeypatch.setattr(tenure, "FRESH_S", 0.0)
     chunk = queued(workplace, sums.Square, 1, 2)
     whole = sums.Square.make
 
