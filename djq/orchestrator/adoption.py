@@ -68,7 +68,7 @@ class Adoption:
             for driver in self._drivers.values():
                 driver.stop()
             for connection in connections.values():
-                connection.close()
+                connection.database.close()
 
     def _look(self, connection: Connection) -> None:
         self._drivers = {name: its for name, its in self._drivers.items() if its.is_alive}

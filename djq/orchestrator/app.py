@@ -1,7 +1,8 @@
 """The Celery app from `Settings`: broker, queue, and what a worker needs besides.
 
 Celery's part is transport, processes and what Flower shows. Nothing depends on its results,
-retries, acknowledgements or countdowns: liveness is the lease, and the database is the truth.
+retries, acknowledgements or countdowns: liveness is the lease, and the database is the truth. With
+RabbitMQ messages are acknowledged late, which bounds how many a worker takes, and nothing else.
 """
 
 from __future__ import annotations
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from djq.populate.autopopulate import AutoPopulate
     from djq.settings import Settings
 
-#: Queue of messages that name none.
-QUEUE = DEFAULT_QUEUE
 CONSUMER = "djq.orchestrator.worker:FleetConsumer"
 #: Bound of one answer of the broker [s]; longer than its blocking reads.
 BROKER_TIMEOUT_S = 30.0
@@ -145,7 +144,7 @@ def _by_rabbitmq(url: str, namespace: str) -> dict[str, Any]:
         "broker_heartbeat": 30,
         "control_exchange": f"{namespace}.pidbox",
         "event_exchange": f"{namespace}.celeryev",
-        "task_default_queue": f"{namespace}.{QUEUE}",
+        "task_default_queue": f"{namespace}.{DEFAULT_QUEUE}",
         # Late, so that a worker has no more messages than slots. One that is delivered again finds
         # its keys made or in other hands.
         "task_acks_late": True,
@@ -173,7 +172,7 @@ def _by_redis(url: str, namespace: str) -> dict[str, Any]:
     found: dict[str, Any] = {
         "broker_url": broker_url(url),
         "broker_transport_options": transport,
-        "task_default_queue": QUEUE,
+        "task_default_queue": DEFAULT_QUEUE,
         "task_acks_late": False,
         "worker_disable_prefetch": True,
     }

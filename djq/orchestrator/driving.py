@@ -130,7 +130,7 @@ class Driver:
             self._note_failure(error)
             self._finish("failed")
         finally:
-            self._connection.close()
+            self._connection.database.close()
 
     def _go_on(self, reservations: Reservations) -> None:
         patience = Patience(self._stopping)
@@ -204,7 +204,7 @@ class Driver:
         due = DatabasePlan(self._work.tables, self._work.restrictions, fleet, options)
         app = producer_app(self._settings)
         dispatcher = CeleryDispatcher(app, due.show, fleet.queues, options)
-        scans = BackgroundScans(self._connection.close)
+        scans = BackgroundScans(self._connection.database.close)
         limits = Limits(
             chunk_s=self._settings.chunk_s,
             max_keys=self._work.max_keys,

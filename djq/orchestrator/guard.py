@@ -41,6 +41,9 @@ logger = logging.getLogger("djq.worker")
 MAX_TRIES = 5
 #: Wait before the next try [s].
 RETRY_S = 2.0
+#: A try may take so long [s]; it waits for locks, for a database that restarts, and for Redis. One
+#: that takes longer waits for an answer that does not come.
+RECORD_S = 30.0
 
 
 @dataclass(slots=True)
@@ -52,6 +55,8 @@ class _Recorder:
     pid: int | None = None
     n_tries: int = 0
     next_try: float = 0.0
+    #: When it is killed.
+    deadline: float = 0.0
 
 
 class Guard:
@@ -123,6 +128,7 @@ class Guard:
             except ChildProcessError:  # somebody waits for all children of this process
                 return True
             if not ended:
+                self._bound(recorder)
                 return False
             if status == 0:
                 return True
@@ -133,9 +139,17 @@ class Guard:
         if time.monotonic() >= recorder.next_try:
             recorder.n_tries += 1
             recorder.next_try = time.monotonic() + RETRY_S
+            recorder.deadline = time.monotonic() + RECORD_S
             with suppress(OSError):  # no room for a process now
                 recorder.pid = self._fork(recorder, dead)
         return False
+
+    @staticmethod
+    def _bound(recorder: _Recorder) -> None:
+        """Kill the process that records if it takes too long; the next look sees that."""
+        if recorder.pid is not None and time.monotonic() > recorder.deadline:
+            logger.warning("record_late: not done after %g s", RECORD_S)
+            os.kill(recorder.pid, signal.SIGKILL)
 
     def _fork(self, recorder: _Recorder, dead: int) -> int:
         pid = os.fork()

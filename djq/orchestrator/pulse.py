@@ -140,9 +140,10 @@ class Beating:
 
     def run(self, pipe: int) -> None:
         """Beat until the process at the other end of the pipe ends."""
+        self._beat()
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-        next_beat = next_reap = 0.0
+        next_beat, next_reap = time.monotonic() + self._heartbeat_s, 0.0
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
             while True:

@@ -96,7 +96,11 @@ def _units(table: str, options: PopulateOptions, fleet: FleetPlan) -> dict[str, 
             )
             raise ConfigError(message)
         if units > limit:
-            message = f'{table} takes {units} of "{name}" at once, and there are {limit} in all'
+            message = (
+                f'{table} takes {units} of "{name}" at once, and there are {limit} in all: raise '
+                f"{name} under [limits] of {fleet.source or 'a fleet.toml'}, or lower it in "
+                f"{table}.populate_options"
+            )
             raise ConfigError(message)
         found[name] = (units, limit)
     return found

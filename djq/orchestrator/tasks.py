@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -24,12 +23,14 @@ from djq.populate.failures import raisable
 from djq.populate.keys import from_key_id, key_id
 from djq.populate.options import PopulateOptions
 from djq.populate.slots import SEVERAL
+from djq.populate.tenure import Tenure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from celery import Celery
 
+    from djq.definition.acceptance import Value
     from djq.orchestrator.holding import Reservation, Units
     from djq.orchestrator.workplace import Workplace
     from djq.populate.autopopulate import AutoPopulate
@@ -41,12 +42,6 @@ logger = logging.getLogger("djq.worker")
 
 NO_UNITS_AT_ALL: Mapping[str, Units] = MappingProxyType({})
 
-#: A chunk that takes so many times longer than it should gives the rest back, to other slots.
-PATIENCE = 5.0
-#: An answer to "is this chunk still ours?" is good for so long [s]: asking for every key would
-#: cost a quick one a fifth of its time (0.25 ms of 1.2 ms), and what the answer cannot promise -
-#: that it is still true at the COMMIT - the table's unique key does.
-FRESH_S = 0.5
 #: An announcement carries so much of an error's message [characters]; the job record has it all.
 MESSAGE_LENGTH = 300
 
@@ -74,12 +69,7 @@ def _task(
         options: dict[str, Any] | None = None,
     ) -> str:
         ids = tuple(json.dumps(k, separators=(",", ":"), ensure_ascii=False) for k in keys)
-        its_units, its_options = units, cls.populate_options
-        if options is not None:
-            its_options = PopulateOptions.from_json(options).over(its_options)
-            its_units = route(table, its_options, load_fleet(workplace.settings)).units
-        found = Chunk(chunk, run, table, ids, _queue(app))
-        return work(cls, found, workplace, its_units, its_options)
+        return work(cls, Chunk(chunk, run, table, ids, _queue(app)), workplace, units, options)
 
     cls = table
     return make
@@ -96,25 +86,34 @@ def work(
     chunk: Chunk,
     workplace: Workplace,
     units: Units = NO_UNITS,
-    options: PopulateOptions | None = None,
+    options: Mapping[str, Value] | None = None,
 ) -> str:
     """Make a chunk's keys as far as they are free; return a line about it for Flower.
+
+    Parameters
+    ----------
+    units
+        What chunks of the table take of what is limited.
+    options
+        Of the run, as JSON; None: it has none, and the table's hold.
 
     Raises
     ------
     Exception
-        What the first `make` that failed raised: the task fails, though other keys were made.
+        What the first `make` that failed raised: the task fails, though other keys were made. Or
+        this worker cannot make the chunk, which goes back.
     """
-    reservation = workplace.reserve(chunk, units)
+    try:
+        terms = _terms(table, chunk, workplace, units, options)
+    except Exception as reason:
+        workplace.give_back(chunk.id, str(reason)[:MESSAGE_LENGTH])
+        raise
+    reservation = workplace.reserve(chunk, terms.units)
     if reservation.short_of:
         return f"given back: all units of {reservation.short_of} are in use"
     if not reservation.keys:
         return "nothing to do: made, or in other hands"
-    options = options or table.populate_options
-    memory_bytes = _memory(options, chunk.queue, workplace)
-    # Whether a key that runs out of memory may go to the big queue depends on where it was.
-    options = PopulateOptions(queue=chunk.queue).over(options)
-    visit = _Visit(table, reservation, workplace, options, memory_bytes)
+    visit = _Visit(table, reservation, workplace, terms.options, terms.memory_bytes)
     try:
         visit.make()
     finally:
@@ -124,6 +123,42 @@ def work(
         error.add_note(f"djq: {visit.summary()} in this chunk")
         raise error
     return visit.summary()
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """On what terms a chunk is made."""
+
+    options: PopulateOptions
+    #: What it takes of what is limited.
+    units: Units
+    #: What the process may hold.
+    memory_bytes: int | None
+
+
+def _terms(
+    table: type[AutoPopulate],
+    chunk: Chunk,
+    workplace: Workplace,
+    units: Units,
+    of_run: Mapping[str, Value] | None,
+) -> _Terms:
+    """Return the terms of a chunk.
+
+    Raises
+    ------
+    UsageError
+        The run has an option that is unknown here.
+    ConfigError
+        `fleet.toml` is wrong, or does not have what the chunk takes.
+    """
+    options = table.populate_options
+    if of_run is not None:
+        options = PopulateOptions.from_json(of_run).over(options)
+        units = route(chunk.table, options, load_fleet(workplace.settings)).units
+    memory_bytes = _memory(options, chunk.queue, workplace)
+    # Whether a key that runs out of memory may go to the big queue depends on where it was.
+    return _Terms(PopulateOptions(queue=chunk.queue).over(options), units, memory_bytes)
 
 
 def _memory(options: PopulateOptions, queue: str, workplace: Workplace) -> int | None:
@@ -162,19 +197,20 @@ class _Visit:
     #: At least one key is tried, however late it is: otherwise a slow start would never end.
     _n_done: int = 0
     _n_begun: int = 0
-    #: When the chunk was last known to be ours.
-    _asked: float = field(default_factory=time.monotonic)
+    _tenure: Tenure = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tenure = Tenure(self._ask, self.workplace.settings.chunk_s)
 
     def make(self) -> None:
         heading = self.table.job_heading
         self.workplace.say(json.dumps(self.options.to_json()))
         keys = [from_key_id(heading, key) for key in self.reservation.keys]
-        deadline = time.monotonic() + PATIENCE * self.workplace.settings.chunk_s
         for outcome in make_chunk(
             self.table,
             keys,
             holds=self._holds,
-            should_stop=lambda: self._should_stop(deadline),
+            should_stop=self._should_stop,
             worker=self.reservation.holder,
             options=self.options,
             host=_host(self.workplace),
@@ -229,11 +265,11 @@ class _Visit:
         else:
             self._groups.setdefault(outcome.status, []).append(key)
 
-    def _should_stop(self, deadline: float) -> bool:
+    def _should_stop(self) -> bool:
         # What commits nothing asks nothing, and must hear of a shutdown all the same.
         if self._n_done > 0 and not self.is_stopping:
-            self._ask(self.reservation.keys[0])
-        if self.is_stopping or (self._n_done > 0 and time.monotonic() > deadline):
+            self._tenure.holds(self.reservation.keys[0])
+        if self.is_stopping or (self._n_done > 0 and self._tenure.is_late):
             return True
         self._begin()
         return False
@@ -251,16 +287,10 @@ class _Visit:
         self._n_begun += 1
 
     def _holds(self, key: Key | Mapping[str, Any]) -> bool:
-        return self._ask(key_id(self.table.job_heading, key))
+        return self._tenure.holds(key_id(self.table.job_heading, key))
 
     def _ask(self, name: str) -> bool:
         """Return whether a key is still ours; hear whether the worker stops."""
-        # The keys of a chunk are taken from a holder together, so the answer for one is for all.
-        now = time.monotonic()
-        if now - self._asked < FRESH_S:
-            return True
         standing = self.workplace.holds(self.reservation, name)
         self.is_stopping = standing.is_stopping
-        if standing.is_held:
-            self._asked = now
         return standing.is_held

@@ -62,7 +62,8 @@ class Pulse(bootsteps.StartStopStep):
     """Heartbeat and pool watch, on timers of the worker's event loop.
 
     Not in a thread: the main process of a pool of processes runs no user code, so nothing keeps it
-    from beating; and it must have no thread when it forks. For other pools a helper beats.
+    from beating; and it must have no thread when it forks. For other pools a helper beats. While
+    the broker is away, no timer runs: see `Meanwhile`.
     """
 
     requires = ("celery.worker.components:Pool",)
@@ -204,6 +205,41 @@ def sweep(worker: Any) -> None:  # noqa: ANN401 - Celery's worker
         workplace_of(worker.app).sweep(pids)
 
 
+class Meanwhile:
+    """Heartbeat and pool watch while the broker is away: no timer runs until it is back.
+
+    Parameters
+    ----------
+    consumer
+        Celery's, which tries to connect.
+    """
+
+    def __init__(self, consumer: Any) -> None:  # noqa: ANN401 - the stubs lack what is used here
+        self._consumer = consumer
+        self._next_beat = 0.0
+
+    def keep(self) -> None:
+        """Keep the lease, and free what processes held that ended; between two attempts.
+
+        Raises
+        ------
+        WorkerShutdown
+            The worker was told to end.
+        """
+        state.maybe_shutdown()
+        workplace = workplace_of(self._consumer.app)
+        now = time.monotonic()
+        if now >= self._next_beat:
+            workplace.beat()
+            self._next_beat = now + workplace.settings.heartbeat_s
+        # At the start the pool has had nothing, and its handlers are not set up.
+        if not self._consumer.first_connection_attempt:
+            try:
+                watch(self._consumer)
+            except Exception:  # as in a timer: the next look may do better
+                logger.exception("watch_failed")
+
+
 class FleetConsumer(Consumer):
     """Celery's consumer of messages."""
 
@@ -221,7 +257,7 @@ class FleetConsumer(Consumer):
             interval_start=MIN_RECONNECT_S,
             interval_step=MIN_RECONNECT_S,
             interval_max=MAX_RECONNECT_S,
-            callback=state.maybe_shutdown,
+            callback=Meanwhile(self).keep,
         )
         self.first_connection_attempt = False
         return conn

@@ -19,6 +19,7 @@ from djq.orchestrator.holding import NO_UNITS, Main, Standing, holder_id, new_ma
 from djq.orchestrator.pulse import Heart
 from djq.orchestrator.reservations import Reservations
 from djq.populate import slots
+from djq.populate.slots import sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,6 +103,13 @@ class Workplace:
         """Reserve the keys of a received chunk, and what it takes of what is limited."""
         return self.reservations.reserve(chunk, self.holder, units)
 
+    def give_back(self, chunk: str, reason: str) -> None:
+        """Give a received chunk back that is not reserved; whoever sent it hears the reason."""
+        try:
+            self.reservations.drop([chunk], reason)
+        except RedisUnavailableError as error:
+            logger.warning("drop_failed: %s", error)
+
     @property
     def is_pooled(self) -> bool:
         """Whether this is a pool's process, which the main process may kill."""
@@ -124,7 +132,9 @@ class Workplace:
 
         And what it may take, beyond which the main process kills us.
         """
-        if self.is_pooled:  # else nobody is left to look
+        # A main process that runs makes itself notes nothing: the helper that outlives it counts a
+        # key that was alone in its chunk, and has those of others tried one by one.
+        if self.is_pooled:
             self._own_slot().take(key, time_limit_s=time_limit_s, memory_bytes=memory_bytes)
 
     def _own_slot(self) -> slots.Slot:
@@ -169,6 +179,7 @@ class Workplace:
 
     def open(self, slots: int, queues: tuple[str, ...] = ()) -> None:
         """Begin: the main process is alive; its pool has so many slots for these queues."""
+        sweep(self._main.host)
         os.environ[IDENTITY] = self._main.id
         self._main = replace(self._main, slots=slots, queues=queues, pid=os.getpid())
         self.beat()
@@ -262,10 +273,7 @@ class Workplace:
         if now >= self._said_until.get(table, 0.0):
             logger.error("unknown_table: %s", message)
             self._said_until[table] = now + SAY_AGAIN_S
-        try:
-            self.reservations.drop([chunk], f"unknown table {table}")
-        except RedisUnavailableError as error:
-            logger.warning("drop_failed: %s", error)
+        self.give_back(chunk, f"unknown table {table}")
         return PipelineMissingError(message)
 
     def leave(self) -> None:

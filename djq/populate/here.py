@@ -21,6 +21,7 @@ from djq.populate.keys import from_key_id, from_key_ids, key_id
 from djq.populate.make import Outcome
 from djq.populate.reservations import Settlement
 from djq.populate.slots import MAIN_SLOT
+from djq.populate.tenure import Tenure
 from djq.populate.version import code_version
 
 if TYPE_CHECKING:
@@ -41,10 +42,6 @@ MAX_LOSSES = 3
 MAX_CHUNK_KEYS = 1_000
 #: Another process reads the next page, or has all that is limited; it is asked again after [s].
 WAIT_S = 0.02
-#: A chunk that takes so many times longer than it should gives the rest back, to others.
-PATIENCE = 5.0
-#: An answer to "is this chunk still ours?" is good for so long [s]; see orchestrator/tasks.py.
-FRESH_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,32 +201,22 @@ def _make(call: Call, claims: Claims, settlement: Settlement) -> Iterator[Outcom
         settlement.note(key, outcome)
         yield outcome
     ids = losses_bearable(taken)
-    deadline = time.monotonic() + PATIENCE * table.schema.connection.settings.chunk_s
+    chunk_s = table.schema.connection.settings.chunk_s
+    tenure = Tenure(lambda key: claims.holds(taken, key), chunk_s)
     begun = iter(ids)
-    asked = time.monotonic()
 
     def is_late() -> bool:
         # Asked before each key. At least one is tried, however late it is.
-        if settlement.n_tried and time.monotonic() > deadline:
+        if settlement.n_tried and tenure.is_late:
             return True
         if not table.maker.has_many:
             claims.begin(taken, next(begun))
         return False
 
-    def holds(key: Mapping[str, Value]) -> bool:
-        nonlocal asked
-        now = time.monotonic()
-        if now - asked < FRESH_S:
-            return True
-        is_held = claims.holds(taken, key_id(heading, key))
-        if is_held:
-            asked = now
-        return is_held
-
     for outcome in make_chunk(
         table,
         from_key_ids(heading, ids),
-        holds=holds,
+        holds=lambda key: tenure.holds(key_id(heading, key)),
         should_stop=is_late,
         worker=taken.worker,
         make_kwargs=call.make_kwargs,

@@ -7,6 +7,7 @@ whatever kills the writer.
 from __future__ import annotations
 
 import mmap
+import os
 import re
 import struct
 import tempfile
@@ -125,3 +126,23 @@ def forget(owner: str, name: int | str) -> None:
     """Remove the slot of a process that ended."""
     with suppress(OSError):
         path_of(owner, name).unlink()
+
+
+def sweep(host: str) -> None:
+    """Remove the slots of main processes of this host, `HOST:PID:…`, that ended without a word."""
+    shape = re.compile(rf"djq-{re.escape(_safe(host))}-([0-9]+)-[0-9a-f]+-[^-]+\.slot")
+    for path in Path(tempfile.gettempdir()).glob("djq-*.slot"):
+        found = shape.fullmatch(path.name)
+        if found is not None and not _is_alive(int(found[1])):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 Shape: TypeAlias = Any
 
+#: Longer lists of rows are not padded: SQLite may take 32,766 values (its default for
+#: SQLITE_MAX_VARIABLE_NUMBER), and a list that fits must not become one that does not.
+MAX_PADDED = 4_096
 #: Tables that a statement reads; servers plan for minutes over more, and in gigabytes.
 MAX_TABLES = 400
 TOO_LARGE = (
@@ -114,7 +117,7 @@ def _shape(expression: Expression, values: Values) -> Shape:
 
 
 def _shape_listed(listed: Listed, values: Values) -> Shape:
-    """Append the rows' values, the last row repeated until they are a power of two."""
+    """Append the rows' values, the last row repeated as often as `padded_to` says."""
     rows, n_rows = listed.rows, len(listed.rows)
     size = padded_to(n_rows)
     flat = tuple(chain.from_iterable(rows))
@@ -128,8 +131,8 @@ def _shape_listed(listed: Listed, values: Values) -> Shape:
 
 
 def padded_to(n_rows: int) -> int:
-    """Return how many rows a statement for `n_rows` listed ones takes: a power of two."""
-    return 1 << (n_rows - 1).bit_length()
+    """Return how many rows a statement for `n_rows` listed ones takes: a power of two, or all."""
+    return n_rows if n_rows > MAX_PADDED else 1 << (n_rows - 1).bit_length()
 
 
 class Parametrizer:

@@ -78,6 +78,8 @@ class Announcer:
         self._pending: dict[str, list[tuple[Value, ...]] | None] = {}
         self._thread: threading.Thread | None = None
         self._channel: Channel | None = None
+        #: The thread closes the channel at its end.
+        self._is_closing = False
 
     @property
     def is_on(self) -> bool:
@@ -104,15 +106,25 @@ class Announcer:
                     self._thread = None
 
     def close(self, wait_s: float = CLOSE_S) -> None:
-        """Wait so long for what is being sent, and close the channel; `tell` opens another."""
+        """Wait so long for what is being sent, and close the channel; `tell` opens another.
+
+        Who still sends then closes it behind that.
+        """
         if self._pid != os.getpid():
             self._forget()
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None:
             thread.join(wait_s)
-        channel, self._channel = self._channel, None
+        with self._lock:
+            self._is_closing = self._thread is not None
+            channel = None if self._is_closing else self._let_go()
         if channel is not None:
             channel.close()
+
+    def _let_go(self) -> Channel | None:
+        """Return the channel, which nobody uses from now on; with the lock."""
+        channel, self._channel, self._is_closing = self._channel, None, False
+        return channel
 
     def _send_all(self) -> None:
         wait_s = TOGETHER_S
@@ -121,7 +133,8 @@ class Announcer:
                 news, self._pending = self._pending, {}
                 if not news:
                     self._thread = None
-                    return
+                    channel = self._let_go() if self._is_closing else None
+                    break
             try:
                 self._open().send(news)
             except Exception as error:  # noqa: BLE001 - whatever it is, the rows are committed
@@ -129,6 +142,8 @@ class Announcer:
                 self._silent_until = time.monotonic() + SILENCE_S
             time.sleep(wait_s)
             wait_s = min(MAX_TOGETHER_S, 2 * wait_s)
+        if channel is not None:
+            channel.close()
 
     def _open(self) -> Channel:
         if self._channel is None:

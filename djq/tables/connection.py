@@ -176,7 +176,7 @@ class Connection:
         self.database.cancel_transaction()
 
     def close(self) -> None:
-        """Close this thread's connections."""
+        """Close this thread's connections, and the one that announces what all threads insert."""
         self.announcer.close()
         self.database.close()
 

@@ -15,9 +15,9 @@ from kombu.utils.json import loads
 from redis.connection import AbstractConnection
 
 from djq.errors import RedisUnavailableError
-from djq.orchestrator.app import QUEUE, producer_app
+from djq.orchestrator.app import producer_app
 from djq.orchestrator.dispatch import SHOWN_KEYS, CeleryDispatcher, n_waiting, wire_name
-from djq.orchestrator.states import Chunk
+from djq.orchestrator.states import DEFAULT_QUEUE, Chunk
 from djq.settings import load
 from tests.stateful.model_fleet import Broker
 from tests.support.servers import free_port
@@ -40,7 +40,7 @@ class CeleryBench:
         self.client = redis.Redis.from_url(url)
         self.others: list[CeleryDispatcher] = []
 
-    def take(self, queue: str = QUEUE) -> dict:
+    def take(self, queue: str = DEFAULT_QUEUE) -> dict:
         """Take the oldest message, as a worker does."""
         return json.loads(self.client.rpop(f"djq:{{contract}}:celery:{queue}"))
 
@@ -69,7 +69,7 @@ class RabbitBench(CeleryBench):
         self.dispatcher = CeleryDispatcher(self.app, shown, ("lab.gpu",))
         self.others: list[CeleryDispatcher] = []
 
-    def take(self, queue: str = QUEUE) -> dict:
+    def take(self, queue: str = DEFAULT_QUEUE) -> dict:
         with self.app.connection_for_read() as connection, connection.channel() as channel:
             message = channel.basic_get(wire_name(self.app, queue), no_ack=True)
             return {"headers": message.headers, "body": message.body}
@@ -167,7 +167,7 @@ def test_messages_that_wait_are_counted(kind, request, tmp_path) -> None:
     name = "rabbit_bench" if kind == "rabbit" else "celery_bench"
     bench = request.getfixturevalue(name)
     app = producer_app(bench.settings)
-    names = [wire_name(app, queue) for queue in (QUEUE, "lab.gpu", "lab.nothing")]
+    names = [wire_name(app, queue) for queue in (DEFAULT_QUEUE, "lab.gpu", "lab.nothing")]
     bench.dispatcher.send([chunk("c1"), chunk("c2"), replace(chunk("c3"), queue="lab.gpu")])
     assert n_waiting(app, names) == 3
     assert n_waiting(app, names[1:]) == 1
@@ -231,4 +231,4 @@ def test_an_unreachable_broker_is_named_without_its_password(name, scheme, tmp_p
         dispatcher.send([chunk("c1")])
     assert "secret" not in str(caught.value)
     assert f"DJQ_{name.upper()}" in str(caught.value)
-    assert n_waiting(producer_app(settings), [QUEUE]) is None
+    assert n_waiting(producer_app(settings), [DEFAULT_QUEUE]) is None

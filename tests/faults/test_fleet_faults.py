@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from djq.orchestrator.app import QUEUE
+from djq.orchestrator.states import DEFAULT_QUEUE
 from tests.integration.fleet import LEASE_S
 from tests.support.waiting import wait_until
 
@@ -146,7 +146,7 @@ def test_a_key_that_kills_its_worker_is_recorded_after_three_tries(fleet: Fleet)
 def test_lost_messages_are_sent_again(fleet: Fleet, redis_server: RedisServer) -> None:
     run = begin(fleet)
     with redis.Redis.from_url(redis_server.url) as client:
-        queue = f"{fleet.reservations.server.prefix}celery:{QUEUE}"
+        queue = f"{fleet.reservations.server.prefix}celery:{DEFAULT_QUEUE}"
         wait_until(lambda: client.llen(queue) > 0, what="messages to wait")
         client.delete(queue)
     end(fleet, run)

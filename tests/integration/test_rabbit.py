@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from djq.ops.doctor import Health, examine
+from tests.integration.fleet import LEASE_S
 from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
@@ -79,6 +80,31 @@ def test_all_is_made_once_when_rabbitmq_is_restarted(
     fleet.finish(run)
     assert fleet.rows() == fleet.expected(N)
     assert (run.n_made, run.errors()) == (2 * N, [])
+    fleet.assert_clean()
+
+
+def n_alive(fleet: Fleet) -> int:
+    return sum(main.slots > 0 for main in fleet.reservations.holders.reap().mains)
+
+
+def test_keys_in_hand_stay_in_hand_while_rabbitmq_is_away_for_longer_than_a_lease(
+    fleet: Fleet, rabbit_server: RabbitServer
+) -> None:
+    # Given: makes that take longer than a lease.
+    fleet.insert(1)
+    fleet.start_worker(slots=1, TEST_MAKE_S=3 * LEASE_S)
+    fleet.wait_for_workers()
+    run = fleet.submit(fleet.tables.Square)
+    reservations = fleet.reservations
+    wait_until(lambda: any(its.is_reserved for its in reservations.chunks()), what="a key in hand")
+    # When: RabbitMQ is away for as long, and all look who is alive.
+    rabbit_server.kill()
+    wait_until(lambda: n_alive(fleet) == 0 or fleet.n_made(), what="a row", timeout_s=4 * LEASE_S)
+    # Then: the worker lived on, and its result is the one.
+    assert n_alive(fleet) == 1
+    rabbit_server.start()
+    fleet.finish(run)
+    assert (run.n_made, run.errors()) == (1, [])
     fleet.assert_clean()
 
 

@@ -10,10 +10,10 @@ from celery.exceptions import WorkerTerminate
 
 import djq as dj
 from djq.errors import MakeError
-from djq.orchestrator import tasks
 from djq.orchestrator.holding import Main
 from djq.orchestrator.tasks import work
 from djq.orchestrator.workplace import Workplace
+from djq.populate import tenure
 from tests.integration.fleet import queued
 from tests.support.waiting import wait_until
 
@@ -96,7 +96,7 @@ def test_a_make_that_inserts_nothing_is_announced_as_empty(workplace, sums, monk
 def test_a_worker_that_shuts_down_returns_what_it_has_not_begun(
     workplace, sums, monkeypatch
 ) -> None:
-    monkeypatch.setattr(tasks, "FRESH_S", 0.0)
+    monkeypatch.setattr(tenure, "FRESH_S", 0.0)
     chunk = queued(workplace, sums.Square, 1, 2, 3)
     workplace.stop()
     line = work(sums.Square, chunk, workplace)
@@ -106,7 +106,7 @@ def test_a_worker_that_shuts_down_returns_what_it_has_not_begun(
 
 
 def test_a_chunk_that_takes_much_too_long_returns_the_rest(workplace, sums, monkeypatch) -> None:
-    monkeypatch.setattr(tasks, "PATIENCE", 0.0)
+    monkeypatch.setattr(tenure, "PATIENCE", 0.0)
     line = work(sums.Square, queued(workplace, sums.Square, 1, 2, 3), workplace)
     assert line == "made=1 exists=0 failed=0 returned=2"
 
@@ -148,7 +148,7 @@ def test_a_worker_that_a_signal_ends_returns_everything(workplace, sums, monkeyp
 
 
 def test_a_holder_that_was_reaped_commits_nothing(workplace, sums, monkeypatch) -> None:
-    monkeypatch.setattr(tasks, "FRESH_S", 0.0)
+    monkeypatch.setattr(tenure, "FRESH_S", 0.0)
     chunk = queued(workplace, sums.Square, 1)
     whole = sums.Square.make
 
@@ -165,7 +165,7 @@ def test_without_redis_a_key_is_committed_and_released_later(
     workplace, sums, redis_server, monkeypatch
 ) -> None:
     # Given: a make during which Redis goes away.
-    monkeypatch.setattr(tasks, "FRESH_S", 0.0)
+    monkeypatch.setattr(tenure, "FRESH_S", 0.0)
     chunk = queued(workplace, sums.Square, 1, 2)
     whole = sums.Square.make
 
@@ -195,7 +195,7 @@ def test_without_redis_a_key_is_committed_and_released_later(
 
 
 def test_a_flush_in_the_middle_loses_nothing(workplace, sums, redis_server, monkeypatch) -> None:
-    monkeypatch.setattr(tasks, "FRESH_S", 0.0)
+    monkeypatch.setattr(tenure, "FRESH_S", 0.0)
     chunk = queued(workplace, sums.Square, 1, 2)
     whole = sums.Square.make
 
@@ -238,6 +238,33 @@ def test_what_an_idle_process_has_by_redis_memory_is_freed(workplace, sums) -> N
     # Then: the keys are free, and nobody is blamed.
     assert [record.keys for record in in_flight(workplace)] == [("[2]",)]
     assert workplace.reservations.holders.losses(chunk.table) == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "fleet_toml", "reason"),
+    [
+        ({"patience": 3}, "", 'no option "patience"'),
+        ({"limits": {"licence": 1}}, "[limits]\nmatlab = 1\n", "how many there are: write licence"),
+        ({"big_queue": "djq.default"}, "[limits", "cannot read"),
+    ],
+    ids=["an option that is newer", "a limit that is newer", "a file that is being written"],
+)
+def test_a_chunk_that_this_worker_cannot_make_goes_back_with_the_reason(
+    workplace, sums, tmp_path, options, fleet_toml, reason
+) -> None:
+    # Given: a worker that knows less than whoever sent the chunk.
+    path = tmp_path / "fleet.toml"
+    path.write_text(fleet_toml)
+    workplace.settings = workplace.settings.model_copy(update={"fleet_file": path})
+    chunk = queued(workplace, sums.Square, 1, 2)
+    # When: it comes.
+    with pytest.raises(dj.DataJointError, match=reason):
+        work(sums.Square, chunk, workplace, options=options)
+    # Then: its keys are free, and whoever sent it knows why.
+    event = announced(workplace)
+    assert (event.chunk, event.keys) == (chunk.id, chunk.keys)
+    assert reason in event.reason
+    assert in_flight(workplace) == []
 
 
 def test_a_table_that_nobody_defined_here_is_refused_with_its_name(workplace, sums, caplog) -> None:

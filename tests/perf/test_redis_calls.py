@@ -7,8 +7,8 @@ from contextlib import closing
 import pytest
 import redis
 
-from djq.orchestrator import tasks
 from djq.orchestrator.tasks import work
+from djq.populate import tenure
 from tests.integration.fleet import queued
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -38,7 +38,7 @@ def test_a_chunk_of_quick_keys_costs_two_scripts(redis_url, workplace, sums) -> 
 
 def test_a_key_that_takes_long_costs_one_more(redis_url, workplace, sums, monkeypatch) -> None:
     # Given: a key takes longer than an answer is good for; what lies between two keys does not.
-    monkeypatch.setattr(tasks, "FRESH_S", 0.25)
+    monkeypatch.setattr(tenure, "FRESH_S", 0.25)
     monkeypatch.setenv("TEST_MAKE_S", "0.3")
     first = queued(workplace, sums.Square, *range(1))
     assert "made=1" in work(sums.Square, first, workplace)

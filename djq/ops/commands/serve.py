@@ -103,8 +103,8 @@ _level = click.option(
     "queues",
     multiple=True,
     callback=_read_queues,
-    help="Queue of fleet.toml to take from; several: repeated, or with commas; the first one's "
-    "pool counts.  [default: djq.default, else the first]",
+    help="Queue of fleet.toml to take from; several: repeated, or with commas; the pool "
+    "and grace_s of the first one count.  [default: djq.default, else the first]",
 )
 @click.option("-n", "--name", default="worker", show_default=True, help="Its name in Flower.")
 @click.option(
@@ -186,7 +186,7 @@ def scheduler(modules: tuple[str, ...], level: str) -> int:
 
     def disconnect() -> None:
         for table in plan.tables.values():
-            table.schema.connection.close()
+            table.schema.connection.database.close()
 
     scans = BackgroundScans(disconnect)
     reservations = Reservations.open(settings)

@@ -33,3 +33,7 @@ def test_no_keys_are_nothing_and_keys_of_no_attributes_are_everything():
 
 def test_statements_take_powers_of_two():
     assert [padded_to(n) for n in (1, 2, 3, 4, 5, 200, 256)] == [1, 2, 4, 4, 8, 256, 256]
+
+
+def test_statements_for_long_lists_take_no_more_values_than_there_are():
+    assert [padded_to(n) for n in (4_096, 4_097, 9_000)] == [4_096, 4_097, 9_000]

@@ -74,7 +74,10 @@ def test_units_come_with_the_limit_of_the_fleet():
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"matlab": 5}, r'takes 5 of "matlab" at once, and there are 4'),
+        (
+            {"matlab": 5},
+            r'takes 5 of "matlab" at once, and there are 4.*raise matlab under.*fleet\.toml',
+        ),
         ({"idl": 1}, r'"idl", and nothing says how many.*idl = 4.*fleet\.toml'),
     ],
 )

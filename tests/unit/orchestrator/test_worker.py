@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from celery.exceptions import WorkerShutdown
 from celery.worker import state
 
-from djq.orchestrator.worker import sweep
+from djq.orchestrator import worker as module
+from djq.orchestrator.worker import FleetConsumer, sweep
 from djq.orchestrator.workplace import Workplace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from djq.settings import Settings
 
 
@@ -93,3 +98,90 @@ def test_a_worker_that_ends_sweeps_nothing(
     workplace.stop()
     workplace.sweep([])
     assert len(pruned) == 1
+
+
+class Away:
+    """A broker that is away for some seconds: kombu waits as it does, by a clock of the test's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, away_s: float) -> None:
+        self.now = 0.0
+        self._away_s = away_s
+        monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
+
+    def as_uri(self) -> str:
+        return "amqp://nowhere"
+
+    def ensure_connection(
+        self,
+        errback: Callable[[Exception, float], None],
+        *,
+        interval_max: float,
+        callback: Callable[[], None],
+        **_: object,
+    ) -> None:
+        while self.now < self._away_s:
+            callback()
+            errback(OSError("refused"), interval_max)
+            for _ in range(int(interval_max)):
+                callback()
+                self.now += 1.0
+
+
+class Sight:
+    """The workplace, when what was asked of it."""
+
+    def __init__(self, settings: Settings, broker: Away) -> None:
+        self.settings = settings
+        self.beats: list[float] = []
+        self.looks: list[float] = []
+        self._broker = broker
+
+    def beat(self) -> None:
+        self.beats.append(self._broker.now)
+
+    def watch(self, pids: list[int]) -> None:
+        assert pids == [11]
+        self.looks.append(self._broker.now)
+
+
+def consumer_of(workplace: Sight, *, has_connected: bool = True) -> FleetConsumer:
+    found = FleetConsumer.__new__(FleetConsumer)
+    found.app = SimpleNamespace(workplace=workplace)
+    found.pool = SimpleNamespace(info={"processes": [11]}, maintain_pool=lambda: None)
+    found.first_connection_attempt = not has_connected
+    return found
+
+
+def test_a_worker_lives_and_watches_its_pool_while_the_broker_is_away(
+    local_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: no timer runs while the worker waits for the broker.
+    away_s = 4 * local_settings.lease_s
+    broker = Away(monkeypatch, away_s=away_s)
+    workplace = Sight(local_settings, broker)
+    # When: that takes longer than a lease.
+    consumer_of(workplace).ensure_connected(broker)
+    # Then: the lease does not end, and processes that died are found.
+    gaps = [b - a for a, b in pairwise([0.0, *workplace.beats, away_s])]
+    assert max(gaps) <= local_settings.heartbeat_s + 1
+    assert len(workplace.beats) <= away_s / local_settings.heartbeat_s + 1
+    assert max(b - a for a, b in pairwise([0.0, *workplace.looks, away_s])) <= 1
+
+
+def test_a_worker_that_waits_for_its_first_connection_lives_and_leaves_its_pool_alone(
+    local_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = Away(monkeypatch, away_s=local_settings.lease_s)
+    workplace = Sight(local_settings, broker)
+    consumer_of(workplace, has_connected=False).ensure_connected(broker)
+    assert len(workplace.beats) >= 2
+    assert workplace.looks == []
+
+
+def test_a_worker_that_waits_for_the_broker_can_be_ended(
+    local_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = Away(monkeypatch, away_s=local_settings.lease_s)
+    monkeypatch.setattr(state, "should_stop", 0)
+    with pytest.raises(WorkerShutdown):
+        consumer_of(Sight(local_settings, broker)).ensure_connected(broker)

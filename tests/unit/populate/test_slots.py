@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import os
+import subprocess
+import sys
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -51,3 +54,17 @@ def test_an_owner_finds_its_own_slots_only() -> None:
         slots.forget(OWNER, 7)
         assert slots.names_of(OWNER) == ["8"]
     assert slots.names_of(OWNER) == []
+
+
+def test_slots_of_processes_that_were_killed_are_swept() -> None:
+    # Given: slots of a process that is gone, of this one, and of another host's.
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        gone = process.pid
+    owners = (f"host.lab:{gone}:ab", f"host.lab:{os.getpid()}:ab", f"host.lab-2:{gone}:ab")
+    with ExitStack() as stack:
+        for owner in owners:
+            stack.enter_context(closing(Slot(owner, 7)))
+        # When: a worker starts here.
+        slots.sweep("host.lab")
+        # Then: only the first one is gone.
+        assert [slots.names_of(owner) for owner in owners] == [[], ["7"], ["7"]]
