@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from djq.errors import MakeError, UsageError
-from djq.populate import processes
+from djq.populate import child, processes
 from tests.integration.fleet import UP_S
 from tests.integration.test_reserve_jobs import (
     begin_together,
@@ -173,10 +173,12 @@ def test_a_signal_ends_all_children_without_a_record(
     assert fleet.leftovers() == []
 
 
+# The longer one takes so long that its child asks the parent before it commits.
 @on_one_database
-def test_children_end_with_a_parent_that_is_killed(fleet: Fleet) -> None:
+@pytest.mark.parametrize("make_s", [0.1, 2 * child.FRESH_S])
+def test_children_end_with_a_parent_that_is_killed(fleet: Fleet, make_s: float) -> None:
     fleet.insert(40)
-    process = start_populate(fleet, "processes=2, reserve_jobs=True", TEST_MAKE_S=0.1)
+    process = start_populate(fleet, "processes=2, reserve_jobs=True", TEST_MAKE_S=make_s)
     wait_until(lambda: fleet.n_made() >= 2, what="some keys", timeout_s=UP_S)
     children = process.children()
     os.kill(process.pid, signal.SIGKILL)
@@ -189,6 +191,7 @@ def test_children_end_with_a_parent_that_is_killed(fleet: Fleet) -> None:
         what="the keys to be free",
         timeout_s=UP_S,
     )
+    assert len(fleet.tables.Square.jobs) == 0
     fleet.tables.Square.populate()
     assert squares(fleet) == all_squares(40)
 
