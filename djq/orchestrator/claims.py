@@ -128,13 +128,14 @@ class FleetClaims:
         if outcome.returned:
             self._look_again()
 
-    def lose(self, taken: Taken, in_hand: str) -> None:
+    def lose(self, settlement: Settlement, in_hand: str) -> None:
         """Free what a dead child held, and count the key that it had in hand."""
         self._look_again()
-        alive = [slot for slot in self._claims if slot != taken.slot]
+        dead = settlement.taken.slot
+        alive = [slot for slot in self._claims if slot != dead]
         _patiently(
             lambda: self._reservations.holders.prune(
-                self._main.id, alive, is_lost=True, in_hand={taken.slot: in_hand or "?"}
+                self._main.id, alive, is_lost=True, in_hand={dead: in_hand or "?"}
             ),
             "free the keys of a process that died",
         )

@@ -301,7 +301,7 @@ class _Pool:
         if one.slot in autopsies and (in_hand or overrun is None):
             self._claims.release(settlement)
         else:
-            self._claims.lose(settlement.taken, in_hand)
+            self._claims.lose(settlement, in_hand)
 
     def _blame(self, settlement: Settlement, in_hand: str, overrun: Overrun) -> Outcome:
         """Record a key whose process was killed for it."""
