@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from djq.errors import MakeError, UsageError
-from djq.populate import child, processes
+from djq.populate import child, children
 from tests.integration.fleet import UP_S
 from tests.integration.test_reserve_jobs import (
     begin_together,
@@ -120,7 +120,7 @@ def test_new_interpreters_make_the_keys_where_processes_start_so(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet.insert(8)
-    monkeypatch.setattr(processes, "_forks", lambda: False)
+    monkeypatch.setattr(children, "_forks", lambda: False)
     for name in ("database_url", "redis_url"):
         secret = getattr(fleet.settings, name)
         monkeypatch.setenv(f"DJQ_{name.upper()}", secret.get_secret_value())
@@ -132,7 +132,7 @@ def test_new_interpreters_make_the_keys_where_processes_start_so(
 def test_a_table_that_cannot_be_imported_is_refused_by_new_interpreters(
     no_redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "_forks", lambda: False)
+    monkeypatch.setattr(children, "_forks", lambda: False)
     with pytest.raises(UsageError, match="Define the table at the top of a module"):
         no_redis.populate(processes=2)
 
