@@ -5,14 +5,15 @@ Errors come back as texts, and whatever kills a child is found out by its pipe.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import selectors
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from djq.errors import MakeError
+from djq.errors import DatabaseError, FleetError, MakeError
 from djq.populate import child, slots
 from djq.populate.children import Child
 from djq.populate.display import open_display
@@ -37,11 +38,13 @@ from djq.populate.reservations import LocalClaims, Settlement
 from djq.tables.explain import show_key
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from djq.populate.here import Call
     from djq.populate.overruns import Overrun
     from djq.populate.reservations import Claims, Taken
+
+logger = logging.getLogger("djq.populate")
 
 #: A child that is asked to end has this long; then it is killed [s].
 END_S = 5.0
@@ -178,12 +181,7 @@ class _Pool:
             raise MakeError(message)
         if settlement is None:
             return
-        # What it committed and did not tell; nobody else can have made keys that it held.
-        heading = self._call.table.job_heading
-        for key in made_keys(self._call.table, from_key_ids(heading, settlement.untouched)):
-            outcome = Outcome(key, "made")
-            settlement.note(key_id(heading, key), outcome)
-            yield outcome
+        yield from self._untold(settlement)
         in_hand = found.key if found is not None and found.key in settlement.untouched else ""
         overrun, _ = autopsies.get(one.slot, (None, None))
         if overrun is not None and in_hand:
@@ -194,6 +192,14 @@ class _Pool:
             self._claims.release(settlement)
         else:
             self._claims.lose(settlement, in_hand)
+
+    def _untold(self, settlement: Settlement) -> Iterator[Outcome]:
+        """Note what a dead child committed and did not tell: nobody else can have made its keys."""
+        heading = self._call.table.job_heading
+        for key in made_keys(self._call.table, from_key_ids(heading, settlement.untouched)):
+            outcome = Outcome(key, "made")
+            settlement.note(key_id(heading, key), outcome)
+            yield outcome
 
     def _blame(self, settlement: Settlement, in_hand: str, overrun: Overrun) -> Outcome:
         """Record a key whose process was killed for it."""
@@ -210,15 +216,26 @@ class _Pool:
         one.join(time.monotonic() + wait_s)
 
     def close(self) -> None:
-        """End all children, and give back what they had."""
-        for one in self._children:
+        """End all children, then give back what they had."""
+        ended = list(self._children)
+        for one in ended:
             one.end()
         until = time.monotonic() + END_S
-        for one in list(self._children):
-            self._drop(one, max(0.0, until - time.monotonic()))
-            if one.settlement is not None:
-                self._claims.release(one.settlement)
-        self._selector.close()
+        with closing(self._selector):
+            for one in ended:
+                self._drop(one, max(0.0, until - time.monotonic()))
+            self._give_back([one.settlement for one in ended if one.settlement is not None])
+
+    def _give_back(self, settlements: Sequence[Settlement]) -> None:
+        """Release chunks whose children ended; the call ends, and what ended it is not hidden."""
+        try:
+            for settlement in settlements:
+                with suppress(DatabaseError):
+                    list(self._untold(settlement))
+                self._claims.release(settlement)
+        except FleetError as error:
+            # The end of the claims frees the rest, or of their lease: asking on would take as long.
+            logger.warning("release_failed: %s", error)
 
 
 def populate_here(

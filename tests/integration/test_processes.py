@@ -7,10 +7,14 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
-from djq.errors import MakeError, UsageError
+from djq.errors import MakeError, RedisUnavailableError, UsageError
 from djq.populate import child, children
+from djq.populate.here import Call
+from djq.populate.processes import in_processes
+from djq.populate.reservations import LocalClaims, Settlement, Taken
 from tests.integration.fleet import UP_S
 from tests.integration.test_reserve_jobs import (
     begin_together,
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.integration.fleet import Fleet
+    from tests.integration.pipelines.sums import Square
 
 
 __all__ = ["no_redis"]
@@ -194,6 +199,67 @@ def test_children_end_with_a_parent_that_is_killed(fleet: Fleet, make_s: float) 
     assert len(fleet.tables.Square.jobs) == 0
     fleet.tables.Square.populate()
     assert squares(fleet) == all_squares(40)
+
+
+class Unreachable(LocalClaims):
+    """Claims whose server went away."""
+
+    def release(self, settlement: Settlement) -> None:
+        message = f"cannot release {settlement.taken.keys}"
+        raise RedisUnavailableError(message)
+
+
+@on_one_database
+def test_children_end_though_their_keys_cannot_be_given_back(fleet: Fleet) -> None:
+    fleet.insert(8)
+    before = psutil.Process().children()
+    outcomes = in_processes(Call(fleet.tables.Square), Unreachable(), 2)
+    assert next(outcomes).status == "made"
+    assert psutil.Process().children() != before
+    # When: the call is left while the first chunk is not released.
+    outcomes.close()
+    # Then: what ends it comes out alone, and no child is left.
+    assert psutil.Process().children() == before
+
+
+class Noted(LocalClaims):
+    """Claims that hand two keys to the first child, and keep what was released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released: dict[str, Settlement] = {}
+
+    def take(self, slot: str, wanted: int) -> Taken:
+        return super().take(slot, 2 * wanted if slot == "1" else wanted)
+
+    def release(self, settlement: Settlement) -> None:
+        self.released[settlement.taken.slot] = settlement
+
+
+@on_one_database
+def test_what_a_child_committed_last_is_announced_when_the_call_ends(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: a child that made 0 and goes on with 1, and tells both together.
+    fleet.insert(3)
+    square = fleet.tables.Square
+
+    def make(self: Square, key: dict[str, int]) -> None:
+        if key["number"]:
+            wait_until(lambda: bool(square() & {"number": 0}), what="the first key")
+        if key["number"] == 1:
+            signal.pause()
+        self.insert1({**key, "square": 0})
+
+    monkeypatch.setattr(square, "make", make)
+    claims = Noted()
+    outcomes = in_processes(Call(square), claims, 2)
+    next(outcome for outcome in outcomes if outcome.key == {"number": 2})
+    # When: something ends the call.
+    outcomes.close()
+    # Then: others are told that 0 is there, and 1 goes back.
+    assert claims.released["1"].group("made") == ("[0]",)
+    assert claims.released["1"].untouched == ("[1]",)
 
 
 @pytest.mark.parametrize("n", [0, -1, True, 1.5])
