@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from djq.errors import UsageError
 from djq.populate import child, slots
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from djq.populate.here import Call
     from djq.populate.reservations import Settlement
@@ -57,7 +57,8 @@ class Child:
     def _fork(self, call: Call, ends: tuple[int, int], others: list[Child]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = os.fork()
+        with _unsignalled():
+            pid = os.fork()
         if pid:
             return pid
         # What belongs to the parent stays open on its side only: an end of a pipe that a sibling
@@ -132,6 +133,17 @@ def _forks() -> bool:
     """Tell whether processes are forked here, as `multiprocessing` was told or does by itself."""
     method = multiprocessing.get_start_method(allow_none=True)
     return (method or multiprocessing.get_all_start_methods()[0]) == "fork"
+
+
+@contextmanager
+def _unsignalled() -> Generator[None]:
+    """Let signals wait: an exception is lost that one raises in a function around `os.fork`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _spawn(call: Call, slot: str, owner: str, ends: tuple[int, int]) -> subprocess.Popen[bytes]:

@@ -15,7 +15,7 @@ from djq.populate import child, children
 from djq.populate.here import Call
 from djq.populate.processes import in_processes
 from djq.populate.reservations import LocalClaims, Settlement, Taken
-from tests.integration.fleet import UP_S
+from tests.integration.fleet import MODULE, UP_S
 from tests.integration.test_reserve_jobs import (
     begin_together,
     made,
@@ -176,6 +176,22 @@ def test_a_signal_ends_all_children_without_a_record(
     wait_until(lambda: not any(c.is_running() for c in children), what="the children to end")
     assert len(fleet.tables.Square.jobs) == 0
     assert fleet.leftovers() == []
+
+
+@on_one_database
+def test_a_signal_that_comes_while_a_child_is_forked_ends_the_call(fleet: Fleet) -> None:
+    fleet.insert(4)
+    script = f"""
+import os, signal
+from {MODULE} import Square
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
+Square.populate(processes=2)
+"""
+    env = {"TEST_SCHEMA": fleet.schema_name, "TEST_MAKE_S": "60"}
+    process = fleet.start_process("-c", script, settings=fleet.settings, env=env)
+    assert process.wait(UP_S) != 0
+    assert "KeyboardInterrupt" in process.text()
+    assert len(fleet.tables.Square.jobs) == 0
 
 
 # The longer one takes so long that its child asks the parent before it commits.
