@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from djq.errors import UsageError
 from djq.populate import child, slots
+from djq.populate.display import leave_display
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -65,6 +66,7 @@ class Child:
         # holds would hide that the parent, or the child, has ended.
         status = 1
         try:
+            leave_display()
             for fd in (self.to_child, self.from_child, *(fd for o in others for fd in o.pipes)):
                 os.close(fd)
             child.serve(call.table, call.make_kwargs, ends, slots.Slot(self.owner, self.slot))

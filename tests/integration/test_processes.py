@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import signal
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any, cast
 
 import psutil
 import pytest
@@ -215,6 +217,34 @@ def test_children_end_with_a_parent_that_is_killed(fleet: Fleet, make_s: float) 
     assert len(fleet.tables.Square.jobs) == 0
     fleet.tables.Square.populate()
     assert squares(fleet) == all_squares(40)
+
+
+class Terminal(io.TextIOWrapper):
+    """A file that people look at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@on_one_database
+def test_children_print_past_the_progress_of_their_parent(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fleet.insert(1)
+    square = fleet.tables.Square
+
+    def make(self: Square, key: dict[str, int]) -> None:
+        # What make writes is noted, and passed on to this stream.
+        stream = cast("Any", sys.stdout).stream
+        print(f"printed to a {type(stream).__name__}")  # noqa: T201 - what users do
+        self.insert1({**key, "square": 0})
+
+    monkeypatch.setattr(square, "make", make)
+    path = tmp_path / "terminal"
+    with Terminal(path.open("wb")) as terminal, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", terminal)
+        assert square.populate(processes=2, display_progress=True)["success_count"] == 1
+    assert "printed to a Terminal\n" in path.read_text()
 
 
 class Unreachable(LocalClaims):
