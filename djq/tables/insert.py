@@ -107,8 +107,8 @@ def insert_one(encoder: RowEncoder, connection: Connection, row: Value, options:
     except IntegrityError as error:
         columns = {name: (value,) for name, value in encoded.items()}
         raise explain(error, Refused(spec, connection, columns, None, mode)) from error
-    if call is not None and not connection.database.is_nested:
-        call.note(encoded)
+    if call is not None and (forget := call.note(encoded)) is not None:
+        connection.database.on_undo(forget)
     if connection.announcer.is_on:
         announce(connection, spec, {name: (encoded[name],) for name in spec.heading.primary_key})
 
@@ -142,8 +142,8 @@ def _send(rows: Refused, n: int, *, is_undone: bool) -> None:
                 database.insert_columns(spec, _chosen(rows.columns, rest), duplicates=mode)
     else:
         database.insert_columns(spec, rows.columns, duplicates=mode, is_undone=is_undone)
-    if call is not None and not database.is_nested:
-        call.note_all(rows.columns, n)
+    if call is not None and (forget := call.note_all(rows.columns, n)) is not None:
+        database.on_undo(forget)
 
 
 def _chosen(
