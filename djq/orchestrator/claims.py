@@ -9,7 +9,7 @@ import secrets
 import socket
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.events import Released
@@ -49,6 +49,8 @@ class FleetClaims:
     search
         Equal for calls that look for the same keys: they share the search.
     """
+
+    is_shared: ClassVar[bool] = True
 
     def __init__(self, settings: Settings, table: str, search: str) -> None:
         self._settings = settings

@@ -94,7 +94,8 @@ class _Pool:
                 self._is_done = taken.is_done
             if not self._busy and (self._is_done or self._wanted() < 1):
                 return
-            yield from self._listen(WAIT_S if is_waiting else LOOK_S)
+            # What a child says ends the wait in any case.
+            yield from self._listen(WAIT_S if is_waiting and self._claims.is_shared else LOOK_S)
 
     @property
     def _busy(self) -> list[Child]:

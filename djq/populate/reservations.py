@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,6 +69,9 @@ class Claims(Protocol):
     A slot makes one chunk at a time: take, make, release.
     """
 
+    #: Whether others take and read keys, too: there may be more at any time, not just by a release.
+    is_shared: ClassVar[bool]
+
     def take(self, slot: str, wanted: int) -> Taken:
         """Reserve at most `wanted` due keys that nobody else has.
 
@@ -106,6 +109,8 @@ class Claims(Protocol):
 
 class LocalClaims:
     """Claims of one call whose processes compete with nobody else's."""
+
+    is_shared: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._ready: deque[str] = deque()

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 import psutil
@@ -15,6 +16,7 @@ import pytest
 from djq.errors import MakeError, RedisUnavailableError, UsageError
 from djq.populate import child, children
 from djq.populate.here import Call
+from djq.populate.overruns import LOOK_S
 from djq.populate.processes import in_processes
 from djq.populate.reservations import LocalClaims, Settlement, Taken
 from tests.integration.fleet import MODULE, UP_S
@@ -266,6 +268,27 @@ def test_children_end_though_their_keys_cannot_be_given_back(fleet: Fleet) -> No
     outcomes.close()
     # Then: what ends it comes out alone, and no child is left.
     assert psutil.Process().children() == before
+
+
+class Counted(LocalClaims):
+    """Claims that count how often they are asked."""
+
+    n_asked = 0
+
+    def take(self, slot: str, wanted: int) -> Taken:
+        self.n_asked += 1
+        return super().take(slot, wanted)
+
+
+@on_one_database
+def test_children_are_waited_for_without_asking_for_more_keys(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.insert(1)
+    monkeypatch.setenv("TEST_MAKE_S", "0.5")
+    claims, begun = Counted(), time.monotonic()
+    assert len(list(in_processes(Call(fleet.tables.Square), claims, 2))) == 1
+    assert claims.n_asked <= 6 + 2 * (time.monotonic() - begun) / LOOK_S
 
 
 class Noted(LocalClaims):
