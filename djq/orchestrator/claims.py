@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from djq.errors import RedisUnavailableError
-from djq.orchestrator.events import Released
+from djq.orchestrator.events import MESSAGE_LENGTH, Released
 from djq.orchestrator.holding import Claim, Main, Search, holder_id, new_main_id
 from djq.orchestrator.pulse import Heart
 from djq.orchestrator.reservations import Reservations
@@ -33,8 +33,6 @@ POPULATE_PREFIX = "p-"
 PATIENCE_S = 60.0
 #: First and longest wait before it is asked again [s].
 MIN_RETRY_S, MAX_RETRY_S = 0.1, 2.0
-#: An announcement carries so much of an error's message [characters]; the job record has it all.
-MESSAGE_LENGTH = 300
 
 Answer = TypeVar("Answer")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from celery.exceptions import WorkerShutdown, WorkerTerminate
 
 from djq.orchestrator.dispatch import plain_name
-from djq.orchestrator.events import Released
+from djq.orchestrator.events import MESSAGE_LENGTH, Released
 from djq.orchestrator.fleet import load_fleet
 from djq.orchestrator.holding import NO_UNITS
 from djq.orchestrator.routing import route
@@ -47,8 +47,6 @@ PATIENCE = 5.0
 #: cost a quick one a fifth of its time (0.25 ms of 1.2 ms), and what the answer cannot promise -
 #: that it is still true at the COMMIT - the table's unique key does.
 FRESH_S = 0.5
-#: An announcement carries so much of an error's message [characters]; the job record has it all.
-MESSAGE_LENGTH = 300
 
 
 def add_tasks(
