@@ -15,6 +15,7 @@ from djq.definition.attributes import Attribute, AttributeType, CoreType
 from djq.definition.heading import Heading
 from djq.definition.spec import TableName, TableSpec, Tier
 from djq.errors import AccessError, MissingTableError, UsageError
+from djq.hints import suggest
 from djq.populate import plan, restrictions
 from djq.populate.jobs import user_name
 from djq.populate.options import PopulateOptions
@@ -321,9 +322,7 @@ def check_status(status: object) -> tuple[RunStatus, ...]:
     wanted = list(cast("Iterable[object]", status)) if several else [status]
     for one in wanted:
         if one not in STATUSES:
-            near = difflib.get_close_matches(str(one), STATUSES, n=1)
-            hint = f'Did you mean "{near[0]}"?' if near else f"Known: {', '.join(STATUSES)}."
-            message = f'no run has the status "{one}". {hint}'
+            message = f'no run has the status "{one}". {suggest(str(one), STATUSES)}'
             raise UsageError(message)
     return tuple(cast("list[RunStatus]", wanted))
 
