@@ -80,7 +80,7 @@ def insert_rows(encoder: RowEncoder, connection: Connection, rows: Value, option
         with nullcontext() if is_simple else connection.transaction:
             while chunk is not None:
                 refused = _complete(encoder, connection, chunk, begun, options.mode)
-                _send(refused, chunk.n, is_undone=not is_simple)
+                _send(refused, chunk.n, options.mode, is_undone=not is_simple)
                 if connection.announcer.is_on:
                     announce(connection, spec, refused.columns)
                 n_rows += chunk.n
@@ -128,12 +128,11 @@ def _complete(
     return Refused(spec, connection, columns, chunk.first, mode)
 
 
-def _send(rows: Refused, n: int, *, is_undone: bool) -> None:
+def _send(rows: Refused, n: int, mode: Duplicates, *, is_undone: bool) -> None:
     """Insert complete rows; all of them or none."""
     spec, database = rows.spec, rows.connection.database
     call = current_of(spec.name)
-    firsts = call.firsts(rows.columns, n) if call is not None and rows.mode != "refuse" else []
-    mode: Duplicates = rows.mode if rows.mode != "update" else "refuse"
+    firsts = call.firsts(rows.columns, n) if call is not None and mode != "refuse" else []
     if firsts:
         with rows.connection.transaction:
             database.insert_columns(spec, _chosen(rows.columns, firsts))
