@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, TypeGuard
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -247,11 +246,3 @@ def settings(environ: Mapping[str, str], path: Path | None) -> dict[str, Any]:
     if parts["host"]:
         found["database_url"] = compose(None, **parts)
     return found
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """Return the names that may have been meant, or all."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f'Did you mean "{near[0]}"? ' if near else ""
-    return f"{hint}Known: {', '.join(names) or 'none'}"

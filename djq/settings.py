@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -32,8 +31,8 @@ from pydantic_settings import (
 
 from djq.datajoint import find_file as find_datajoint_file
 from djq.datajoint import settings as datajoint_settings
-from djq.datajoint import suggest
 from djq.errors import ConfigError
+from djq.hints import did_you_mean, suggest
 
 PREFIX = "DJQ_"
 FILE_NAME = "djq.toml"
@@ -287,8 +286,8 @@ def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
         if not variable.startswith(PREFIX) or variable.startswith(IGNORED_PREFIXES):
             continue
         if variable.split("__")[0] not in known:
-            near = difflib.get_close_matches(variable, known, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
+            near = did_you_mean(variable, known, shown="{}").rstrip()
+            hint = near or f"Known: {', '.join(known)}."
             message = f"unknown setting {variable} in the environment. {hint}"
             raise ConfigError(message)
 
@@ -301,7 +300,7 @@ def _explain(error: ValidationError) -> str:
         name = PREFIX + "__".join(path).upper()
         if item["type"] == "extra_forbidden":
             known = Settings.model_fields if len(path) == 1 else StoreSettings.model_fields
-            text = f"there is no such setting. {suggest(path[-1], known)}"
+            text = f"there is no such setting. {suggest(path[-1], sorted(known))}"
         else:
             text = item["msg"].removeprefix("Value error, ")
             text += f", not {item['input']!r}" if path and path[0] in _HARMLESS else ""

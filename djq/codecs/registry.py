@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from djq.codecs import blob
 from djq.errors import CodecError
+from djq.hints import did_you_mean
 
 if TYPE_CHECKING:
     from djq.codecs.messagepack import Value
@@ -60,8 +60,7 @@ def get(name: str) -> Codec:
     try:
         return _CODECS[name]
     except KeyError:
-        near = difflib.get_close_matches(name, _CODECS, n=1)
-        hint = f"Did you mean <{near[0]}>? " if near else ""
+        hint = did_you_mean(name, _CODECS, shown="<{}>")
         known = ", ".join(f"<{each}>" for each in names())
         message = f"unknown codec <{name}>. {hint}Known codecs: {known}"
         raise CodecError(message) from None

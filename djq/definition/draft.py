@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from djq.definition.grammar import (
 from djq.definition.indexterms import check_terms
 from djq.definition.native import NATIVE_TYPES
 from djq.errors import DefinitionError
+from djq.hints import did_you_mean
 
 if TYPE_CHECKING:
     from djq.definition.spec import TableSpec
@@ -268,8 +268,7 @@ class Draft:
 def _check_codec(line: AttributeLine, type_: CodecType, known: Collection[str] | None) -> None:
     if known is None or type_.codec in known:
         return
-    near = difflib.get_close_matches(type_.codec, known, n=1)
-    hint = f'Did you mean "{near[0]}"? ' if near else ""
+    hint = did_you_mean(type_.codec, known)
     line.at.fail(
         f'unknown codec "{type_.codec}"', str(type_), f"{hint}Known codecs: {', '.join(known)}."
     )

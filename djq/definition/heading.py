@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from djq.definition.attributes import Attribute
 from djq.errors import QueryError
+from djq.hints import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -95,9 +95,7 @@ class Heading:
 
     def suggest(self, name: str) -> str:
         """Return the words that help somebody who wrote the unknown `name`."""
-        near = difflib.get_close_matches(name, self.names, n=1)
-        known = f"Known: {', '.join(self.names) or 'none'}."
-        return f'Did you mean "{near[0]}"? {known}' if near else known
+        return f"{suggest(name, self.names)}."
 
     def project(self, sources: Mapping[str, str | None]) -> Heading:
         """Return the heading of `sources`: new name → the attribute it shows, None if computed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,6 +14,7 @@ from djq.definition.attributes import (
     can_count,
 )
 from djq.definition.native import ALIASES, INTEGERS, NATIVE_TYPES
+from djq.hints import did_you_mean
 
 if TYPE_CHECKING:
     from djq.definition.positions import Position
@@ -131,8 +131,7 @@ def _check_known(at: Position, name: str, text: str) -> None:
     shown = next((w for w in words if w.lower() == name), text)
     if name in _REFUSED:
         at.fail(f'the type "{shown}" is not supported', shown, f"Use {_REFUSED[name]}.")
-    near = difflib.get_close_matches(name, [*CORE_TYPES, *NATIVE_TYPES, *ALIASES], n=1)
-    hint = f'Did you mean "{near[0]}"? ' if near else ""
+    hint = did_you_mean(name, [*CORE_TYPES, *NATIVE_TYPES, *ALIASES])
     at.fail(
         f'unknown type "{shown}"',
         shown,
@@ -144,9 +143,8 @@ def _check_known(at: Position, name: str, text: str) -> None:
 def _check_options(at: Position, name: str, options: list[str], text: str) -> None:
     for option in options:
         if option not in OPTIONS:
-            near = difflib.get_close_matches(option, OPTIONS, n=1)
-            hint = f'Did you mean "{near[0]}"?' if near else "Behind a type stand unsigned and "
-            advice = hint if near else f"{hint}auto_increment, or nothing."
+            hint = did_you_mean(option, OPTIONS).rstrip()
+            advice = hint or "Behind a type stand unsigned and auto_increment, or nothing."
             at.fail(f'cannot read the type "{text}"', text, advice)
     if len(set(options)) < len(options):
         at.fail(f'cannot read the type "{text}"', text, "Write each word once.")

@@ -6,7 +6,6 @@ A verb's module is imported when the verb is used, so that `djq --help` answers 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import pkgutil
 import sys
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import click
 
 from djq.errors import DjqError, UsageError
+from djq.hints import suggest
 from djq.ops.status import Status
 
 if TYPE_CHECKING:
@@ -65,9 +65,7 @@ class _Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], VERBS, n=1)
-            hint = f'Did you mean "{near[0]}"?' if near else f"Known: {', '.join(VERBS)}."
-            ctx.fail(f'No such command "{args[0]}". {hint}')
+            ctx.fail(f'No such command "{args[0]}". {suggest(args[0], VERBS)}')
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from djq.errors import ConfigError
+from djq.hints import did_you_mean
 from djq.populate import levels
 from djq.populate.pipeline import Pipeline, load_pipeline
 from djq.settings import Settings, load
@@ -80,7 +80,8 @@ def _find(pipeline: Pipeline, name: str) -> type[AutoPopulate]:
         message = f'"{name}" is in several schemas; write one of {choices}'
         raise ConfigError(message)
     known = [*pipeline.tables, *(n.partition(".")[2] for n in pipeline.tables)]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f'Did you mean "{near[0]}"?' if near else f"Known: {', '.join(pipeline.tables)}."
-    message = f'no table of the pipeline that is imported or computed is called "{name}". {hint}'
+    message = (
+        f'no table of the pipeline that is imported or computed is called "{name}". '
+        f"{did_you_mean(name, known)}Known: {', '.join(pipeline.tables)}"
+    )
     raise ConfigError(message)

@@ -9,10 +9,10 @@ import secrets
 import socket
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from djq.errors import RedisUnavailableError
-from djq.orchestrator.events import Released
+from djq.orchestrator.events import MESSAGE_LENGTH, Released
 from djq.orchestrator.holding import Claim, Main, Search, holder_id, new_main_id
 from djq.orchestrator.pulse import Heart
 from djq.orchestrator.reservations import Reservations
@@ -33,8 +33,6 @@ POPULATE_PREFIX = "p-"
 PATIENCE_S = 60.0
 #: First and longest wait before it is asked again [s].
 MIN_RETRY_S, MAX_RETRY_S = 0.1, 2.0
-#: An announcement carries so much of an error's message [characters]; the job record has it all.
-MESSAGE_LENGTH = 300
 
 Answer = TypeVar("Answer")
 
@@ -49,6 +47,8 @@ class FleetClaims:
     search
         Equal for calls that look for the same keys: they share the search.
     """
+
+    is_shared: ClassVar[bool] = True
 
     def __init__(self, settings: Settings, table: str, search: str) -> None:
         self._settings = settings
@@ -128,13 +128,14 @@ class FleetClaims:
         if outcome.returned:
             self._look_again()
 
-    def lose(self, taken: Taken, in_hand: str) -> None:
+    def lose(self, settlement: Settlement, in_hand: str) -> None:
         """Free what a dead child held, and count the key that it had in hand."""
         self._look_again()
-        alive = [slot for slot in self._claims if slot != taken.slot]
+        dead = settlement.taken.slot
+        alive = [slot for slot in self._claims if slot != dead]
         _patiently(
             lambda: self._reservations.holders.prune(
-                self._main.id, alive, is_lost=True, in_hand={taken.slot: in_hand or "?"}
+                self._main.id, alive, is_lost=True, in_hand={dead: in_hand or "?"}
             ),
             "free the keys of a process that died",
         )

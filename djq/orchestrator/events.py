@@ -6,6 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+#: An announcement carries so much of an error's message [characters]; the job record has it all.
+MESSAGE_LENGTH = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Released:

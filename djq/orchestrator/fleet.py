@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from djq.datajoint import suggest
 from djq.errors import ConfigError
+from djq.hints import suggest
 from djq.orchestrator.states import DEFAULT_QUEUE
 from djq.settings import find_file
 
@@ -104,7 +104,7 @@ class FleetPlan(BaseModel):
             return self.queues[name]
         if self.source is None:
             return QueuePlan()
-        message = f'{self.source} has no queue "{name}". {suggest(name, self.queues)}'
+        message = f'{self.source} has no queue "{name}". {suggest(name, sorted(self.queues))}'
         raise ConfigError(message)
 
     def shown(self) -> str:
@@ -160,7 +160,7 @@ def _lines(error: ValidationError) -> Iterator[str]:
         path = [str(part) for part in item["loc"] if part != "[key]"]
         if item["type"] == "extra_forbidden":
             known = QueuePlan.model_fields if path[0] == "queues" else ("queues", "limits")
-            yield f"{'.'.join(path)}: there is no such setting. {suggest(path[-1], known)}"
+            yield f"{'.'.join(path)}: there is no such setting. {suggest(path[-1], sorted(known))}"
         else:
             text = item["msg"].removeprefix("Value error, ")
             yield f"{'.'.join(path)}: {text}, not {item['input']!r}"

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from djq.errors import FleetError
-from djq.orchestrator.events import Released
+from djq.orchestrator.events import MESSAGE_LENGTH, Released
 from djq.orchestrator.holding import holder_id
-from djq.orchestrator.tasks import MESSAGE_LENGTH
 from djq.populate.keys import from_key_id, from_key_ids, key_id
 from djq.populate.make import Assignment, fail
 from djq.populate.options import PopulateOptions

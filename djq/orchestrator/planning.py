@@ -94,11 +94,7 @@ class DatabasePlan:
         """Record an error for a key that killed its workers."""
         cls = self.tables[table]
         found = from_key_id(cls.job_heading, key)
-        message = (
-            f"the worker process died {n_losses} times while making {found}: "
-            "killed for memory, or a crash in native code? Look at its log, then retry the key"
-        )
-        error = JobError(message, message, fingerprint="WorkerLost", cause="lost")
+        error = JobError.of_losses(found, n_losses)
         cls().jobs.record(found, "error", error=error, version=code_version(cls))
 
     def show(self, table: str, key: str) -> Mapping[str, Value]:

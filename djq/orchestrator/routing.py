@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from djq.datajoint import suggest
 from djq.errors import ConfigError
+from djq.hints import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +60,7 @@ def _check_queue(table: str, name: str | None, fleet: FleetPlan) -> None:
         return
     message = (
         f'{table} goes to the queue "{name}", which {fleet.source} does not have. '
-        f"{suggest(name, fleet.queues)}"
+        f"{suggest(name, sorted(fleet.queues))}"
     )
     raise ConfigError(message)
 

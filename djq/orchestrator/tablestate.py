@@ -10,6 +10,7 @@ from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from djq.orchestrator.states import Find
+from djq.populate.failures import MAX_LOSSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,8 +26,6 @@ MIN_CHUNK_S = 0.1
 HINTS_PER_SEARCH, MAX_HINTS = 1_000, 10_000
 #: A table whose keys come back untouched again waits this long, doubling [s].
 MIN_BACKOFF_S, MAX_BACKOFF_S = 0.1, 30.0
-#: A key that so many dying workers had in hand is recorded as an error.
-MAX_LOSSES = 3
 #: Failed keys of a table that are remembered.
 MAX_FAILED = 100_000
 #: A key that is to be tried again is searched so much later: its time in the database is rounded

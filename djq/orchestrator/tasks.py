@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from celery.exceptions import WorkerShutdown, WorkerTerminate
 
 from djq.orchestrator.dispatch import plain_name
-from djq.orchestrator.events import Released
+from djq.orchestrator.events import MESSAGE_LENGTH, Released
 from djq.orchestrator.fleet import load_fleet
 from djq.orchestrator.holding import NO_UNITS
 from djq.orchestrator.routing import route
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("djq.worker")
 
 NO_UNITS_AT_ALL: Mapping[str, Units] = MappingProxyType({})
-
-#: An announcement carries so much of an error's message [characters]; the job record has it all.
-MESSAGE_LENGTH = 300
 
 
 def add_tasks(

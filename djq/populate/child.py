@@ -133,10 +133,14 @@ class _Chunk:
         now = time.monotonic()
         if now - self._asked < FRESH_S:
             return True
-        tell(self._to_parent, {"holds": key_id(self._table.job_heading, key)})
-        answer = self._read_line()
-        # The parent ended, and nobody keeps the reservation.
-        is_held = bool(answer) and bool(json.loads(answer)["is_held"])
+        answer = b""
+        with suppress(BrokenPipeError):
+            tell(self._to_parent, {"holds": key_id(self._table.job_heading, key)})
+            answer = self._read_line()
+        if not answer:
+            # The parent ended: nobody keeps the reservation, and the key is not to blame.
+            raise Stopped
+        is_held = bool(json.loads(answer)["is_held"])
         if is_held:
             self._asked = now
         return is_held

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO, cast
 
 from rich.console import Console, Group, RenderableType
+from rich.file_proxy import FileProxy
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table as Grid
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 #: In a pipe a table's line is repeated at most this often, and when it is done [s].
 LINE_EVERY_S = 5.0
+#: On a terminal all is redrawn at most this often [s].
+REDRAW_EVERY_S = 0.125
 #: Up to so many of a unit of time, the smaller unit says more.
 FEW = 1.5
 
@@ -122,11 +126,16 @@ class LiveTable:
     """All tables at once, redrawn in place: for terminals and notebooks."""
 
     def __init__(self, console: Console) -> None:
-        self._live = Live(console=console, refresh_per_second=8, transient=False)
+        # A thread that redraws would hold its locks while a child process is forked.
+        self._live = Live(console=console, auto_refresh=False, transient=False)
+        self._drawn = -REDRAW_EVERY_S
 
     def show(self, rows: Sequence[TableProgress]) -> None:
-        """Redraw."""
-        self._live.update(_grid(rows))
+        """Redraw, if that was not done just now."""
+        now = time.monotonic()
+        is_due = now - self._drawn >= REDRAW_EVERY_S
+        self._drawn = now if is_due else self._drawn
+        self._live.update(_grid(rows), refresh=is_due)
 
     def __enter__(self) -> LiveTable:
         """Begin."""
@@ -135,6 +144,7 @@ class LiveTable:
 
     def __exit__(self, *raised: object) -> None:
         """End; the last state stays on the screen."""
+        self._live.refresh()
         self._live.stop()
 
 
@@ -146,6 +156,14 @@ def open_display(*, wanted: bool = True, file: TextIO | None = None) -> Display:
     if console.is_terminal or console.is_jupyter:
         return LiveTable(console)
     return Lines(console)
+
+
+def leave_display() -> None:
+    """Print beside the parent's display from now on, in a process that was forked under it."""
+    if isinstance(sys.stdout, FileProxy):
+        sys.stdout = cast("TextIO", sys.stdout.rich_proxied_file)
+    if isinstance(sys.stderr, FileProxy):
+        sys.stderr = cast("TextIO", sys.stderr.rich_proxied_file)
 
 
 def _grid(rows: Sequence[TableProgress]) -> RenderableType:

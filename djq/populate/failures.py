@@ -43,6 +43,9 @@ _KINDS: tuple[tuple[type[BaseException], Cause], ...] = (
     (TimeLimitError, "time_limit"),
 )
 
+#: A key that so many dying processes had in hand is an error.
+MAX_LOSSES = 3
+
 #: Longest message that is kept in the row itself, as in DataJoint's job tables [characters].
 MAX_MESSAGE = 2047
 #: Longest traceback that is kept [characters]; the end says most.
@@ -85,6 +88,15 @@ class JobError:
             cause=cause_of(exception),
             log=_storable(log),
         )
+
+    @classmethod
+    def of_losses(cls, key: Mapping[str, Value], n_losses: int) -> JobError:
+        """Describe why a key is not tried again: process after process died with it in hand."""
+        message = (
+            f"the process died {n_losses} times while making {key}: "
+            "killed for memory, or a crash in native code? Look at its log, then retry the key"
+        )
+        return cls(message, message, fingerprint="WorkerLost", cause="lost")
 
 
 def raisable(error: JobError) -> Exception | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, cast
 
 from djq.algebra.conditions import materialized
 from djq.algebra.forms import AndList
-from djq.errors import QueryError
+from djq.errors import QueryError, UsageError
+from djq.hints import did_you_mean
 from djq.populate import plan
 from djq.tables.query import Query
 
@@ -46,9 +46,9 @@ def check_keys(table: type[AutoPopulate], restrictions: Sequence[Value]) -> None
         key = table.job_heading.primary_key
         message = (
             f"{name} has no {', '.join(unheeded)} in its key: leave the table out, "
-            f"or restrict by its key ({', '.join(key)}).{did_you_mean(unheeded, key)}"
+            f"or restrict by its key ({', '.join(key)}). {_did_you_mean(unheeded, key)}"
         )
-        raise QueryError(message)
+        raise QueryError(message.rstrip())
 
 
 def check_heeded(restricted: Query, name: str, consequence: str) -> None:
@@ -64,16 +64,21 @@ def check_heeded(restricted: Query, name: str, consequence: str) -> None:
     known = restricted.heading.names
     message = (
         f"{name} is restricted by {', '.join(restricted.unheeded)}, and the table has none of "
-        f"these attributes: {consequence}.{did_you_mean(restricted.unheeded, known)} "
+        f"these attributes: {consequence}. {_did_you_mean(restricted.unheeded, known)}"
         f"Known: {', '.join(known)}"
     )
     raise QueryError(message)
 
 
-def did_you_mean(names: Sequence[str], known: Sequence[str]) -> str:
+def _did_you_mean(names: Sequence[str], known: Sequence[str]) -> str:
     """Return the words that help somebody who wrote unknown names; none if none is near."""
-    near = [n for name in names for n in difflib.get_close_matches(name, known, n=1)]
-    return f' Did you mean "{near[0]}"?' if near else ""
+    return next(filter(None, (did_you_mean(name, known) for name in names)), "")
+
+
+def no_table(thing: object, verb: str) -> UsageError:
+    """Return the error for what is neither a table with a make nor a schema of such."""
+    message = f"cannot {verb} {spoken(thing)}: name Computed or Imported tables, or schemas"
+    return UsageError(message)
 
 
 def spoken(thing: object) -> str:

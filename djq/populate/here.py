@@ -16,7 +16,7 @@ from djq.populate import plan
 from djq.populate.chunks import MANY_KEYS, make_chunk
 from djq.populate.display import Display, TableProgress
 from djq.populate.ends import stop_on_sigterm
-from djq.populate.failures import JobError
+from djq.populate.failures import MAX_LOSSES, JobError
 from djq.populate.keys import from_key_id, from_key_ids, key_id
 from djq.populate.make import Outcome
 from djq.populate.reservations import Settlement
@@ -36,11 +36,9 @@ if TYPE_CHECKING:
 PAGE_KEYS = 500
 #: Where this layer reaches the fleet's reservations, by name.
 OPEN_CLAIMS = "djq.orchestrator.claims:open_claims"
-#: A key that took so many processes along is an error.
-MAX_LOSSES = 3
 #: Keys of one chunk: as the fleet's, so that neither takes more than its share at a time.
 MAX_CHUNK_KEYS = 1_000
-#: Another process reads the next page, or has all that is limited; it is asked again after [s].
+#: Another process reads the next page; it is asked again after [s].
 WAIT_S = 0.02
 
 
@@ -235,11 +233,7 @@ def bury(call: Call, taken: Taken) -> Iterator[tuple[str, Outcome]]:
     for key, n_losses in taken.losses.items():
         if n_losses >= MAX_LOSSES:
             found = from_key_id(call.table.job_heading, key)
-            message = (
-                f"the process died {n_losses} times while making {found}: "
-                "killed for memory, or a crash in native code? Look at its log, then retry the key"
-            )
-            error = JobError(message, message, fingerprint="WorkerLost", cause="lost")
+            error = JobError.of_losses(found, n_losses)
             version = code_version(call.table)
             call.table().jobs.record(found, "error", error=error, version=version)
             yield key, Outcome(found, "failed", error=error)

@@ -234,7 +234,7 @@ class Jobs(Query):
             "attempt": error.attempt if error else None,
             "scheduled_time": error.retry_at if error else None,
             "queue": queue,
-            "user": _user(),
+            "user": user_name(),
             "host": platform.node(),
             "pid": os.getpid(),
             "version": version,
@@ -329,8 +329,9 @@ class Jobs(Query):
 
 
 @functools.lru_cache(maxsize=1)
-def _user() -> str:
+def user_name() -> str:
+    """Return who runs this process; the number of a container's user without a name."""
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
+    except (OSError, KeyError):
         return str(os.getuid()) if hasattr(os, "getuid") else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from djq.errors import DefinitionError, UsageError
+from djq.hints import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -147,9 +147,7 @@ class PopulateOptions:
         """
         for name in options:
             if name not in NAMES:
-                near = difflib.get_close_matches(name, NAMES, n=1)
-                hint = f'Did you mean "{near[0]}"?' if near else f"Known: {', '.join(NAMES)}."
-                message = f'PopulateOptions has no option "{name}". {hint}'
+                message = f'PopulateOptions has no option "{name}". {suggest(name, NAMES)}'
                 raise UsageError(message)
         return cls(**options)
 

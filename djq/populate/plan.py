@@ -16,7 +16,7 @@ from djq.algebra.nodes import Node, Projection
 from djq.algebra.operators import restrict
 from djq.definition.heading import Heading
 from djq.errors import DefinitionError
-from djq.populate.keys import from_key_id, from_key_ids, key_id, key_ids
+from djq.populate.keys import from_key_ids, key_id, key_ids
 from djq.populate.version import code_version
 from djq.tables.query import Query
 from djq.tables.universal import U
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from djq.definition.acceptance import Value
     from djq.populate.autopopulate import AutoPopulate
     from djq.populate.keys import Key
-
-#: Keys that are listed at a time where all are: a page costs some milliseconds whatever it holds.
-PAGE_KEYS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,24 +155,6 @@ def due_ids(
     if not page.heading.names:
         return ["[]"] * len(page)
     return key_ids(page.connection.database.fetch_columns(page.node))
-
-
-def stream_due_ids(
-    table: type[AutoPopulate], restrictions: Sequence[Value] = (), *, page_keys: int = PAGE_KEYS
-) -> Iterator[list[str]]:
-    """Iterate over all due keys as ids, page by page: no more than a page is held.
-
-    The pages are questions of their own: a stream of rows would hold a session of the database,
-    and what it has to keep for it, for as long as the keys are worked on.
-    """
-    after: Key | None = None
-    while True:
-        page = due_ids(table, limit=page_keys, restrictions=restrictions, after=after)
-        if page:
-            yield page
-        if len(page) < page_keys:
-            return
-        after = from_key_id(table.job_heading, page[-1])
 
 
 def _page(

@@ -1,29 +1,21 @@
 """`populate(processes=N)`: children that make chunks of keys, which their parent hands out.
 
-Children are forked, or started anew where `multiprocessing` starts processes so; not by it, since
-it refuses to within its own daemonic children. Errors come back as texts, and whatever kills a
-child is found out by its pipe.
+Errors come back as texts, and whatever kills a child is found out by its pipe.
 """
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import multiprocessing.spawn
+import logging
 import os
-import pickle
 import secrets
 import selectors
-import signal
-import subprocess
-import sys
 import time
 from contextlib import ExitStack, closing, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from djq.errors import MakeError, UsageError
+from djq.errors import DatabaseError, FleetError, MakeError
 from djq.populate import child, slots
+from djq.populate.children import Child
 from djq.populate.display import open_display
 from djq.populate.failures import JobError
 from djq.populate.here import (
@@ -46,11 +38,13 @@ from djq.populate.reservations import LocalClaims, Settlement
 from djq.tables.explain import show_key
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from djq.populate.here import Call
     from djq.populate.overruns import Overrun
     from djq.populate.reservations import Claims, Taken
+
+logger = logging.getLogger("djq.populate")
 
 #: A child that is asked to end has this long; then it is killed [s].
 END_S = 5.0
@@ -65,105 +59,6 @@ def in_processes(call: Call, claims: Claims, n_processes: int) -> Generator[Outc
         pool.close()
 
 
-class _Child:
-    """A child process and what it works on."""
-
-    def __init__(self, call: Call, slot: str, owner: str, others: list[_Child]) -> None:
-        self.slot = slot
-        self.owner = owner
-        self.settlement: Settlement | None = None
-        self.is_ready = False
-        ours, theirs = os.pipe(), os.pipe()
-        self.to_child, self.from_child = ours[1], theirs[0]
-        self._rest = b""
-        ends = (ours[0], theirs[1])
-        try:
-            if _forks():
-                self._popen, self.pid = None, self._fork(call, ends, others)
-            else:
-                self._popen = _spawn(call, slot, owner, ends)
-                self.pid = self._popen.pid
-        except BaseException:
-            self._close_pipes()
-            raise
-        finally:
-            for end in ends:
-                os.close(end)
-
-    def _fork(self, call: Call, ends: tuple[int, int], others: list[_Child]) -> int:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pid = os.fork()
-        if pid:
-            return pid
-        # What belongs to the parent stays open on its side only: an end of a pipe that a sibling
-        # holds would hide that the parent, or the child, has ended.
-        status = 1
-        try:
-            for fd in (self.to_child, self.from_child, *(fd for o in others for fd in o.pipes)):
-                os.close(fd)
-            child.serve(call.table, call.make_kwargs, ends, slots.Slot(self.owner, self.slot))
-            status = 0
-        finally:
-            with suppress(Exception):
-                sys.stdout.flush()
-                sys.stderr.flush()
-            # Nothing of the parent's is to be finalized here.
-            os._exit(status)
-
-    @property
-    def pipes(self) -> tuple[int, int]:
-        """The parent's ends."""
-        return (self.to_child, self.from_child)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it has nothing to make."""
-        return self.settlement is None
-
-    def send(self, message: Mapping[str, Any]) -> None:
-        """Tell it something; one that died is found out by its own pipe."""
-        with suppress(BrokenPipeError):
-            child.tell(self.to_child, message)
-
-    def read(self) -> list[dict[str, Any]] | None:
-        """Return what it says; None if it ended."""
-        found = os.read(self.from_child, 1 << 20)
-        if not found:
-            return None
-        *lines, self._rest = (self._rest + found).split(b"\n")
-        return [json.loads(line) for line in lines]
-
-    def end(self) -> None:
-        """Ask it to end: the key in hand is rolled back."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGTERM)
-
-    def join(self, until: float) -> None:
-        """Wait for its end, and kill it when that takes too long."""
-        while not self._has_ended():
-            if time.monotonic() > until:
-                with suppress(ProcessLookupError):
-                    os.kill(self.pid, signal.SIGKILL)
-                until = float("inf")
-            time.sleep(0.005)
-        self._close_pipes()
-        slots.forget(self.owner, self.slot)
-
-    def _has_ended(self) -> bool:
-        if self._popen is not None:
-            return self._popen.poll() is not None
-        try:
-            return os.waitpid(self.pid, os.WNOHANG)[0] != 0
-        except ChildProcessError:  # somebody waits for all children of this process
-            return True
-
-    def _close_pipes(self) -> None:
-        for fd in self.pipes:
-            with suppress(OSError):
-                os.close(fd)
-
-
 class _Pool:
     """The children of one call."""
 
@@ -172,7 +67,7 @@ class _Pool:
         self._claims = claims
         self._n_processes = n_processes
         self._owner = f"{os.getpid()}.{secrets.token_hex(4)}"
-        self._children: list[_Child] = []
+        self._children: list[Child] = []
         self._n_started = 0
         self._n_tried = 0
         #: Nothing was left when last asked; what comes back from a child has to be asked for again.
@@ -199,10 +94,11 @@ class _Pool:
                 self._is_done = taken.is_done
             if not self._busy and (self._is_done or self._wanted() < 1):
                 return
-            yield from self._listen(WAIT_S if is_waiting else LOOK_S)
+            # What a child says ends the wait in any case.
+            yield from self._listen(WAIT_S if is_waiting and self._claims.is_shared else LOOK_S)
 
     @property
-    def _busy(self) -> list[_Child]:
+    def _busy(self) -> list[Child]:
         return [c for c in self._children if not c.is_idle]
 
     def _idle(self) -> str | None:
@@ -225,7 +121,7 @@ class _Pool:
         one = next((c for c in self._children if c.slot == taken.slot), None)
         if one is None:
             self._n_started += 1
-            one = _Child(self._call, taken.slot, self._owner, self._children)
+            one = Child(self._call, taken.slot, self._owner, self._children)
             self._children.append(one)
             self._selector.register(one.from_child, selectors.EVENT_READ, one)
         one.settlement = settlement = Settlement(taken)
@@ -242,7 +138,7 @@ class _Pool:
             self._watch.look((one.slot, one.pid) for one in self._children)
             self._next_look = time.monotonic() + LOOK_S
         for event, _ in self._selector.select(wait_s):
-            one = cast("_Child", event.data)
+            one = cast("Child", event.data)
             messages = one.read()
             if messages is None:
                 yield from self._lose(one)
@@ -250,7 +146,7 @@ class _Pool:
             for message in messages:
                 yield from self._hear(one, message)
 
-    def _hear(self, one: _Child, message: Mapping[str, Any]) -> Iterator[Outcome]:
+    def _hear(self, one: Child, message: Mapping[str, Any]) -> Iterator[Outcome]:
         settlement = one.settlement
         if "is_ready" in message:
             one.is_ready = True
@@ -272,7 +168,7 @@ class _Pool:
             self._claims.release(settlement)
             self._pace.learn(settlement)
 
-    def _lose(self, one: _Child) -> Iterator[Outcome]:
+    def _lose(self, one: Child) -> Iterator[Outcome]:
         """Replace a child that died: its keys are free, and the one in hand is counted."""
         found = slots.in_hand(self._owner, one.slot)
         autopsies = self._watch.autopsy([one.slot])
@@ -286,12 +182,7 @@ class _Pool:
             raise MakeError(message)
         if settlement is None:
             return
-        # What it committed and did not tell; nobody else can have made keys that it held.
-        heading = self._call.table.job_heading
-        for key in made_keys(self._call.table, from_key_ids(heading, settlement.untouched)):
-            outcome = Outcome(key, "made")
-            settlement.note(key_id(heading, key), outcome)
-            yield outcome
+        yield from self._untold(settlement)
         in_hand = found.key if found is not None and found.key in settlement.untouched else ""
         overrun, _ = autopsies.get(one.slot, (None, None))
         if overrun is not None and in_hand:
@@ -301,7 +192,15 @@ class _Pool:
         if one.slot in autopsies and (in_hand or overrun is None):
             self._claims.release(settlement)
         else:
-            self._claims.lose(settlement.taken, in_hand)
+            self._claims.lose(settlement, in_hand)
+
+    def _untold(self, settlement: Settlement) -> Iterator[Outcome]:
+        """Note what a dead child committed and did not tell: nobody else can have made its keys."""
+        heading = self._call.table.job_heading
+        for key in made_keys(self._call.table, from_key_ids(heading, settlement.untouched)):
+            outcome = Outcome(key, "made")
+            settlement.note(key_id(heading, key), outcome)
+            yield outcome
 
     def _blame(self, settlement: Settlement, in_hand: str, overrun: Overrun) -> Outcome:
         """Record a key whose process was killed for it."""
@@ -312,68 +211,32 @@ class _Pool:
         settlement.note(in_hand, outcome)
         return outcome
 
-    def _drop(self, one: _Child, wait_s: float) -> None:
+    def _drop(self, one: Child, wait_s: float) -> None:
         self._selector.unregister(one.from_child)
         self._children.remove(one)
         one.join(time.monotonic() + wait_s)
 
     def close(self) -> None:
-        """End all children, and give back what they had."""
-        for one in self._children:
+        """End all children, then give back what they had."""
+        ended = list(self._children)
+        for one in ended:
             one.end()
         until = time.monotonic() + END_S
-        for one in list(self._children):
-            self._drop(one, max(0.0, until - time.monotonic()))
-            if one.settlement is not None:
-                self._claims.release(one.settlement)
-        self._selector.close()
+        with closing(self._selector):
+            for one in ended:
+                self._drop(one, max(0.0, until - time.monotonic()))
+            self._give_back([one.settlement for one in ended if one.settlement is not None])
 
-
-def _forks() -> bool:
-    """Tell whether processes are forked here, as `multiprocessing` was told or does by itself."""
-    method = multiprocessing.get_start_method(allow_none=True)
-    return (method or multiprocessing.get_all_start_methods()[0]) == "fork"
-
-
-def _spawn(call: Call, slot: str, owner: str, ends: tuple[int, int]) -> subprocess.Popen[bytes]:
-    """Start a new interpreter, and have it import what this one has imported as its main module."""
-    if child.is_starting:
-        message = (
-            "populate(processes=…) was called while a child process imported the script: put it "
-            'below  if __name__ == "__main__":'
-        )
-        raise UsageError(message)
-    table = call.table
-    try:
-        _check_importable(table)
-        told = pickle.dumps((table, dict(call.make_kwargs)))
-    except Exception as error:
-        message = (
-            "populate(processes=…) starts new interpreters here, which cannot import "
-            f"{table.__module__}.{table.__qualname__} or take make_kwargs: {error}. Define the "
-            "table at the top of a module"
-        )
-        raise UsageError(message) from error
-    prepared = multiprocessing.spawn.get_preparation_data("djq")
-    prepared.pop("authkey", None)
-    path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
-    script = "from djq.populate.child import main; main()"
-    started = subprocess.Popen(  # noqa: S603 - this interpreter
-        [sys.executable, "-c", script, *map(str, ends), owner, slot],
-        stdin=subprocess.PIPE,
-        pass_fds=ends,
-        env=os.environ | {"PYTHONPATH": path},
-    )
-    if started.stdin is not None:
-        with started.stdin as pipe, suppress(BrokenPipeError):
-            pipe.write(pickle.dumps(prepared) + told)
-    return started
-
-
-def _check_importable(table: type) -> None:
-    if table.__module__ == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
-        message = "it is defined in an interactive session"
-        raise pickle.PicklingError(message)
+    def _give_back(self, settlements: Sequence[Settlement]) -> None:
+        """Release chunks whose children ended; the call ends, and what ended it is not hidden."""
+        try:
+            for settlement in settlements:
+                with suppress(DatabaseError):
+                    list(self._untold(settlement))
+                self._claims.release(settlement)
+        except FleetError as error:
+            # The end of the claims frees the rest, or of their lease: asking on would take as long.
+            logger.warning("release_failed: %s", error)
 
 
 def populate_here(

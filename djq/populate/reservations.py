@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,6 +69,9 @@ class Claims(Protocol):
     A slot makes one chunk at a time: take, make, release.
     """
 
+    #: Whether others take and read keys, too: there may be more at any time, not just by a release.
+    is_shared: ClassVar[bool]
+
     def take(self, slot: str, wanted: int) -> Taken:
         """Reserve at most `wanted` due keys that nobody else has.
 
@@ -95,7 +98,7 @@ class Claims(Protocol):
         """Free the keys of a chunk, and tell others what became of them."""
         ...
 
-    def lose(self, taken: Taken, in_hand: str) -> None:
+    def lose(self, settlement: Settlement, in_hand: str) -> None:
         """Free the keys of a process that died with this one in hand; "": not known."""
         ...
 
@@ -106,6 +109,8 @@ class Claims(Protocol):
 
 class LocalClaims:
     """Claims of one call whose processes compete with nobody else's."""
+
+    is_shared: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._ready: deque[str] = deque()
@@ -155,17 +160,19 @@ class LocalClaims:
 
     def release(self, settlement: Settlement) -> None:
         """Put what was not touched back."""
+        self._put_back(settlement)
+
+    def lose(self, settlement: Settlement, in_hand: str) -> None:
+        """Put the keys of a dead process back, as far as nothing became of them."""
+        is_known = bool(in_hand) or len(settlement.taken.keys) == 1
+        for key in [in_hand] if in_hand else settlement.untouched:
+            self._losses[key] += is_known
+        self._put_back(settlement)
+
+    def _put_back(self, settlement: Settlement) -> None:
         self._taken.pop(settlement.taken.slot, None)
         self._ready.extendleft(reversed(settlement.untouched))
         self._ready.extendleft(reversed(settlement.group("returned")))
-
-    def lose(self, taken: Taken, in_hand: str) -> None:
-        """Put the keys of a dead process back."""
-        self._taken.pop(taken.slot, None)
-        is_known = bool(in_hand) or len(taken.keys) == 1
-        for key in [in_hand] if in_hand else taken.keys:
-            self._losses[key] += is_known
-        self._ready.extendleft(reversed(taken.keys))
 
     def close(self) -> None:
         """Hold nothing any more."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
-import getpass
 import logging
 import os
 import platform
@@ -16,7 +15,9 @@ from djq.definition.attributes import Attribute, AttributeType, CoreType
 from djq.definition.heading import Heading
 from djq.definition.spec import TableName, TableSpec, Tier
 from djq.errors import AccessError, MissingTableError, UsageError
+from djq.hints import suggest
 from djq.populate import plan, restrictions
+from djq.populate.jobs import user_name
 from djq.populate.options import PopulateOptions
 from djq.tables.encode import RowEncoder, utc_now
 from djq.tables.query import Query
@@ -127,7 +128,7 @@ def new_record(
         options=options,
         is_continuous=is_continuous,
         made_before={n: _count(t, conditions) for n, t in tables.items() if not _tells_when(t)},
-        user=_user(),
+        user=user_name(),
         host=platform.node(),
         pid=os.getpid(),
     )
@@ -167,13 +168,6 @@ def failed_since(
 
 def _since(time: dt.datetime) -> str:
     return f"completed_time >= '{time:%Y-%m-%d %H:%M:%S.%f}'"
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
-        return ""
 
 
 class RunStore:
@@ -328,9 +322,7 @@ def check_status(status: object) -> tuple[RunStatus, ...]:
     wanted = list(cast("Iterable[object]", status)) if several else [status]
     for one in wanted:
         if one not in STATUSES:
-            near = difflib.get_close_matches(str(one), STATUSES, n=1)
-            hint = f'Did you mean "{near[0]}"?' if near else f"Known: {', '.join(STATUSES)}."
-            message = f'no run has the status "{one}". {hint}'
+            message = f'no run has the status "{one}". {suggest(str(one), STATUSES)}'
             raise UsageError(message)
     return tuple(cast("list[RunStatus]", wanted))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from sqlglot import exp
 from djq.algebra.expressions import Call, Expression, Literal
 from djq.algebra.jsonpath import normal_path
 from djq.errors import QueryError
+from djq.hints import did_you_mean
 from djq.sql import literals
 from djq.sql.functions import ALIASES, FUNCTIONS, OPERATORS, OWN
 from djq.sql.functions.times import MOMENT_ARGUMENTS, UNITS
@@ -143,8 +143,7 @@ def anonymous(reader: Reader, node: Parsed) -> Expression:
 def refuse_function(reader: Reader, name: str, node: Parsed) -> Expression:
     """Refuse a function that is not on the list."""
     known = [*known_functions(), *sorted(reader.more)]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {near[0]}? " if near else ""
+    hint = did_you_mean(name, known, shown="{}")
     reader.refuse(
         f"the function {name} is not on the list. {hint}Known: {', '.join(known)}. "
         "More are allowed by the setting DJQ_FUNCTIONS",

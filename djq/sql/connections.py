@@ -25,7 +25,7 @@ from djq.sql.sessions import Session, open_session
 from djq.sql.wire import quicken
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from djq.errors import DatabaseError
 
@@ -57,6 +57,8 @@ class Level:
     is_manual: bool = False
     #: What follows if all of it is committed.
     aftermath: Aftermath | None = None
+    #: What is called if it is undone.
+    undos: list[Callable[[], None]] = field(default_factory=list["Callable[[], None]"])
 
     def wait_for_commit(self, aftermath: Aftermath) -> None:
         """Have something follow, behind what is to follow already."""

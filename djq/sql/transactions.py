@@ -191,10 +191,11 @@ class Transactions(Connections):
         """Whether this thread has a transaction open."""
         return bool(self._own_state().levels)
 
-    @property
-    def is_nested(self) -> bool:
-        """Whether what is done now may be undone while the outer transaction goes on."""
-        return len(self._own_state().levels) > 1
+    def on_undo(self, forget: Callable[[], None]) -> None:
+        """Have something called if a nested transaction, and what is done in it now, is undone."""
+        levels = self._own_state().levels
+        if len(levels) > 1:
+            levels[-1].undos.append(forget)
 
     def after_commit(self, aftermath: Aftermath) -> None:
         """Have something follow what this thread has written, once it is committed.
@@ -316,6 +317,8 @@ class Transactions(Connections):
         elif len(state.levels) == 1:
             self._commit(state, level.session)
         state.levels.remove(level)
+        if len(state.levels) > 1:
+            state.levels[-1].undos += level.undos
         if level.aftermath is not None:
             self.after_commit(level.aftermath)
 
@@ -336,7 +339,10 @@ class Transactions(Connections):
         state = self._own_state()
         if level not in state.levels:
             return
-        del state.levels[state.levels.index(level) :]
+        undone = state.levels[state.levels.index(level) :]
+        del state.levels[-len(undone) :]
+        for forget in (f for each in undone for f in each.undos):
+            forget()
         if level.savepoint is None and (not state.levels or state.has_begun):
             # On SQLite, an inner level without a savepoint: nothing was written before it.
             self._roll_back(state, level.session)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from djq.datajoint import FIELDS, FIXED, GROUPS, PARTS, WITHOUT, compose, split_url, stores, suggest
+from djq.datajoint import FIELDS, FIXED, GROUPS, PARTS, WITHOUT, compose, split_url, stores
 from djq.errors import ConfigError
+from djq.hints import suggest
 from djq.settings import Settings, StoreSettings, load
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class Configuration:
         if name in WITHOUT:
             message = f'djq has no setting "{name}": {WITHOUT[name]}'
         else:
-            message = f'unknown setting "{name}". {suggest(name, _names())}'
+            message = f'unknown setting "{name}". {suggest(name, sorted(_names()))}'
         raise UnknownSettingError(message)
 
     def _change(self, values: dict[str, Any], names: set[str]) -> None:
@@ -264,7 +265,7 @@ class _Stores(MutableMapping[str, Any]):
     def __getitem__(self, name: str) -> StoreSettings:
         found = self._all()
         if name not in found:
-            message = f'no store "{name}" is set. {suggest(name, found)}'
+            message = f'no store "{name}" is set. {suggest(name, sorted(found))}'
             raise UnknownSettingError(message)
         return found[name]
 

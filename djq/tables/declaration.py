@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import sys
 from collections import ChainMap
@@ -13,6 +12,7 @@ from djq.codecs import registry as codecs
 from djq.definition import spec as specs
 from djq.definition.spec import TableName, TableSpec, Words
 from djq.errors import DefinitionError
+from djq.hints import did_you_mean
 from djq.tables.table import Part, Table
 
 if TYPE_CHECKING:
@@ -136,9 +136,9 @@ class Declaration:
         found: object = next((n for n in named if hasattr(n, wanted)), next(iter(named), None))
         if found is None:
             known = [n for place in places for n in place if _is_table(place[n])]
-            near = difflib.get_close_matches(first, known, n=1)
+            hint = did_you_mean(first, known).rstrip()
             message = f'unknown table "{name}"'
-            raise DefinitionError(message, *(f'Did you mean "{n}"?' for n in near))
+            raise DefinitionError(message, *([hint] if hint else []))
         for step in rest:
             if not hasattr(found, step):
                 message = f'unknown table "{name}": "{step}" is not in {first}'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -10,6 +9,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from djq.errors import RowError
+from djq.hints import suggest
 
 if TYPE_CHECKING:
     from djq.definition.acceptance import Value
@@ -176,7 +176,4 @@ def _refuse_unknown(given: Iterable[str], number: int, spec: TableSpec) -> None:
 
 def unknown(name: object, spec: TableSpec) -> str:
     """Return the words for a name that is no attribute of the table."""
-    known = spec.heading.names
-    near = difflib.get_close_matches(str(name), known, n=1)
-    hint = f'Did you mean "{near[0]}"? ' if near else ""
-    return f'unknown attribute "{name}". {hint}Known: {", ".join(known)}'
+    return f'unknown attribute "{name}". {suggest(str(name), spec.heading.names)}'

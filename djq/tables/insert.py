@@ -80,7 +80,7 @@ def insert_rows(encoder: RowEncoder, connection: Connection, rows: Value, option
         with nullcontext() if is_simple else connection.transaction:
             while chunk is not None:
                 refused = _complete(encoder, connection, chunk, begun, options.mode)
-                _send(refused, chunk.n, is_undone=not is_simple)
+                _send(refused, chunk.n, options.mode, is_undone=not is_simple)
                 if connection.announcer.is_on:
                     announce(connection, spec, refused.columns)
                 n_rows += chunk.n
@@ -107,8 +107,8 @@ def insert_one(encoder: RowEncoder, connection: Connection, row: Value, options:
     except IntegrityError as error:
         columns = {name: (value,) for name, value in encoded.items()}
         raise explain(error, Refused(spec, connection, columns, None, mode)) from error
-    if call is not None and not connection.database.is_nested:
-        call.note(encoded)
+    if call is not None and (forget := call.note(encoded)) is not None:
+        connection.database.on_undo(forget)
     if connection.announcer.is_on:
         announce(connection, spec, {name: (encoded[name],) for name in spec.heading.primary_key})
 
@@ -128,12 +128,11 @@ def _complete(
     return Refused(spec, connection, columns, chunk.first, mode)
 
 
-def _send(rows: Refused, n: int, *, is_undone: bool) -> None:
+def _send(rows: Refused, n: int, mode: Duplicates, *, is_undone: bool) -> None:
     """Insert complete rows; all of them or none."""
     spec, database = rows.spec, rows.connection.database
     call = current_of(spec.name)
-    firsts = call.firsts(rows.columns, n) if call is not None and rows.mode != "refuse" else []
-    mode: Duplicates = rows.mode if rows.mode != "update" else "refuse"
+    firsts = call.firsts(rows.columns, n) if call is not None and mode != "refuse" else []
     if firsts:
         with rows.connection.transaction:
             database.insert_columns(spec, _chosen(rows.columns, firsts))
@@ -142,8 +141,8 @@ def _send(rows: Refused, n: int, *, is_undone: bool) -> None:
                 database.insert_columns(spec, _chosen(rows.columns, rest), duplicates=mode)
     else:
         database.insert_columns(spec, rows.columns, duplicates=mode, is_undone=is_undone)
-    if call is not None and not database.is_nested:
-        call.note_all(rows.columns, n)
+    if call is not None and (forget := call.note_all(rows.columns, n)) is not None:
+        database.on_undo(forget)
 
 
 def _chosen(

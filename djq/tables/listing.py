@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from djq.definition.graph import levels
 from djq.definition.names import describe_name, is_hidden
 from djq.definition.spec import TableName, Tier
 from djq.errors import MissingTableError
+from djq.hints import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +61,5 @@ def missing_table(database: Database, schema: str, name: str) -> MissingTableErr
     """Return the error that says which tables there are."""
     names = [describe_name(t).class_name for t in database.catalog.columns(schema)]
     known = [n for n in names if not n.endswith(".jobs") and not n.startswith("~")]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f'Did you mean "{near[0]}"? ' if near else ""
-    message = f'no table "{name}" in {schema}. {hint}Known: {", ".join(sorted(known)) or "none"}'
+    message = f'no table "{name}" in {schema}. {suggest(name, sorted(known))}'
     return MissingTableError(message)

@@ -52,7 +52,7 @@ class Making:
     started: float = field(default_factory=time.monotonic)
     #: The ancestors' rows, once they were asked for.
     upstream: object = None
-    #: Keys of which a row was inserted, other than in a nested transaction, which may be undone.
+    #: Keys of which a row was inserted.
     inserted: set[KeyValues] = field(default_factory=set[KeyValues])
     #: Whether rows of the table may have gone since.
     has_deleted: bool = False
@@ -79,16 +79,21 @@ class Making:
                 found.setdefault(values, i)
         return list(found.values())
 
-    def note(self, row: Mapping[str, Value]) -> None:
-        """Remember that a row of the table was inserted."""
+    def note(self, row: Mapping[str, Value]) -> Callable[[], None] | None:
+        """Remember that a row of the table was inserted; return what forgets it, if it is new."""
         values = self.values(row)
-        if values in self.keys:
-            self.inserted.add(values)
+        if values not in self.keys or values in self.inserted:
+            return None
+        self.inserted.add(values)
+        return lambda: self.inserted.discard(values)
 
-    def note_all(self, columns: Mapping[str, Sequence[Value]], n: int) -> None:
-        """Remember that many rows of the table were inserted."""
-        if len(self.inserted) < len(self.keys):
-            self.inserted.update(self.keys.intersection(self._rows(columns, n)))
+    def note_all(self, columns: Mapping[str, Sequence[Value]], n: int) -> Callable[[], None] | None:
+        """Remember that many rows were inserted; return what forgets those that are new."""
+        if len(self.inserted) == len(self.keys):
+            return None
+        new = self.keys.intersection(self._rows(columns, n)) - self.inserted
+        self.inserted |= new
+        return lambda: self.inserted.difference_update(new)
 
     def _rows(self, columns: Mapping[str, Sequence[Value]], n: int) -> Iterable[KeyValues]:
         if not self.names:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
@@ -12,6 +11,7 @@ from djq.algebra.expressions import Name
 from djq.algebra.nodes import Projection
 from djq.definition.heading import Heading
 from djq.errors import QueryError
+from djq.hints import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -103,7 +103,5 @@ def refuse_unknown(given: Iterable[str], known: Sequence[str], verb: str) -> Non
         There is one; the message says which there are.
     """
     for name in given:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f'Did you mean "{near[0]}"? ' if near else ""
-        message = f'{verb} has no option "{name}". {hint}Known: {", ".join(known)}'
+        message = f'{verb} has no option "{name}". {suggest(name, known)}'
         raise QueryError(message)

@@ -114,6 +114,14 @@ def goes_on_after_undoing_its_own(self, key):
     self.insert1({**key, "value": 2}, replace=True)
 
 
+def goes_on_after_undoing_two_levels(self, key):
+    with suppress(DuplicateError, OopsError), self.connection.transaction:
+        with self.connection.transaction:
+            self.insert([{**key, "value": 2}])
+        raise OopsError
+    self.insert([{**key, "value": 2}], replace=True)
+
+
 def deletes_before(self, key):
     (self & key).delete(prompt=False)
     self.insert1({**key, "value": 2})
@@ -154,6 +162,7 @@ def fails(self, key):
         skips_the_rows_of_a_query,
         goes_on_after_the_refusal,
         goes_on_after_undoing_its_own,
+        goes_on_after_undoing_two_levels,
         deletes_before,
         deletes_quickly_before,
         updates,
@@ -188,6 +197,30 @@ def test_a_make_may_change_what_it_inserted_itself(result):
 
     assert make(result, act) == "made"
     assert result.fetch1("value") == 13
+
+
+def test_a_make_may_change_what_it_inserted_in_a_nested_transaction(result):
+    def act(self, key):
+        with self.connection.transaction:
+            with self.connection.transaction:
+                self.insert1({**key, "value": 2})
+            self.insert1({**key, "value": 3}, replace=True)
+        self.insert([{**key, "value": 4}], replace=True)
+        (self & key).delete_quick()
+        self.insert1({**key, "value": 5})
+
+    assert make(result, act) == "made"
+    assert result.fetch1("value") == 5
+
+
+def test_a_make_may_insert_its_row_twice_in_one_call_of_several_chunks(result):
+    def act(self, key):
+        rows = [{"n": n, "value": value} for value in (1, 2) for n in range(4)]
+        with self.connection.transaction:
+            self.insert(rows, replace=True, chunk_size=3)
+
+    assert make(result, act) == "made"
+    assert result.to_dicts(order_by="KEY") == [{"n": n, "value": 2} for n in range(4)]
 
 
 def test_a_make_may_insert_again_what_it_deleted_of_its_own(result):
@@ -231,6 +264,19 @@ def test_a_row_that_a_nested_transaction_undid_does_not_count(result):
     def act(self, key):
         with suppress(OopsError), self.connection.transaction:
             self.insert1({**key, "value": 2})
+            raise OopsError
+
+    assert make(result, act) == "empty"
+    assert len(result) == 0
+
+
+def test_rows_that_an_outer_nested_transaction_undid_do_not_count(result):
+    def act(self, key):
+        with suppress(OopsError), self.connection.transaction:
+            with self.connection.transaction:
+                self.insert1({**key, "value": 2})
+            with self.connection.transaction:
+                self.insert([{**key, "value": 3}], replace=True)
             raise OopsError
 
     assert make(result, act) == "empty"

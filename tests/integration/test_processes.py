@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import signal
-from typing import TYPE_CHECKING
+import sys
+import time
+from typing import TYPE_CHECKING, Any, cast
 
+import psutil
 import pytest
 
-from djq.errors import MakeError, UsageError
-from djq.populate import processes
-from tests.integration.fleet import UP_S
+from djq.errors import MakeError, RedisUnavailableError, UsageError
+from djq.populate import child, children
+from djq.populate.here import Call
+from djq.populate.overruns import LOOK_S
+from djq.populate.processes import in_processes
+from djq.populate.reservations import LocalClaims, Settlement, Taken
+from tests.integration.fleet import MODULE, UP_S
 from tests.integration.test_reserve_jobs import (
     begin_together,
     made,
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.integration.fleet import Fleet
+    from tests.integration.pipelines.sums import Square
 
 
 __all__ = ["no_redis"]
@@ -120,7 +129,7 @@ def test_new_interpreters_make_the_keys_where_processes_start_so(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet.insert(8)
-    monkeypatch.setattr(processes, "_forks", lambda: False)
+    monkeypatch.setattr(children, "_forks", lambda: False)
     for name in ("database_url", "redis_url"):
         secret = getattr(fleet.settings, name)
         monkeypatch.setenv(f"DJQ_{name.upper()}", secret.get_secret_value())
@@ -132,7 +141,7 @@ def test_new_interpreters_make_the_keys_where_processes_start_so(
 def test_a_table_that_cannot_be_imported_is_refused_by_new_interpreters(
     no_redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "_forks", lambda: False)
+    monkeypatch.setattr(children, "_forks", lambda: False)
     with pytest.raises(UsageError, match="Define the table at the top of a module"):
         no_redis.populate(processes=2)
 
@@ -174,9 +183,27 @@ def test_a_signal_ends_all_children_without_a_record(
 
 
 @on_one_database
-def test_children_end_with_a_parent_that_is_killed(fleet: Fleet) -> None:
+def test_a_signal_that_comes_while_a_child_is_forked_ends_the_call(fleet: Fleet) -> None:
+    fleet.insert(4)
+    script = f"""
+import os, signal
+from {MODULE} import Square
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
+Square.populate(processes=2)
+"""
+    env = {"TEST_SCHEMA": fleet.schema_name, "TEST_MAKE_S": "60"}
+    process = fleet.start_process("-c", script, settings=fleet.settings, env=env)
+    assert process.wait(UP_S) != 0
+    assert "KeyboardInterrupt" in process.text()
+    assert len(fleet.tables.Square.jobs) == 0
+
+
+# The longer one takes so long that its child asks the parent before it commits.
+@on_one_database
+@pytest.mark.parametrize("make_s", [0.1, 2 * child.FRESH_S])
+def test_children_end_with_a_parent_that_is_killed(fleet: Fleet, make_s: float) -> None:
     fleet.insert(40)
-    process = start_populate(fleet, "processes=2, reserve_jobs=True", TEST_MAKE_S=0.1)
+    process = start_populate(fleet, "processes=2, reserve_jobs=True", TEST_MAKE_S=make_s)
     wait_until(lambda: fleet.n_made() >= 2, what="some keys", timeout_s=UP_S)
     children = process.children()
     os.kill(process.pid, signal.SIGKILL)
@@ -189,8 +216,119 @@ def test_children_end_with_a_parent_that_is_killed(fleet: Fleet) -> None:
         what="the keys to be free",
         timeout_s=UP_S,
     )
+    assert len(fleet.tables.Square.jobs) == 0
     fleet.tables.Square.populate()
     assert squares(fleet) == all_squares(40)
+
+
+class Terminal(io.TextIOWrapper):
+    """A file that people look at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@on_one_database
+def test_children_print_past_the_progress_of_their_parent(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fleet.insert(1)
+    square = fleet.tables.Square
+
+    def make(self: Square, key: dict[str, int]) -> None:
+        # What make writes is noted, and passed on to this stream.
+        stream = cast("Any", sys.stdout).stream
+        print(f"printed to a {type(stream).__name__}")  # noqa: T201 - what users do
+        self.insert1({**key, "square": 0})
+
+    monkeypatch.setattr(square, "make", make)
+    path = tmp_path / "terminal"
+    with Terminal(path.open("wb")) as terminal, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", terminal)
+        assert square.populate(processes=2, display_progress=True)["success_count"] == 1
+    assert "printed to a Terminal\n" in path.read_text()
+
+
+class Unreachable(LocalClaims):
+    """Claims whose server went away."""
+
+    def release(self, settlement: Settlement) -> None:
+        message = f"cannot release {settlement.taken.keys}"
+        raise RedisUnavailableError(message)
+
+
+@on_one_database
+def test_children_end_though_their_keys_cannot_be_given_back(fleet: Fleet) -> None:
+    fleet.insert(8)
+    before = psutil.Process().children()
+    outcomes = in_processes(Call(fleet.tables.Square), Unreachable(), 2)
+    assert next(outcomes).status == "made"
+    assert psutil.Process().children() != before
+    # When: the call is left while the first chunk is not released.
+    outcomes.close()
+    # Then: what ends it comes out alone, and no child is left.
+    assert psutil.Process().children() == before
+
+
+class Counted(LocalClaims):
+    """Claims that count how often they are asked."""
+
+    n_asked = 0
+
+    def take(self, slot: str, wanted: int) -> Taken:
+        self.n_asked += 1
+        return super().take(slot, wanted)
+
+
+@on_one_database
+def test_children_are_waited_for_without_asking_for_more_keys(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.insert(1)
+    monkeypatch.setenv("TEST_MAKE_S", "0.5")
+    claims, begun = Counted(), time.monotonic()
+    assert len(list(in_processes(Call(fleet.tables.Square), claims, 2))) == 1
+    assert claims.n_asked <= 6 + 2 * (time.monotonic() - begun) / LOOK_S
+
+
+class Noted(LocalClaims):
+    """Claims that hand two keys to the first child, and keep what was released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released: dict[str, Settlement] = {}
+
+    def take(self, slot: str, wanted: int) -> Taken:
+        return super().take(slot, 2 * wanted if slot == "1" else wanted)
+
+    def release(self, settlement: Settlement) -> None:
+        self.released[settlement.taken.slot] = settlement
+
+
+@on_one_database
+def test_what_a_child_committed_last_is_announced_when_the_call_ends(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: a child that made 0 and goes on with 1, and tells both together.
+    fleet.insert(3)
+    square = fleet.tables.Square
+
+    def make(self: Square, key: dict[str, int]) -> None:
+        if key["number"]:
+            wait_until(lambda: bool(square() & {"number": 0}), what="the first key")
+        if key["number"] == 1:
+            signal.pause()
+        self.insert1({**key, "square": 0})
+
+    monkeypatch.setattr(square, "make", make)
+    claims = Noted()
+    outcomes = in_processes(Call(square), claims, 2)
+    next(outcome for outcome in outcomes if outcome.key == {"number": 2})
+    # When: something ends the call.
+    outcomes.close()
+    # Then: others are told that 0 is there, and 1 goes back.
+    assert claims.released["1"].group("made") == ("[0]",)
+    assert claims.released["1"].untouched == ("[1]",)
 
 
 @pytest.mark.parametrize("n", [0, -1, True, 1.5])

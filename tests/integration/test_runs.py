@@ -307,7 +307,7 @@ class TestClearErrors:
 
     @on_one_database
     def test_a_transaction_is_refused(self, fleet: Fleet) -> None:
-        with dj.conn().transaction, pytest.raises(UsageError, match="inside a transaction"):
+        with dj.conn().transaction, pytest.raises(UsageError, match="behind the block"):
             dj.submit(fleet.tables.Square)
 
     @on_one_database

@@ -38,9 +38,9 @@ from djq.orchestrator.tablestate import (
     MAX_BACKOFF_S,
     MAX_HINTS,
     MAX_KEYS_PER_CHUNK,
-    MAX_LOSSES,
     RETRY_SLACK_S,
 )
+from djq.populate.failures import MAX_LOSSES
 
 PLACES = (Place("Spot", 0), Place("Sum", 1, ("Spot",)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 
 from djq.populate.display import TableProgress, open_display
 
@@ -23,6 +24,26 @@ def test_a_pipe_gets_a_finished_line_once():
         for seconds in (1.0, 2.0, 3.0):
             display.show([TableProgress("lab.T", total=2, made=2, seconds=seconds)])
     assert file.getvalue().count("lab.T") == 1
+
+
+class Terminal(io.StringIO):
+    """A file that people look at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_the_last_state_and_no_thread_redraws_it(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    file = Terminal()
+    n_threads = threading.active_count()
+    with open_display(file=file) as display:
+        for made in range(3):
+            display.show([TableProgress("lab.T", total=2, made=made)])
+        assert threading.active_count() == n_threads
+    assert "0/2" in file.getvalue()
+    assert "1/2" not in file.getvalue()
+    assert "2/2" in file.getvalue()
 
 
 def test_an_empty_table_says_nothing():

@@ -93,3 +93,9 @@ def test_a_key_that_ran_out_of_memory_goes_to_the_big_queue_unless_it_was_there(
     found, queue = planned(error, record, options, lambda: dt.datetime(2026, 1, 1))  # noqa: DTZ001
     assert queue == next_queue
     assert found.retry_after_s == (None if next_queue is None else 0.0)
+
+
+def test_a_key_that_killed_its_processes_is_an_error_that_says_so():
+    error = JobError.of_losses({"n": 1}, 3)
+    assert "died 3 times while making {'n': 1}" in error.message
+    assert (error.cause, error.fingerprint) == ("lost", "WorkerLost")
