@@ -39,7 +39,7 @@ OPEN_CLAIMS = "djq.orchestrator.claims:open_claims"
 MAX_LOSSES = 3
 #: Keys of one chunk: as the fleet's, so that neither takes more than its share at a time.
 MAX_CHUNK_KEYS = 1_000
-#: Another process reads the next page, or has all that is limited; it is asked again after [s].
+#: Another process reads the next page; it is asked again after [s].
 WAIT_S = 0.02
 #: A chunk that takes so many times longer than it should gives the rest back, to others.
 PATIENCE = 5.0

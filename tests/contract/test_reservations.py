@@ -690,16 +690,6 @@ class TestSharedSearch:
         assert claim.reservation.keys == ("[1]", "[2]", "[3]")
         assert claim.losses == {"[2]": 1}
 
-    def test_units_bound_claims_too(self, alive: Reservations) -> None:
-        due = a_due(5)
-        pages(alive, alive.searches.claim(SEARCH, "w", A, 1, MATLAB), due, 9)
-        first = alive.searches.claim(SEARCH, "x", A, 1, MATLAB)
-        second = alive.searches.claim(SEARCH, "y", B, 1, MATLAB)
-        assert first.reservation.keys == ("[1]",)
-        assert (second.reservation.keys, second.reservation.short_of) == ((), "matlab")
-        alive.release(first.reservation, Released(TABLE, "x", "p-1", made=("[1]",)))
-        assert alive.searches.claim(SEARCH, "y", B, 1, MATLAB).reservation.keys == ("[2]",)
-
 
 class TestAnnouncements:
     def test_reading_continues_after_a_position(self, alive: Reservations) -> None:

@@ -209,24 +209,19 @@ class ModelSearches:
     def __init__(self, server: ModelServer) -> None:
         self.server = server
 
-    def claim(
-        self, search: Search, chunk: str, holder: str, wanted: int, units: Units = NO_UNITS
-    ) -> Claim:
+    def claim(self, search: Search, chunk: str, holder: str, wanted: int) -> Claim:
         memory = self.server.enter()
         self.server.arrive(holder, chunk)
         cursor = memory.cursors.get(search.id) or Cursor(0, has_ended=True)
         has_ended = cursor.has_ended and not cursor.pool
         search = replace(search, last_round=search.last_round or cursor.round + 1)
         none = Reservation(chunk, search.run, search.table, (), holder, 0, str(memory.epoch))
-        short = self.server.take_units(units, chunk)
         granted: list[str] = []
-        while len(granted) < wanted and cursor.pool and not short:
+        while len(granted) < wanted and cursor.pool:
             key = cursor.pool.pop(0)
             if self.server.is_free(memory.jobs.get((search.table, key)), holder):
                 granted.append(key)
-        held = self.server.grant(none, granted) if granted else replace(none, short_of=short)
-        if not granted:
-            self.server.give_units_back(chunk)
+        held = self.server.grant(none, granted) if granted else none
         counts = {key: n for key in granted if (n := memory.losses[search.table, key])}
         if has_ended and cursor.round >= search.last_round:
             return Claim(held, search, counts, None, cursor.round, is_done=True)

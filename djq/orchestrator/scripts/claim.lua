@@ -1,12 +1,11 @@
--- ARGV: search, table, run, holder, chunk, epoch candidate, lease [ms], keys wanted, round that ends the search or 0,
--- JSON {limited resource -> [units, limit]}
+-- ARGV: search, table, run, holder, chunk, epoch candidate, lease [ms], keys wanted, round that ends the search or 0
 -- Take keys of a search that several processes share, and reserve them at once. The search goes in rounds over all due keys,
 -- page by page; every page is read by one process, and its keys wait in a pool. A process is done when a round has ended that
 -- began after the process first asked.
 -- Returns {epoch, token, ids, round to end with, '1' if the caller has to read the next page, position to read behind, round of
--- the page, '1' if the search is done, resource that is used up or '', losses of the ids}.
+-- the page, '1' if the search is done, losses of the ids}.
 local search, tbl, run, holder, chunk = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
-local n_wanted, last_round, wanted = tonumber(ARGV[8]), tonumber(ARGV[9]), cjson.decode(ARGV[10])
+local n_wanted, last_round = tonumber(ARGV[8]), tonumber(ARGV[9])
 local lease_ms = tonumber(ARGV[7])
 local epoch = ensure_epoch(ARGV[6])
 vouch(main_of(holder), lease_ms)
@@ -23,9 +22,8 @@ if last_round == 0 then last_round = round + 1 end
 local jobs = name('jobs', tbl)
 -- Taken from the pool before it is known whether they are free: a key in other hands is theirs. Bounded, for the server's sake.
 local MOST = 5000
-local granted, n_popped, short = {}, 0, nil
-if n_wanted > 0 then short = take_units(wanted, chunk) end
-while n_wanted > #granted and not short and n_popped < MOST do
+local granted, n_popped = {}, 0
+while n_wanted > #granted and n_popped < MOST do
   local ids = redis.call('LPOP', pool, n_wanted - #granted)
   if not ids or #ids == 0 then break end
   n_popped = n_popped + #ids
@@ -36,11 +34,9 @@ while n_wanted > #granted and not short and n_popped < MOST do
 end
 local token, losses = 0, {}
 if #granted > 0 then
-  token = reserve_keys(chunk, tbl, run, holder, granted, units_of(wanted))
+  token = reserve_keys(chunk, tbl, run, holder, granted)
   losses = states_of(name('losses', tbl), granted)
   for i = 1, #granted do losses[i] = losses[i] or '0' end
-elseif not short then
-  for resource in pairs(wanted) do redis.call('HDEL', name('units', resource), chunk) end
 end
 
 local is_reader, is_done, after = '0', '0', ''
@@ -60,4 +56,4 @@ else
 end
 redis.call('PEXPIRE', cursor, KEPT_MS)
 redis.call('PEXPIRE', pool, KEPT_MS)
-return {epoch, token, granted, last_round, is_reader, after, round, is_done, short or '', losses}
+return {epoch, token, granted, last_round, is_reader, after, round, is_done, losses}
