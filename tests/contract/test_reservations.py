@@ -691,6 +691,82 @@ class TestSharedSearch:
         assert claim.losses == {"[2]": 1}
 
 
+class TestRepeats:
+    """The answer of a script gets lost, and its client asks the same again."""
+
+    def test_a_repeated_claim_is_answered_with_its_keys(self, alive: Reservations) -> None:
+        Claimer(alive, A, a_due(5)).step()
+        first = alive.searches.claim(SEARCH, "x", A, 2)
+        second = alive.searches.claim(SEARCH, "x", A, 2)
+        assert second.reservation.keys == first.reservation.keys == ("[1]", "[2]")
+        assert alive.holds(second.reservation, "[1]").is_held
+        assert alive.searches.claim(SEARCH, "y", B, 9).reservation.keys == ("[3]", "[4]", "[5]")
+
+    def test_a_repeated_claim_leaves_nothing_behind(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        Claimer(alive, A, a_due(5)).step()
+        alive.searches.claim(SEARCH, "x", A, 2)
+        held = alive.searches.claim(SEARCH, "x", A, 2).reservation
+        alive.release(held, Released(TABLE, "x", "p-1", made=held.keys))
+        assert bench.everything_free()
+
+    def test_a_repeated_claim_is_asked_again_to_read(self, alive: Reservations) -> None:
+        asked = [alive.searches.claim(SEARCH, "x", A, 2).read_after for _ in range(2)]
+        assert asked == ["", ""]
+        assert alive.searches.claim(SEARCH, "y", B, 2).read_after is None
+
+    def test_a_repeated_page_is_added_once(self, alive: Reservations) -> None:
+        claim = alive.searches.claim(SEARCH, "x", A, 2)
+        added = [alive.searches.add_page(claim, ["[1]"], is_last=True) for _ in range(2)]
+        assert added == [True, False]
+        assert alive.searches.claim(SEARCH, "y", A, 2).reservation.keys == ("[1]",)
+        assert alive.searches.claim(SEARCH, "z", B, 2).reservation.keys == ()
+
+    def test_a_repeated_reserve_is_answered_with_its_keys(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        queued(alive, chunk())
+        first, second = (alive.reserve(chunk(), A, MATLAB) for _ in range(2))
+        assert second.keys == first.keys == chunk().keys
+        assert alive.holds(second, "[1]").is_held
+        alive.release(second, released(chunk(), made=second.keys))
+        assert bench.everything_free()
+
+    def test_a_chunk_that_is_begun_is_not_queued_again(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        # Given: a chunk whose second key was in other hands when it was queued, and is free now.
+        queued(alive, chunk("c0", "[2]"))
+        queued(alive, chunk())
+        held = alive.reserve(chunk("c1", "[1]"), A)
+        alive.drop(["c0"], "cancelled")
+        # When: the scheduler, which heard an error, queues it again.
+        assert queued(alive, chunk()) == [()]
+        # Then: its holder still has it.
+        assert alive.holders.prune("main-a", [], is_lost=False) == 1
+        assert held.keys == ("[1]",)
+        assert bench.everything_free()
+
+    def test_a_repeated_release_frees_what_the_first_one_did(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        queued(alive, chunk())
+        held = alive.reserve(chunk(), A)
+        alive.release(held, released(chunk(), returned=chunk().keys))
+        queued(alive, chunk("c2"))
+        new = alive.reserve(chunk("c2"), A)
+        alive.release(held, released(chunk(), returned=chunk().keys))
+        assert alive.holds(new, "[1]").is_held
+
+    def test_a_repeated_death_is_counted_once(self, alive: Reservations) -> None:
+        queued(alive, chunk("c1", "[1]"))
+        alive.reserve(chunk("c1", "[1]"), A)
+        freed = [alive.holders.prune("main-a", [], is_lost=True) for _ in range(2)]
+        assert freed == [1, 0]
+        assert alive.holders.losses(TABLE) == {"[1]": 1}
+
+
 class TestAnnouncements:
     def test_reading_continues_after_a_position(self, alive: Reservations) -> None:
         queued(alive, chunk())

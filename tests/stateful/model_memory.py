@@ -95,6 +95,15 @@ class ModelServer:
         memory.chunks[none.chunk] = (record, none.holder)
         return replace(none, keys=tuple(keys), token=memory.token)
 
+    def held(self, chunk: str, holder: str | None) -> list[str]:
+        """The keys that a holder has by a chunk."""
+        record, owner = self.memory.chunks.get(chunk, (None, None))
+        if record is None or owner != holder:
+            return []
+        states = {key: self.memory.jobs.get((record.table, key), ()) for key in record.keys}
+        mark = ("r", holder, chunk)
+        return [key for key, s in states.items() if (*s[:2], *s[3:]) == mark]
+
     def take_units(self, wanted: Units, chunk: str) -> str:
         for name, (n, limit) in wanted.items():
             used = sum(
@@ -144,14 +153,10 @@ class ModelServer:
         self, chunk: str, *, is_lost: bool, reason: str, in_hand: str | None = None
     ) -> int:
         memory = self.memory
-        record, holder = memory.chunks.pop(chunk)
+        record, holder = memory.chunks[chunk]
+        mine = self.held(chunk, holder)
+        del memory.chunks[chunk]
         self.give_units_back(chunk)
-        mine = [
-            key
-            for key in record.keys
-            if (state := memory.jobs.get((record.table, key), ()))[:1] == ("r",)
-            and (state[1], state[3]) == (holder, chunk)
-        ]
         for key in mine:
             del memory.jobs[record.table, key]
         is_known = in_hand in mine

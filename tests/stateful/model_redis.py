@@ -43,6 +43,9 @@ class ModelReservations(ModelServer):
         memory = self.enter()
         answers: list[tuple[str, ...]] = []
         for chunk in chunks:
+            if memory.chunks.get(chunk.id, (None, None))[1] is not None:
+                answers.append(())
+                continue
             accepted = tuple(
                 key
                 for key in chunk.keys
@@ -216,8 +219,9 @@ class ModelSearches:
         has_ended = cursor.has_ended and not cursor.pool
         search = replace(search, last_round=search.last_round or cursor.round + 1)
         none = Reservation(chunk, search.run, search.table, (), holder, 0, str(memory.epoch))
-        granted: list[str] = []
-        while len(granted) < wanted and cursor.pool:
+        granted = self.server.held(chunk, holder)
+        is_repeated = bool(granted)
+        while not is_repeated and len(granted) < wanted and cursor.pool:
             key = cursor.pool.pop(0)
             if self.server.is_free(memory.jobs.get((search.table, key)), holder):
                 granted.append(key)
@@ -230,7 +234,11 @@ class ModelSearches:
         memory.cursors[search.id] = cursor
         read_after = None
         is_low = len(cursor.pool) < 4 * wanted
-        if is_low and not cursor.has_ended and cursor.until <= self.server.clock():
+        if (
+            is_low
+            and not cursor.has_ended
+            and (cursor.reader == holder or cursor.until <= self.server.clock())
+        ):
             cursor.reader, cursor.until = holder, self.server.clock() + self.server.lease_s
             read_after = cursor.after
         return Claim(held, search, counts, read_after, cursor.round, is_done=False)

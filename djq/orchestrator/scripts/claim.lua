@@ -2,6 +2,7 @@
 -- Take keys of a search that several processes share, and reserve them at once. The search goes in rounds over all due keys,
 -- page by page; every page is read by one process, and its keys wait in a pool. A process is done when a round has ended that
 -- began after the process first asked.
+-- Called twice, since its answer was lost, it grants the same keys under a new token.
 -- Returns {epoch, token, ids, round to end with, '1' if the caller has to read the next page, position to read behind, round of
 -- the page, '1' if the search is done, losses of the ids}.
 local search, tbl, run, holder, chunk = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -22,7 +23,9 @@ if last_round == 0 then last_round = round + 1 end
 local jobs = name('jobs', tbl)
 -- Taken from the pool before it is known whether they are free: a key in other hands is theirs. Bounded, for the server's sake.
 local MOST = 5000
+local before = record_of(chunk)
 local granted, n_popped = {}, 0
+if before and before.holder == holder then granted, n_popped = held_keys(before, holder, chunk), MOST end
 while n_wanted > #granted and n_popped < MOST do
   local ids = redis.call('LPOP', pool, n_wanted - #granted)
   if not ids or #ids == 0 then break end
@@ -49,7 +52,8 @@ else
     redis.call('HSET', cursor, 'round', round, 'after', '', 'ended', '0', 'until', '0')
   end
   local is_low = redis.call('LLEN', pool) < 4 * n_wanted
-  if is_low and field('ended') == '0' and tonumber(field('until')) <= now_ms() then
+  local is_free = field('reader') == holder or tonumber(field('until')) <= now_ms()
+  if is_low and field('ended') == '0' and is_free then
     is_reader, after = '1', field('after')
     redis.call('HSET', cursor, 'reader', holder, 'until', string.format('%.0f', now_ms() + lease_ms))
   end

@@ -124,6 +124,17 @@ local function announce_freed(record, chunk, ids, reason, losses)
     losses = losses}))
 end
 
+-- The keys of a record that `holder` has by `chunk`.
+local function held_keys(record, holder, chunk)
+  local states = states_of(name('jobs', record.table), record.keys)
+  local held = {}
+  for i, id in ipairs(record.keys) do
+    local state = states[i]
+    if state and holder_of(state) == holder and string.sub(state, -#chunk - 1) == '|' .. chunk then held[#held + 1] = id end
+  end
+  return held
+end
+
 -- Free what `holder` holds of `chunk`. is_lost: its process died. The key that it had in hand may be what killed it, and is
 -- counted: `in_hand` if that is known, otherwise the key of a chunk of one. Of several, any may be it: none is counted, and all
 -- are noted as suspects. What is known not to be it has null for a count.
@@ -132,24 +143,17 @@ local function free_chunk(holder, chunk, is_lost, reason, in_hand)
   redis.call('SREM', name('holder', holder), chunk)
   if not text then return 0 end
   local record = cjson.decode(text)
-  local jobs = name('jobs', record.table)
-  local states = states_of(jobs, record.keys)
-  local mine, losses = {}, {}
+  local mine, losses = held_keys(record, holder, chunk), {}
   local is_known = false
-  for i, id in ipairs(record.keys) do
-    local state = states[i]
-    if state and string.sub(state, 1, 2) == 'r|' and holder_of(state) == holder
-        and string.sub(state, -#chunk - 1) == '|' .. chunk then
-      mine[#mine + 1] = id
-      if id == in_hand then is_known = true end
-    end
+  for _, id in ipairs(mine) do
+    if id == in_hand then is_known = true end
   end
   local count = (is_known or #record.keys == 1) and 1 or 0
   for i, id in ipairs(mine) do
     local is_suspect = is_lost and (id == in_hand or not is_known)
     losses[i] = is_suspect and redis.call('HINCRBY', name('losses', record.table), id, count) or cjson.null
   end
-  remove(jobs, mine)
+  remove(name('jobs', record.table), mine)
   redis.call('HDEL', name('chunks'), chunk)
   give_units_back(record, chunk)
   announce_freed(record, chunk, mine, reason, is_lost and losses or nil)
@@ -194,6 +198,12 @@ local function free_left_over(holder, chunk)
   for _, old in ipairs(redis.call('SMEMBERS', name('holder', holder))) do
     if old ~= chunk then free_chunk(holder, old, false, 'left over') end
   end
+end
+
+-- What is known of a chunk; nil if nothing is.
+local function record_of(chunk)
+  local text = redis.call('HGET', name('chunks'), chunk)
+  return text and cjson.decode(text)
 end
 
 local function is_free_for(state, holder)
