@@ -39,6 +39,10 @@ class RedisBench:
         with redis.Redis.from_url(self.server.url) as client:
             client.flushall()
 
+    def mark(self, key: str, state: str) -> None:
+        with redis.Redis.from_url(self.server.url) as client:
+            client.hset(self.server.key("jobs", TABLE), key, state)
+
     def everything_free(self) -> bool:
         with redis.Redis.from_url(self.server.url, decode_responses=True) as client:
             names = [name.removeprefix(self.server.prefix) for name in client.scan_iter()]
@@ -60,6 +64,9 @@ class ModelBench:
 
     def flush(self) -> None:
         self.model.flush()
+
+    def mark(self, key: str, state: str) -> None:
+        self.model.enter().jobs[TABLE, key] = tuple(state.split("|"))
 
     def everything_free(self) -> bool:
         return self.model.everything_free()
@@ -689,6 +696,35 @@ class TestSharedSearch:
         claim = alive.searches.claim(SEARCH, "x", A, 3)
         assert claim.reservation.keys == ("[1]", "[2]", "[3]")
         assert claim.losses == {"[2]": 1}
+
+
+STRAYS = ("q|gone", f"r|{B}|7|gone")
+
+
+@pytest.mark.parametrize("state", STRAYS)
+class TestStrays:
+    """States whose chunk nobody knows: no script leaves one, and none may block a key for ever."""
+
+    def test_a_key_of_an_unknown_chunk_can_be_queued(
+        self, alive: Reservations, bench: RedisBench, state: str
+    ) -> None:
+        bench.mark("[1]", state)
+        assert queued(alive, chunk()) == [("[1]", "[2]")]
+        assert alive.reserve(chunk(), A).keys == ("[1]", "[2]")
+
+    def test_a_key_of_an_unknown_chunk_can_be_reserved(
+        self, alive: Reservations, bench: RedisBench, state: str
+    ) -> None:
+        queued(alive, chunk())
+        bench.mark("[1]", state)
+        assert alive.reserve(chunk(), A).keys == ("[1]", "[2]")
+
+    def test_a_key_of_an_unknown_chunk_can_be_claimed(
+        self, alive: Reservations, bench: RedisBench, state: str
+    ) -> None:
+        bench.mark("[1]", state)
+        Claimer(alive, A, a_due(2)).step()
+        assert alive.searches.claim(SEARCH, "x", A, 2).reservation.keys == ("[1]", "[2]")
 
 
 class TestRepeats:

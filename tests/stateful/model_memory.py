@@ -81,6 +81,11 @@ class ModelServer:
             if owner == holder and other != chunk:
                 self.free_chunk(other, is_lost=False, reason="left over")
 
+    def state(self, table: str, key: str) -> tuple[str, ...] | None:
+        """The state of a key; of a chunk that nobody knows it is none."""
+        state = self.memory.jobs.get((table, key))
+        return state if state is not None and state[-1] in self.memory.chunks else None
+
     def is_free(self, state: tuple[str, ...] | None, holder: str) -> bool:
         if state is None:
             return True

@@ -47,9 +47,7 @@ class ModelReservations(ModelServer):
                 answers.append(())
                 continue
             accepted = tuple(
-                key
-                for key in chunk.keys
-                if memory.jobs.get((chunk.table, key)) in {None, ("q", chunk.id)}
+                key for key in chunk.keys if self.state(chunk.table, key) in {None, ("q", chunk.id)}
             )
             memory.jobs.update({(chunk.table, key): ("q", chunk.id) for key in accepted})
             if accepted:
@@ -64,7 +62,7 @@ class ModelReservations(ModelServer):
         none = Reservation(chunk.id, chunk.run, chunk.table, (), holder, 0, str(memory.epoch))
         if chunk.id not in memory.chunks:
             return none
-        states = [(key, memory.jobs.get((chunk.table, key))) for key in chunk.keys]
+        states = [(key, self.state(chunk.table, key)) for key in chunk.keys]
         mark = ("q", chunk.id)
         granted = [key for key, state in states if state == mark or self.is_free(state, holder)]
         if not granted:
@@ -223,7 +221,7 @@ class ModelSearches:
         is_repeated = bool(granted)
         while not is_repeated and len(granted) < wanted and cursor.pool:
             key = cursor.pool.pop(0)
-            if self.server.is_free(memory.jobs.get((search.table, key)), holder):
+            if self.server.is_free(self.server.state(search.table, key), holder):
                 granted.append(key)
         held = self.server.grant(none, granted) if granted else none
         counts = {key: n for key in granted if (n := memory.losses[search.table, key])}

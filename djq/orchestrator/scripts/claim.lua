@@ -30,7 +30,7 @@ while n_wanted > #granted and n_popped < MOST do
   local ids = redis.call('LPOP', pool, n_wanted - #granted)
   if not ids or #ids == 0 then break end
   n_popped = n_popped + #ids
-  local states = states_of(jobs, ids)
+  local states = known_states_of(jobs, ids)
   for i, id in ipairs(ids) do
     if is_free_for(states[i], holder) then granted[#granted + 1] = id end
   end

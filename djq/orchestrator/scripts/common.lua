@@ -3,7 +3,7 @@
 -- KEYS[1] is the prefix "djq:{namespace}:". All names are made from it, and its hash tag keeps them on one cluster slot:
 --   epoch           a random id that lasts as long as Redis remembers; a new one says that everything was forgotten
 --   token           counter behind the tokens of reservations
---   jobs:<table>    hash key id -> "q|<chunk>" (queued) or "r|<holder>|<token>|<chunk>" (reserved)
+--   jobs:<table>    hash key id -> "q|<chunk>" (queued) or "r|<holder>|<token>|<chunk>" (reserved); counts while the chunk is known
 --   chunks          hash chunk -> {"table", "run", "at" [ms, Redis clock], "keys"}; `at` is taken anew by a reservation
 --   mains           set of main processes that ever beat; main:<main> the set of its holders; holder:<holder> its chunks
 --   alive:<main>    heartbeat, JSON about the process; expires
@@ -204,6 +204,19 @@ end
 local function record_of(chunk)
   local text = redis.call('HGET', name('chunks'), chunk)
   return text and cjson.decode(text)
+end
+
+-- The states of keys, as far as they count: the chunk of a state must be known. Whatever left one behind, its key is free.
+local function known_states_of(jobs, ids)
+  local states, is_known = states_of(jobs, ids), {}
+  for i, state in ipairs(states) do
+    if state then
+      local chunk = string.match(state, '[^|]*$')
+      if is_known[chunk] == nil then is_known[chunk] = redis.call('HEXISTS', name('chunks'), chunk) == 1 end
+      if not is_known[chunk] then states[i] = false end
+    end
+  end
+  return states
 end
 
 local function is_free_for(state, holder)

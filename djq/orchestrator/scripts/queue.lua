@@ -7,7 +7,7 @@ local ids = lines(ARGV[5])
 local before = record_of(chunk)
 if before and before.holder then return {} end
 local jobs, mark = name('jobs', tbl), 'q|' .. chunk
-local states = states_of(jobs, ids)
+local states = known_states_of(jobs, ids)
 local positions, accepted = {}, {}
 for i, id in ipairs(ids) do
   if not states[i] or states[i] == mark then

@@ -11,7 +11,7 @@ local text = redis.call('HGET', name('chunks'), chunk)
 if not text then return {epoch, 0, {}, ''} end
 local ids = lines(ARGV[8])
 local jobs, mark = name('jobs', tbl), 'q|' .. chunk
-local states = states_of(jobs, ids)
+local states = known_states_of(jobs, ids)
 local granted, positions, queued = {}, {}, {}
 for i, id in ipairs(ids) do
   if states[i] == mark then queued[#queued + 1] = id end
