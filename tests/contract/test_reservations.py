@@ -693,9 +693,31 @@ class TestSharedSearch:
         alive.reserve(chunk("c1", "[2]"), B)
         alive.holders.prune("main-b", [], is_lost=True)
         Claimer(alive, A, a_due(3)).step()
-        claim = alive.searches.claim(SEARCH, "x", A, 3)
-        assert claim.reservation.keys == ("[1]", "[2]", "[3]")
+        alive.searches.claim(SEARCH, "x", A, 1)
+        claim = alive.searches.claim(SEARCH, "y", B, 3)
+        assert claim.reservation.keys == ("[2]",)
         assert claim.losses == {"[2]": 1}
+
+    def test_suspects_travel_alone(self, alive: Reservations, bench: RedisBench) -> None:
+        # Given: a process that died with two keys in hand, nobody knows with which.
+        queued(alive, chunk("c1", "[2]", "[3]"))
+        alive.reserve(chunk("c1", "[2]", "[3]"), B)
+        alive.holders.prune("main-b", [], is_lost=True)
+        due = a_due(5)
+        pages(alive, alive.searches.claim(SEARCH, "w", A, 9), due, 9)
+        # Then: neither comes with another key, and all come in their order.
+        claims = [alive.searches.claim(SEARCH, f"c{i}", f"main-a/{i}", 9) for i in range(2, 6)]
+        keys = [claim.reservation.keys for claim in claims]
+        assert keys == [("[1]",), ("[2]",), ("[3]",), ("[4]", "[5]")]
+
+    def test_a_suspect_that_takes_its_process_along_is_counted(self, alive: Reservations) -> None:
+        queued(alive, chunk("c1", "[1]", "[2]"))
+        alive.reserve(chunk("c1", "[1]", "[2]"), B)
+        alive.holders.prune("main-b", [], is_lost=True)
+        pages(alive, alive.searches.claim(SEARCH, "w", A, 9), a_due(2), 9)
+        alive.searches.claim(SEARCH, "x", A, 9)
+        alive.holders.prune("main-a", [], is_lost=True, in_hand={"1": "?"})
+        assert alive.holders.losses(TABLE) == {"[1]": 1, "[2]": 0}
 
 
 STRAYS = ("q|gone", f"r|{B}|7|gone")

@@ -220,9 +220,15 @@ class ModelSearches:
         granted = self.server.held(chunk, holder)
         is_repeated = bool(granted)
         while not is_repeated and len(granted) < wanted and cursor.pool:
+            is_suspect = (search.table, cursor.pool[0]) in memory.losses
+            is_free = self.server.is_free(self.server.state(search.table, cursor.pool[0]), holder)
+            if is_free and is_suspect and granted:
+                break
             key = cursor.pool.pop(0)
-            if self.server.is_free(self.server.state(search.table, key), holder):
+            if is_free:
                 granted.append(key)
+                if is_suspect:
+                    break
         held = self.server.grant(none, granted) if granted else none
         counts = {key: n for key in granted if (n := memory.losses[search.table, key])}
         if has_ended and cursor.round >= search.last_round:

@@ -26,13 +26,30 @@ local MOST = 5000
 local before = record_of(chunk)
 local granted, n_popped = {}, 0
 if before and before.holder == holder then granted, n_popped = held_keys(before, holder, chunk), MOST end
-while n_wanted > #granted and n_popped < MOST do
+local function put_back(ids, first)
+  for i = #ids, first, -1 do redis.call('LPUSH', pool, ids[i]) end
+end
+-- A key that was lost with a process may be what killed it: it travels alone.
+local is_alone = false
+while n_wanted > #granted and n_popped < MOST and not is_alone do
   local ids = redis.call('LPOP', pool, n_wanted - #granted)
   if not ids or #ids == 0 then break end
   n_popped = n_popped + #ids
   local states = known_states_of(jobs, ids)
+  local suspects = states_of(name('losses', tbl), ids)
   for i, id in ipairs(ids) do
-    if is_free_for(states[i], holder) then granted[#granted + 1] = id end
+    if is_free_for(states[i], holder) then
+      is_alone = suspects[i]
+      if is_alone and #granted > 0 then
+        put_back(ids, i)
+        break
+      end
+      granted[#granted + 1] = id
+      if is_alone then
+        put_back(ids, i + 1)
+        break
+      end
+    end
   end
 end
 local token, losses = 0, {}
