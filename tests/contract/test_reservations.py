@@ -225,7 +225,7 @@ class TestHolds:
         queued(reservations, chunk())
         reservation = reservations.reserve(chunk(), A)
         wait_until(
-            lambda: reservations.holders.reap().reaped == ("main-a",), what="the lease to end"
+            lambda: reservations.holders.reap().silent == ("main-a",), what="the lease to end"
         )
         assert not reservations.holds(reservation, "[1]").is_held
 
@@ -264,7 +264,7 @@ class TestHolds:
         reservation = alive.reserve(chunk(), A)
         bench.flush()
         alive.holds(reservation, "[1]")
-        assert alive.holders.reap().reaped == ()
+        assert alive.holders.reap().silent == ()
         assert alive.holds(reservation, "[1]").is_held
 
     def test_after_a_flush_another_holder_wins(
@@ -294,7 +294,7 @@ def beats_until(reservations: Reservations, seconds: float) -> bool:
         lambda: bool(reservations.holders.beat(Main("main-a"))) and time.monotonic() > deadline,
         what="time to pass",
     )
-    return reservations.holders.reap().reaped == ()
+    return reservations.holders.reap().silent == ()
 
 
 class TestRelease:
@@ -319,7 +319,7 @@ class TestRelease:
         reservations.holders.beat(Main("main-a"))
         queued(reservations, chunk())
         old = reservations.reserve(chunk(), A)
-        wait_until(lambda: bool(reservations.holders.reap().reaped), what="the lease to end")
+        wait_until(lambda: bool(reservations.holders.reap().silent), what="the lease to end")
         reservations.holders.beat(Main("main-b"))
         queued(reservations, chunk("c2"))
         new = reservations.reserve(chunk("c2"), B)
@@ -378,7 +378,7 @@ class TestDeath:
         queued(reservations, chunk("c1", "[1]"), chunk("c2", "[2]", "[3]"))
         reservations.reserve(chunk("c1", "[1]"), holder_id("main-a", 1))
         reservations.reserve(chunk("c2", "[2]", "[3]"), holder_id("main-a", 2))
-        wait_until(lambda: bool(reservations.holders.reap().reaped), what="the lease to end")
+        wait_until(lambda: bool(reservations.holders.reap().silent), what="the lease to end")
         assert reservations.holders.losses(TABLE) == {"[1]": 1, "[2]": 0, "[3]": 0}
 
     def test_losses_are_counted_until_the_key_is_settled(self, alive: Reservations) -> None:
@@ -408,11 +408,11 @@ class TestDeath:
         reservations.reserve(chunk("c1", "[1]"), holder_id("main-a", 1))
         reservations.reserve(chunk("c2", "[2]"), holder_id("main-a", 2))
         wait_until(
-            lambda: reservations.holders.reap().reaped == ("main-a",), what="the lease to end"
+            lambda: reservations.holders.reap().silent == ("main-a",), what="the lease to end"
         )
         freed = [event.keys[0] for event in heard(reservations) if isinstance(event, Freed)]
         assert sorted(freed) == ["[1]", "[2]"]
-        assert reservations.holders.reap().reaped == ()
+        assert reservations.holders.reap().silent == ()
         reservations.holders.forgive(TABLE, ["[1]", "[2]"])
         assert bench.everything_free()
 
@@ -445,6 +445,23 @@ class TestCensus:
         census = alive.holders.reap()
         assert {main.id for main in census.mains} == set(FLEET)
         assert census.slots == 2
+
+    def test_a_look_frees_nothing(self, reservations: Reservations) -> None:
+        reservations.holders.beat(Main("main-a", slots=2))
+        queued(reservations, chunk())
+        reservations.reserve(chunk(), A)
+        assert reservations.holders.look() == reservations.holders.reap()
+        wait_until(
+            lambda: reservations.holders.look().silent == ("main-a",), what="the lease to end"
+        )
+        (record,) = reservations.chunks()
+        assert (record.main, record.is_reserved) == ("main-a", True)
+        assert heard(reservations) == []
+        assert reservations.holders.reap().silent == ("main-a",)
+
+    def test_a_look_remembers_no_epoch(self, alive: Reservations, bench: RedisBench) -> None:
+        bench.flush()
+        assert alive.holders.look().epoch == ""
 
     def test_a_flush_begins_a_new_epoch(self, alive: Reservations, bench: RedisBench) -> None:
         before = alive.holders.reap().epoch

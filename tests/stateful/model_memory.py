@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.events import Announcement, Freed
-from djq.orchestrator.holding import NOTHING_IN_HAND, ChunkRecord, Main, Reservation, Units
+from djq.orchestrator.holding import (
+    NOTHING_IN_HAND,
+    ChunkRecord,
+    Main,
+    Reservation,
+    Units,
+    main_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -96,7 +103,8 @@ class ModelServer:
         memory.token += 1
         mark = ("r", none.holder, str(memory.token), none.chunk)
         memory.jobs.update({(none.table, key): mark for key in keys})
-        record = ChunkRecord(none.chunk, none.table, none.run, tuple(keys), is_reserved=True)
+        main = main_of(none.holder)
+        record = ChunkRecord(none.chunk, none.table, none.run, tuple(keys), True, main)
         memory.chunks[none.chunk] = (record, none.holder)
         return replace(none, keys=tuple(keys), token=memory.token)
 
@@ -181,7 +189,3 @@ class ModelServer:
         n_keys = self.free_holders(main, set(), is_lost=is_lost, reason=reason)
         self.memory.mains.pop(main, None)
         return n_keys
-
-
-def main_of(holder: str) -> str:
-    return holder.rpartition("/")[0]

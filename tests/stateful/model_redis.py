@@ -18,9 +18,10 @@ from djq.orchestrator.holding import (
     Search,
     Standing,
     Units,
+    main_of,
 )
 from djq.orchestrator.leads import EVERYTHING
-from tests.stateful.model_memory import Cursor, ModelServer, main_of
+from tests.stateful.model_memory import Cursor, ModelServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -84,7 +85,8 @@ class ModelReservations(ModelServer):
                 return Standing(is_held=False)
             memory.jobs[r.table, key] = mark
             record, _ = memory.chunks.get(
-                r.chunk, (ChunkRecord(r.chunk, r.table, r.run, (), is_reserved=True), r.holder)
+                r.chunk,
+                (ChunkRecord(r.chunk, r.table, r.run, (), True, main_of(r.holder)), r.holder),
             )
             memory.chunks[r.chunk] = (replace(record, keys=(*record.keys, key)), r.holder)
             if not self.is_alive(main_of(r.holder)):
@@ -150,11 +152,20 @@ class ModelHolders:
 
     def reap(self) -> Census:
         memory = self.server.enter()
-        reaped = tuple(sorted(main for main in memory.mains if not self.server.is_alive(main)))
-        for main in reaped:
+        census = replace(self.look(), epoch=str(memory.epoch))
+        for main in census.silent:
             self.server.free_main(main, is_lost=True, reason="heartbeat ended")
-        alive = tuple(main for main, _ in memory.mains.values() if main is not None)
-        return Census(str(memory.epoch), alive, reaped)
+        return census
+
+    def look(self) -> Census:
+        memory = self.server.memory
+        silent = tuple(sorted(main for main in memory.mains if not self.server.is_alive(main)))
+        alive = tuple(
+            main
+            for name, (main, _) in memory.mains.items()
+            if main is not None and name not in silent
+        )
+        return Census(memory.epoch or "", alive, silent)
 
     def losses(self, table: str) -> dict[str, int]:
         counts = self.server.enter().losses

@@ -51,6 +51,16 @@ local function vouch(main, lease_ms)
   redis.call('SADD', name('mains'), main)
 end
 
+-- The main processes whose heartbeat ended, and what the others say of themselves.
+local function roll_call()
+  local silent, alive = {}, {}
+  for _, main in ipairs(redis.call('SMEMBERS', name('mains'))) do
+    local info = redis.call('GET', name('alive', main))
+    if info then alive[#alive + 1] = info else silent[#silent + 1] = main end
+  end
+  return silent, alive
+end
+
 local function is_alive(holder)
   return redis.call('EXISTS', name('alive', main_of(holder))) == 1
 end
