@@ -9,7 +9,7 @@ import redis
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.events import Freed, Released
-from djq.orchestrator.holding import Claim, Main, Search, holder_id
+from djq.orchestrator.holding import Claim, Main, Search, Units, holder_id
 from djq.orchestrator.leads import EVERYTHING
 from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.server import Server
@@ -191,6 +191,50 @@ class TestReserve:
         assert new.token > old.token
         assert not reservations.holds(old, "[1]").is_held
 
+    def test_a_chunk_of_a_dead_holder_stays_with_who_took_it(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        # Given: a message that came again before anybody noticed that its first worker is gone.
+        queued(alive, chunk())
+        die(bench, alive, chunk(), MATLAB)
+        new = alive.reserve(chunk(), B, MATLAB)
+        # When: the dead worker is reaped.
+        assert alive.holders.reap().silent == ("main-c",)
+        # Then: the chunk is its new holder's, and so is the licence.
+        assert alive.holds(new, "[1]").is_held
+        queued(alive, chunk("c2", "[3]"))
+        assert alive.reserve(chunk("c2", "[3]"), A, MATLAB).short_of == "matlab"
+        assert alive.holders.prune("main-b", [], is_lost=False) == 2
+        assert bench.everything_free()
+
+    def test_a_chunk_of_a_dead_holder_that_finds_no_unit_is_free(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        queued(alive, chunk(), chunk("c2", "[3]"))
+        die(bench, alive, chunk(), {"gpu": (1, 1)})
+        held = alive.reserve(chunk("c2", "[3]"), A, MATLAB)
+        assert alive.reserve(chunk(), B, MATLAB).short_of == "matlab"
+        assert queued(alive, chunk("c3")) == [("[1]", "[2]")]
+        alive.drop(["c3"], "cancelled")
+        alive.release(held, released(chunk("c2", "[3]"), made=("[3]",)))
+        alive.holders.reap()
+        assert bench.everything_free()
+
+    def test_a_doubled_message_leaves_the_chunk_to_its_holder(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        # Given: a chunk of which its holder got one key, and the other one is free now.
+        queued(alive, chunk("c0", "[2]"))
+        queued(alive, chunk())
+        held = alive.reserve(chunk(), A)
+        assert held.keys == ("[1]",)
+        alive.drop(["c0"], "cancelled")
+        # When: its message comes to another.
+        assert alive.reserve(chunk(), B).keys == ()
+        # Then: the first one has it, and gives it back.
+        assert alive.holders.prune("main-a", [], is_lost=False) == 1
+        assert bench.everything_free()
+
     def test_a_holder_frees_what_it_forgot_to_release(self, alive: Reservations) -> None:
         queued(alive, chunk("c1", "[1]"), chunk("c2", "[2]"))
         alive.reserve(chunk("c1", "[1]"), A)
@@ -217,6 +261,14 @@ class TestReserve:
         reservation = alive.reserve(chunk(), A)
         alive.holders.reap()
         assert alive.holds(reservation, "[1]").is_held
+
+
+def die(bench: RedisBench, alive: Reservations, c: Chunk, units: Units) -> None:
+    """Reserve a chunk for a main process whose lease ends; nobody notices yet."""
+    held = bench.open(LEASE_S).reserve(c, holder_id("main-c", 1), units)
+    assert held.keys == c.keys
+    wait_until(lambda: "main-c" in alive.holders.look().silent, what="the lease to end")
+    bench.open(60)
 
 
 class TestHolds:

@@ -132,16 +132,27 @@ class ModelServer:
             if other == chunk:
                 del self.memory.units[name, other]
 
+    def is_taken(self, chunk: str, holder: str) -> bool:
+        """Whether another, who lives, works on a chunk."""
+        owner = self.memory.chunks[chunk][1]
+        return owner not in {None, holder} and self.is_alive(main_of(owner or ""))
+
     def free_queued(self, chunk: str, reason: str) -> int:
+        record, _ = self.memory.chunks[chunk]
+        states = {key: self.memory.jobs.get((record.table, key)) for key in record.keys}
+        return self.free_granted(chunk, [k for k, s in states.items() if s == ("q", chunk)], reason)
+
+    def free_granted(self, chunk: str, keys: Sequence[str], reason: str) -> int:
+        """Forget a chunk, and free which of these keys are its own."""
         record, _ = self.memory.chunks.pop(chunk)
-        queued = tuple(
-            key for key in record.keys if self.memory.jobs.get((record.table, key)) == ("q", chunk)
-        )
-        for key in queued:
-            del self.memory.jobs[record.table, key]
-        if queued:
-            self.events.append(Freed(record.table, chunk, record.run, queued, reason))
-        return len(queued)
+        self.give_units_back(chunk)
+        jobs = self.memory.jobs
+        freed = tuple(k for k in keys if jobs.get((record.table, k), ("",))[-1] == chunk)
+        for key in freed:
+            del jobs[record.table, key]
+        if freed:
+            self.events.append(Freed(record.table, chunk, record.run, freed, reason))
+        return len(freed)
 
     def free_holders(
         self,

@@ -61,7 +61,7 @@ class ModelReservations(ModelServer):
         memory = self.enter()
         self.arrive(holder, chunk.id)
         none = Reservation(chunk.id, chunk.run, chunk.table, (), holder, 0, str(memory.epoch))
-        if chunk.id not in memory.chunks:
+        if chunk.id not in memory.chunks or self.is_taken(chunk.id, holder):
             return none
         states = [(key, self.state(chunk.table, key)) for key in chunk.keys]
         mark = ("q", chunk.id)
@@ -69,7 +69,7 @@ class ModelReservations(ModelServer):
         if not granted:
             return none
         if short := self.take_units(units, chunk.id):
-            self.free_queued(chunk.id, f"limit {short}")
+            self.free_granted(chunk.id, granted, f"limit {short}")
             return replace(none, short_of=short)
         return self.grant(none, granted)
 
@@ -83,11 +83,13 @@ class ModelReservations(ModelServer):
         if state != mark:
             if state is not None or memory.epoch == r.epoch:
                 return Standing(is_held=False)
-            memory.jobs[r.table, key] = mark
-            record, _ = memory.chunks.get(
+            record, owner = memory.chunks.get(
                 r.chunk,
                 (ChunkRecord(r.chunk, r.table, r.run, (), True, main_of(r.holder)), r.holder),
             )
+            if owner != r.holder:
+                return Standing(is_held=False)
+            memory.jobs[r.table, key] = mark
             memory.chunks[r.chunk] = (replace(record, keys=(*record.keys, key)), r.holder)
             if not self.is_alive(main_of(r.holder)):
                 memory.mains[main_of(r.holder)] = (None, self.clock() + self.lease_s)

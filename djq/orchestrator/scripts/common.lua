@@ -128,6 +128,12 @@ local function remove(hash, ids)
   end
 end
 
+-- What is known of a chunk; false if nothing is.
+local function record_of(chunk)
+  local text = redis.call('HGET', name('chunks'), chunk)
+  return text and cjson.decode(text)
+end
+
 local function announce_freed(record, chunk, ids, reason, losses)
   if #ids == 0 then return end
   announce(cjson.encode({kind = 'freed', table = record.table, chunk = chunk, run = record.run, keys = ids, reason = reason,
@@ -149,10 +155,9 @@ end
 -- counted: `in_hand` if that is known, otherwise the key of a chunk of one. Of several, any may be it: none is counted, and all
 -- are noted as suspects. What is known not to be it has null for a count.
 local function free_chunk(holder, chunk, is_lost, reason, in_hand)
-  local text = redis.call('HGET', name('chunks'), chunk)
+  local record = record_of(chunk)
   redis.call('SREM', name('holder', holder), chunk)
-  if not text then return 0 end
-  local record = cjson.decode(text)
+  if not record or record.holder ~= holder then return 0 end  -- another has taken it over
   local mine, losses = held_keys(record, holder, chunk), {}
   local is_known = false
   for _, id in ipairs(mine) do
@@ -208,12 +213,6 @@ local function free_left_over(holder, chunk)
   for _, old in ipairs(redis.call('SMEMBERS', name('holder', holder))) do
     if old ~= chunk then free_chunk(holder, old, false, 'left over') end
   end
-end
-
--- What is known of a chunk; nil if nothing is.
-local function record_of(chunk)
-  local text = redis.call('HGET', name('chunks'), chunk)
-  return text and cjson.decode(text)
 end
 
 -- The states of keys, as far as they count: the chunk of a state must be known. Whatever left one behind, its key is free.
