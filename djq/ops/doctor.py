@@ -126,7 +126,7 @@ def _fleet(settings: Settings) -> Iterator[Finding]:
         return
     reservations = Reservations.open(settings)
     with contextlib.closing(reservations.server):
-        mains = reservations.holders.reap().mains
+        mains = reservations.holders.look().mains
         leader = reservations.leads.leader()
     if mains:
         for main in mains:

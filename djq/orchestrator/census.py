@@ -18,11 +18,11 @@ def look(settings: Settings) -> Census:
     try:
         reservations = Reservations.open(settings)
         with contextlib.closing(reservations.server):
-            slots, chunks = reservations.holders.reap().slots, reservations.chunks()
+            fleet, chunks = reservations.holders.look(), reservations.chunks()
     except RedisUnavailableError:
         return Census()
-    reserved: dict[str, tuple[str, ...]] = {}
+    reserved: dict[str, list[str]] = {}
     for chunk in chunks:
-        if chunk.is_reserved:
-            reserved[chunk.table] = (*reserved.get(chunk.table, ()), *chunk.keys)
-    return Census(slots, reserved, is_there=True)
+        if chunk.is_reserved and chunk.main not in fleet.silent:
+            reserved.setdefault(chunk.table, []).extend(chunk.keys)
+    return Census(fleet.slots, reserved)

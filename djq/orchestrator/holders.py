@@ -55,8 +55,11 @@ class Holders:
 
     def reap(self) -> Census:
         """Free what dead main processes hold, and tell who is alive."""
-        epoch, reaped, alive = self.server.call("reap", self.new_epoch)
-        return Census(epoch, tuple(_main(text) for text in alive), tuple(reaped))
+        return _census(self.server.call("reap", self.new_epoch))
+
+    def look(self) -> Census:
+        """Tell who is alive and who is not, and change nothing."""
+        return _census(self.server.call("look"))
 
     def losses(self, table: str) -> dict[str, int]:
         """Return the keys of a table that dying workers took along, and how often."""
@@ -67,6 +70,11 @@ class Holders:
         """Forget how often these keys were lost with a dying worker."""
         if keys:
             self.server.remove_fields("losses", table, fields=keys)
+
+
+def _census(answer: tuple[str, list[str], list[str]]) -> Census:
+    epoch, silent, alive = answer
+    return Census(epoch, tuple(_main(text) for text in alive), tuple(silent))
 
 
 def _main(text: str) -> Main:

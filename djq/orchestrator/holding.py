@@ -85,8 +85,8 @@ class Census:
 
     epoch: str
     mains: tuple[Main, ...]
-    #: Main processes whose heartbeat had ended; their keys are free now.
-    reaped: tuple[str, ...] = ()
+    #: Main processes whose heartbeat ended; `reap` has freed their keys.
+    silent: tuple[str, ...] = ()
 
     @property
     def slots(self) -> int:
@@ -103,6 +103,8 @@ class ChunkRecord:
     run: str
     keys: tuple[str, ...]
     is_reserved: bool
+    #: The main process of its holder.
+    main: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +124,8 @@ def new_main_id() -> str:
 def holder_id(main: str, slot: int | str) -> str:
     """Return the identity of one pool process of a main process."""
     return f"{main}/{slot}"
+
+
+def main_of(holder: str) -> str:
+    """Return the main process of one of its pool processes."""
+    return holder.rpartition("/")[0]

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from djq.orchestrator import events
 from djq.orchestrator.holders import Holders
-from djq.orchestrator.holding import NO_UNITS, ChunkRecord, Reservation, Standing, Units
+from djq.orchestrator.holding import (
+    NO_UNITS,
+    ChunkRecord,
+    Reservation,
+    Standing,
+    Units,
+    main_of,
+)
 from djq.orchestrator.leads import Leads
 from djq.orchestrator.searches import Searches
 from djq.orchestrator.server import open_server
@@ -157,4 +164,6 @@ def _chosen(chunk: Chunk, positions: list[int] | int) -> tuple[str, ...]:
 
 
 def _record(chunk: str, body: Mapping[str, Any]) -> ChunkRecord:
-    return ChunkRecord(chunk, body["table"], body["run"], tuple(body["keys"]), "holder" in body)
+    main = main_of(body.get("holder", ""))
+    keys = tuple(body["keys"])
+    return ChunkRecord(chunk, body["table"], body["run"], keys, "holder" in body, main)

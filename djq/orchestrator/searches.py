@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from djq.orchestrator.holding import NO_UNITS, Claim, Reservation, Search, Units
+from djq.orchestrator.holding import Claim, Reservation, Search
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from djq.orchestrator.server import Server
 
-_ClaimAnswer: TypeAlias = tuple[str, int, list[str], int, str, str, int, str, str, list[str]]
+_ClaimAnswer: TypeAlias = tuple[str, int, list[str], int, str, str, int, str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +27,7 @@ class Searches:
     #: Of a Redis that remembers none.
     new_epoch: str
 
-    def claim(
-        self, search: Search, chunk: str, holder: str, wanted: int, units: Units = NO_UNITS
-    ) -> Claim:
+    def claim(self, search: Search, chunk: str, holder: str, wanted: int) -> Claim:
         """Take keys of a shared search and reserve them as a chunk, in one step."""
         answer: _ClaimAnswer = self.server.call(
             "claim",
@@ -43,14 +40,9 @@ class Searches:
             self.lease_ms,
             wanted,
             search.last_round,
-            json.dumps(dict(units)),
         )
-        epoch, token, keys, last_round, is_reader, after, page_round, is_done, short, losses = (
-            answer
-        )
-        held = Reservation(
-            chunk, search.run, search.table, tuple(keys), holder, int(token), epoch, short
-        )
+        epoch, token, keys, last_round, is_reader, after, page_round, is_done, losses = answer
+        held = Reservation(chunk, search.run, search.table, tuple(keys), holder, int(token), epoch)
         return Claim(
             held,
             replace(search, last_round=int(last_round)),

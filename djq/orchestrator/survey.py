@@ -84,7 +84,7 @@ class Survey:
         wants: the queues that the run has something for, which other runs are told.
         """
         census = self._reservations.holders.reap()
-        for main in census.reaped:
+        for main in census.silent:
             logger.warning("worker_lost", extra={"main": main})
         is_forgotten = self._epoch is not None and census.epoch != self._epoch
         losses = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from djq.settings import Settings
 
@@ -22,8 +22,7 @@ class Census:
     #: Chunks that its processes work on at the same time.
     slots: int = 0
     #: Display name of a table -> ids of its keys that are being made.
-    reserved: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    is_there: bool = False
+    reserved: Mapping[str, Sequence[str]] = field(default_factory=dict[str, "Sequence[str]"])
 
 
 def take_census(settings: Settings) -> Census:

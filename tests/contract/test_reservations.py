@@ -9,7 +9,7 @@ import redis
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.events import Freed, Released
-from djq.orchestrator.holding import Claim, Main, Search, holder_id
+from djq.orchestrator.holding import Claim, Main, Search, Units, holder_id
 from djq.orchestrator.leads import EVERYTHING
 from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.server import Server
@@ -39,6 +39,10 @@ class RedisBench:
         with redis.Redis.from_url(self.server.url) as client:
             client.flushall()
 
+    def mark(self, key: str, state: str) -> None:
+        with redis.Redis.from_url(self.server.url) as client:
+            client.hset(self.server.key("jobs", TABLE), key, state)
+
     def everything_free(self) -> bool:
         with redis.Redis.from_url(self.server.url, decode_responses=True) as client:
             names = [name.removeprefix(self.server.prefix) for name in client.scan_iter()]
@@ -60,6 +64,9 @@ class ModelBench:
 
     def flush(self) -> None:
         self.model.flush()
+
+    def mark(self, key: str, state: str) -> None:
+        self.model.enter().jobs[TABLE, key] = tuple(state.split("|"))
 
     def everything_free(self) -> bool:
         return self.model.everything_free()
@@ -184,6 +191,50 @@ class TestReserve:
         assert new.token > old.token
         assert not reservations.holds(old, "[1]").is_held
 
+    def test_a_chunk_of_a_dead_holder_stays_with_who_took_it(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        # Given: a message that came again before anybody noticed that its first worker is gone.
+        queued(alive, chunk())
+        die(bench, alive, chunk(), MATLAB)
+        new = alive.reserve(chunk(), B, MATLAB)
+        # When: the dead worker is reaped.
+        assert alive.holders.reap().silent == ("main-c",)
+        # Then: the chunk is its new holder's, and so is the licence.
+        assert alive.holds(new, "[1]").is_held
+        queued(alive, chunk("c2", "[3]"))
+        assert alive.reserve(chunk("c2", "[3]"), A, MATLAB).short_of == "matlab"
+        assert alive.holders.prune("main-b", [], is_lost=False) == 2
+        assert bench.everything_free()
+
+    def test_a_chunk_of_a_dead_holder_that_finds_no_unit_is_free(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        queued(alive, chunk(), chunk("c2", "[3]"))
+        die(bench, alive, chunk(), {"gpu": (1, 1)})
+        held = alive.reserve(chunk("c2", "[3]"), A, MATLAB)
+        assert alive.reserve(chunk(), B, MATLAB).short_of == "matlab"
+        assert queued(alive, chunk("c3")) == [("[1]", "[2]")]
+        alive.drop(["c3"], "cancelled")
+        alive.release(held, released(chunk("c2", "[3]"), made=("[3]",)))
+        alive.holders.reap()
+        assert bench.everything_free()
+
+    def test_a_doubled_message_leaves_the_chunk_to_its_holder(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        # Given: a chunk of which its holder got one key, and the other one is free now.
+        queued(alive, chunk("c0", "[2]"))
+        queued(alive, chunk())
+        held = alive.reserve(chunk(), A)
+        assert held.keys == ("[1]",)
+        alive.drop(["c0"], "cancelled")
+        # When: its message comes to another.
+        assert alive.reserve(chunk(), B).keys == ()
+        # Then: the first one has it, and gives it back.
+        assert alive.holders.prune("main-a", [], is_lost=False) == 1
+        assert bench.everything_free()
+
     def test_a_holder_frees_what_it_forgot_to_release(self, alive: Reservations) -> None:
         queued(alive, chunk("c1", "[1]"), chunk("c2", "[2]"))
         alive.reserve(chunk("c1", "[1]"), A)
@@ -212,13 +263,21 @@ class TestReserve:
         assert alive.holds(reservation, "[1]").is_held
 
 
+def die(bench: RedisBench, alive: Reservations, c: Chunk, units: Units) -> None:
+    """Reserve a chunk for a main process whose lease ends; nobody notices yet."""
+    held = bench.open(LEASE_S).reserve(c, holder_id("main-c", 1), units)
+    assert held.keys == c.keys
+    wait_until(lambda: "main-c" in alive.holders.look().silent, what="the lease to end")
+    bench.open(60)
+
+
 class TestHolds:
     def test_a_worker_that_lost_its_lease_cannot_commit(self, reservations: Reservations) -> None:
         reservations.holders.beat(Main("main-a"))
         queued(reservations, chunk())
         reservation = reservations.reserve(chunk(), A)
         wait_until(
-            lambda: reservations.holders.reap().reaped == ("main-a",), what="the lease to end"
+            lambda: reservations.holders.reap().silent == ("main-a",), what="the lease to end"
         )
         assert not reservations.holds(reservation, "[1]").is_held
 
@@ -257,7 +316,7 @@ class TestHolds:
         reservation = alive.reserve(chunk(), A)
         bench.flush()
         alive.holds(reservation, "[1]")
-        assert alive.holders.reap().reaped == ()
+        assert alive.holders.reap().silent == ()
         assert alive.holds(reservation, "[1]").is_held
 
     def test_after_a_flush_another_holder_wins(
@@ -287,7 +346,7 @@ def beats_until(reservations: Reservations, seconds: float) -> bool:
         lambda: bool(reservations.holders.beat(Main("main-a"))) and time.monotonic() > deadline,
         what="time to pass",
     )
-    return reservations.holders.reap().reaped == ()
+    return reservations.holders.reap().silent == ()
 
 
 class TestRelease:
@@ -312,7 +371,7 @@ class TestRelease:
         reservations.holders.beat(Main("main-a"))
         queued(reservations, chunk())
         old = reservations.reserve(chunk(), A)
-        wait_until(lambda: bool(reservations.holders.reap().reaped), what="the lease to end")
+        wait_until(lambda: bool(reservations.holders.reap().silent), what="the lease to end")
         reservations.holders.beat(Main("main-b"))
         queued(reservations, chunk("c2"))
         new = reservations.reserve(chunk("c2"), B)
@@ -371,7 +430,7 @@ class TestDeath:
         queued(reservations, chunk("c1", "[1]"), chunk("c2", "[2]", "[3]"))
         reservations.reserve(chunk("c1", "[1]"), holder_id("main-a", 1))
         reservations.reserve(chunk("c2", "[2]", "[3]"), holder_id("main-a", 2))
-        wait_until(lambda: bool(reservations.holders.reap().reaped), what="the lease to end")
+        wait_until(lambda: bool(reservations.holders.reap().silent), what="the lease to end")
         assert reservations.holders.losses(TABLE) == {"[1]": 1, "[2]": 0, "[3]": 0}
 
     def test_losses_are_counted_until_the_key_is_settled(self, alive: Reservations) -> None:
@@ -401,11 +460,11 @@ class TestDeath:
         reservations.reserve(chunk("c1", "[1]"), holder_id("main-a", 1))
         reservations.reserve(chunk("c2", "[2]"), holder_id("main-a", 2))
         wait_until(
-            lambda: reservations.holders.reap().reaped == ("main-a",), what="the lease to end"
+            lambda: reservations.holders.reap().silent == ("main-a",), what="the lease to end"
         )
         freed = [event.keys[0] for event in heard(reservations) if isinstance(event, Freed)]
         assert sorted(freed) == ["[1]", "[2]"]
-        assert reservations.holders.reap().reaped == ()
+        assert reservations.holders.reap().silent == ()
         reservations.holders.forgive(TABLE, ["[1]", "[2]"])
         assert bench.everything_free()
 
@@ -438,6 +497,23 @@ class TestCensus:
         census = alive.holders.reap()
         assert {main.id for main in census.mains} == set(FLEET)
         assert census.slots == 2
+
+    def test_a_look_frees_nothing(self, reservations: Reservations) -> None:
+        reservations.holders.beat(Main("main-a", slots=2))
+        queued(reservations, chunk())
+        reservations.reserve(chunk(), A)
+        assert reservations.holders.look() == reservations.holders.reap()
+        wait_until(
+            lambda: reservations.holders.look().silent == ("main-a",), what="the lease to end"
+        )
+        (record,) = reservations.chunks()
+        assert (record.main, record.is_reserved) == ("main-a", True)
+        assert heard(reservations) == []
+        assert reservations.holders.reap().silent == ("main-a",)
+
+    def test_a_look_remembers_no_epoch(self, alive: Reservations, bench: RedisBench) -> None:
+        bench.flush()
+        assert alive.holders.look().epoch == ""
 
     def test_a_flush_begins_a_new_epoch(self, alive: Reservations, bench: RedisBench) -> None:
         before = alive.holders.reap().epoch
@@ -686,19 +762,136 @@ class TestSharedSearch:
         alive.reserve(chunk("c1", "[2]"), B)
         alive.holders.prune("main-b", [], is_lost=True)
         Claimer(alive, A, a_due(3)).step()
-        claim = alive.searches.claim(SEARCH, "x", A, 3)
-        assert claim.reservation.keys == ("[1]", "[2]", "[3]")
+        alive.searches.claim(SEARCH, "x", A, 1)
+        claim = alive.searches.claim(SEARCH, "y", B, 3)
+        assert claim.reservation.keys == ("[2]",)
         assert claim.losses == {"[2]": 1}
 
-    def test_units_bound_claims_too(self, alive: Reservations) -> None:
+    def test_suspects_travel_alone(self, alive: Reservations, bench: RedisBench) -> None:
+        # Given: a process that died with two keys in hand, nobody knows with which.
+        queued(alive, chunk("c1", "[2]", "[3]"))
+        alive.reserve(chunk("c1", "[2]", "[3]"), B)
+        alive.holders.prune("main-b", [], is_lost=True)
         due = a_due(5)
-        pages(alive, alive.searches.claim(SEARCH, "w", A, 1, MATLAB), due, 9)
-        first = alive.searches.claim(SEARCH, "x", A, 1, MATLAB)
-        second = alive.searches.claim(SEARCH, "y", B, 1, MATLAB)
-        assert first.reservation.keys == ("[1]",)
-        assert (second.reservation.keys, second.reservation.short_of) == ((), "matlab")
-        alive.release(first.reservation, Released(TABLE, "x", "p-1", made=("[1]",)))
-        assert alive.searches.claim(SEARCH, "y", B, 1, MATLAB).reservation.keys == ("[2]",)
+        pages(alive, alive.searches.claim(SEARCH, "w", A, 9), due, 9)
+        # Then: neither comes with another key, and all come in their order.
+        claims = [alive.searches.claim(SEARCH, f"c{i}", f"main-a/{i}", 9) for i in range(2, 6)]
+        keys = [claim.reservation.keys for claim in claims]
+        assert keys == [("[1]",), ("[2]",), ("[3]",), ("[4]", "[5]")]
+
+    def test_a_suspect_that_takes_its_process_along_is_counted(self, alive: Reservations) -> None:
+        queued(alive, chunk("c1", "[1]", "[2]"))
+        alive.reserve(chunk("c1", "[1]", "[2]"), B)
+        alive.holders.prune("main-b", [], is_lost=True)
+        pages(alive, alive.searches.claim(SEARCH, "w", A, 9), a_due(2), 9)
+        alive.searches.claim(SEARCH, "x", A, 9)
+        alive.holders.prune("main-a", [], is_lost=True, in_hand={"1": "?"})
+        assert alive.holders.losses(TABLE) == {"[1]": 1, "[2]": 0}
+
+
+STRAYS = ("q|gone", f"r|{B}|7|gone")
+
+
+@pytest.mark.parametrize("state", STRAYS)
+class TestStrays:
+    """States whose chunk nobody knows: no script leaves one, and none may block a key for ever."""
+
+    def test_a_key_of_an_unknown_chunk_can_be_queued(
+        self, alive: Reservations, bench: RedisBench, state: str
+    ) -> None:
+        bench.mark("[1]", state)
+        assert queued(alive, chunk()) == [("[1]", "[2]")]
+        assert alive.reserve(chunk(), A).keys == ("[1]", "[2]")
+
+    def test_a_key_of_an_unknown_chunk_can_be_reserved(
+        self, alive: Reservations, bench: RedisBench, state: str
+    ) -> None:
+        queued(alive, chunk())
+        bench.mark("[1]", state)
+        assert alive.reserve(chunk(), A).keys == ("[1]", "[2]")
+
+    def test_a_key_of_an_unknown_chunk_can_be_claimed(
+        self, alive: Reservations, bench: RedisBench, state: str
+    ) -> None:
+        bench.mark("[1]", state)
+        Claimer(alive, A, a_due(2)).step()
+        assert alive.searches.claim(SEARCH, "x", A, 2).reservation.keys == ("[1]", "[2]")
+
+
+class TestRepeats:
+    """The answer of a script gets lost, and its client asks the same again."""
+
+    def test_a_repeated_claim_is_answered_with_its_keys(self, alive: Reservations) -> None:
+        Claimer(alive, A, a_due(5)).step()
+        first = alive.searches.claim(SEARCH, "x", A, 2)
+        second = alive.searches.claim(SEARCH, "x", A, 2)
+        assert second.reservation.keys == first.reservation.keys == ("[1]", "[2]")
+        assert alive.holds(second.reservation, "[1]").is_held
+        assert alive.searches.claim(SEARCH, "y", B, 9).reservation.keys == ("[3]", "[4]", "[5]")
+
+    def test_a_repeated_claim_leaves_nothing_behind(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        Claimer(alive, A, a_due(5)).step()
+        alive.searches.claim(SEARCH, "x", A, 2)
+        held = alive.searches.claim(SEARCH, "x", A, 2).reservation
+        alive.release(held, Released(TABLE, "x", "p-1", made=held.keys))
+        assert bench.everything_free()
+
+    def test_a_repeated_claim_is_asked_again_to_read(self, alive: Reservations) -> None:
+        asked = [alive.searches.claim(SEARCH, "x", A, 2).read_after for _ in range(2)]
+        assert asked == ["", ""]
+        assert alive.searches.claim(SEARCH, "y", B, 2).read_after is None
+
+    def test_a_repeated_page_is_added_once(self, alive: Reservations) -> None:
+        claim = alive.searches.claim(SEARCH, "x", A, 2)
+        added = [alive.searches.add_page(claim, ["[1]"], is_last=True) for _ in range(2)]
+        assert added == [True, False]
+        assert alive.searches.claim(SEARCH, "y", A, 2).reservation.keys == ("[1]",)
+        assert alive.searches.claim(SEARCH, "z", B, 2).reservation.keys == ()
+
+    def test_a_repeated_reserve_is_answered_with_its_keys(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        queued(alive, chunk())
+        first, second = (alive.reserve(chunk(), A, MATLAB) for _ in range(2))
+        assert second.keys == first.keys == chunk().keys
+        assert alive.holds(second, "[1]").is_held
+        alive.release(second, released(chunk(), made=second.keys))
+        assert bench.everything_free()
+
+    def test_a_chunk_that_is_begun_is_not_queued_again(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        # Given: a chunk whose second key was in other hands when it was queued, and is free now.
+        queued(alive, chunk("c0", "[2]"))
+        queued(alive, chunk())
+        held = alive.reserve(chunk("c1", "[1]"), A)
+        alive.drop(["c0"], "cancelled")
+        # When: the scheduler, which heard an error, queues it again.
+        assert queued(alive, chunk()) == [()]
+        # Then: its holder still has it.
+        assert alive.holders.prune("main-a", [], is_lost=False) == 1
+        assert held.keys == ("[1]",)
+        assert bench.everything_free()
+
+    def test_a_repeated_release_frees_what_the_first_one_did(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        queued(alive, chunk())
+        held = alive.reserve(chunk(), A)
+        alive.release(held, released(chunk(), returned=chunk().keys))
+        queued(alive, chunk("c2"))
+        new = alive.reserve(chunk("c2"), A)
+        alive.release(held, released(chunk(), returned=chunk().keys))
+        assert alive.holds(new, "[1]").is_held
+
+    def test_a_repeated_death_is_counted_once(self, alive: Reservations) -> None:
+        queued(alive, chunk("c1", "[1]"))
+        alive.reserve(chunk("c1", "[1]"), A)
+        freed = [alive.holders.prune("main-a", [], is_lost=True) for _ in range(2)]
+        assert freed == [1, 0]
+        assert alive.holders.losses(TABLE) == {"[1]": 1}
 
 
 class TestAnnouncements:

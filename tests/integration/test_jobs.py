@@ -15,6 +15,7 @@ from djq.populate.census import Census, take_census
 from djq.settings import load
 from djq.tables.connection import Connection
 from djq.tables.schema import Schema
+from tests.support.waiting import wait_until
 
 
 class OopsError(Exception):
@@ -243,11 +244,18 @@ def test_keys_in_the_hands_of_the_fleet_are_reserved(with_redis):
         queued = numbers(Result.jobs.reserved)
         fleet.holders.beat(Main("here:1", "here", 1, slots=4))
         fleet.reserve(chunk, holder_id("here:1", 1))
-    census = take_census(with_redis.connection.settings)
+        lost = Chunk("c2", "r1", name, ("[2]",))
+        fleet.queue([lost])
+        Reservations(fleet.server, lease_s=0.001).reserve(lost, holder_id("there:1", 1))
+        wait_until(lambda: fleet.holders.look().silent == ("there:1",), what="a lease to end")
+        census = take_census(with_redis.connection.settings)
+        is_left = {record.id for record in fleet.chunks()} == {"c1", "c2"}
 
     assert queued == []
     assert numbers(Result.jobs.reserved) == [1, 3]
-    assert (census.slots, census.is_there) == (4, True)
+    assert census.slots == 4
+    # Looking at the fleet took nothing from anybody, dead or alive.
+    assert is_left
 
 
 def test_nobody_is_there_without_redis(local_settings):

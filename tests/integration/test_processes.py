@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import psutil
 import pytest
 
+import djq as dj
 from djq.errors import MakeError, RedisUnavailableError, UsageError
 from djq.populate import child, children
 from djq.populate.here import Call
@@ -80,6 +81,30 @@ def test_a_child_that_is_killed_is_replaced(fleet: Fleet, options: str) -> None:
     assert record["number"] == 4
     assert "died 3 times" in record["error_message"]
     fleet.assert_clean()
+
+
+@on_one_database
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_of_a_group_that_kills_the_guilty_key_is_found(fleet: Fleet, *, is_shared: bool) -> None:
+    class Cube(dj.Computed):
+        definition = """
+        -> Number
+        ---
+        cube : int64
+        """
+
+        def make_many(self, keys: list[dict[str, int]]) -> None:
+            if any(key["number"] == 4 for key in keys):
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.insert({**key, "cube": key["number"] ** 3} for key in keys)
+
+    fleet.insert(9)
+    table = dj.Schema(fleet.schema_name, context={"Number": fleet.tables.Number})(Cube)
+    result = table.populate(processes=2, reserve_jobs=is_shared, suppress_errors=True)
+    assert result["success_count"] == 8
+    ((key, message),) = result["error_list"]
+    assert key == {"number": 4}
+    assert "died 3 times" in message
 
 
 @on_one_database

@@ -213,7 +213,7 @@ def test_a_frozen_process_loses_its_lease(fleet: Fleet) -> None:
     os.kill(process.pid, signal.SIGSTOP)
     # When: its lease has ended, somebody else makes the keys.
     wait_until(
-        lambda: fleet.reservations.holders.reap().reaped, what="its lease to end", timeout_s=UP_S
+        lambda: fleet.reservations.holders.reap().silent, what="its lease to end", timeout_s=UP_S
     )
     assert fleet.tables.Square.populate(reserve_jobs=True)["success_count"] == 2
     # Then: it changes nothing when it wakes up.
@@ -231,7 +231,7 @@ def test_a_make_that_holds_the_gil_for_three_leases_keeps_its_reservation(fleet:
     reaped: list[str] = []
 
     def is_over() -> bool:
-        reaped.extend(fleet.reservations.holders.reap().reaped)
+        reaped.extend(fleet.reservations.holders.reap().silent)
         return not process.is_running
 
     wait_until(is_over, what="the process to end", timeout_s=UP_S)

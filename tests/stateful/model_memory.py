@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.events import Announcement, Freed
-from djq.orchestrator.holding import NOTHING_IN_HAND, ChunkRecord, Main, Reservation, Units
+from djq.orchestrator.holding import (
+    NOTHING_IN_HAND,
+    ChunkRecord,
+    Main,
+    Reservation,
+    Units,
+    main_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -81,6 +88,11 @@ class ModelServer:
             if owner == holder and other != chunk:
                 self.free_chunk(other, is_lost=False, reason="left over")
 
+    def state(self, table: str, key: str) -> tuple[str, ...] | None:
+        """The state of a key; of a chunk that nobody knows it is none."""
+        state = self.memory.jobs.get((table, key))
+        return state if state is not None and state[-1] in self.memory.chunks else None
+
     def is_free(self, state: tuple[str, ...] | None, holder: str) -> bool:
         if state is None:
             return True
@@ -91,9 +103,19 @@ class ModelServer:
         memory.token += 1
         mark = ("r", none.holder, str(memory.token), none.chunk)
         memory.jobs.update({(none.table, key): mark for key in keys})
-        record = ChunkRecord(none.chunk, none.table, none.run, tuple(keys), is_reserved=True)
+        main = main_of(none.holder)
+        record = ChunkRecord(none.chunk, none.table, none.run, tuple(keys), True, main)
         memory.chunks[none.chunk] = (record, none.holder)
         return replace(none, keys=tuple(keys), token=memory.token)
+
+    def held(self, chunk: str, holder: str | None) -> list[str]:
+        """The keys that a holder has by a chunk."""
+        record, owner = self.memory.chunks.get(chunk, (None, None))
+        if record is None or owner != holder:
+            return []
+        states = {key: self.memory.jobs.get((record.table, key), ()) for key in record.keys}
+        mark = ("r", holder, chunk)
+        return [key for key, s in states.items() if (*s[:2], *s[3:]) == mark]
 
     def take_units(self, wanted: Units, chunk: str) -> str:
         for name, (n, limit) in wanted.items():
@@ -110,16 +132,27 @@ class ModelServer:
             if other == chunk:
                 del self.memory.units[name, other]
 
+    def is_taken(self, chunk: str, holder: str) -> bool:
+        """Whether another, who lives, works on a chunk."""
+        owner = self.memory.chunks[chunk][1]
+        return owner not in {None, holder} and self.is_alive(main_of(owner or ""))
+
     def free_queued(self, chunk: str, reason: str) -> int:
+        record, _ = self.memory.chunks[chunk]
+        states = {key: self.memory.jobs.get((record.table, key)) for key in record.keys}
+        return self.free_granted(chunk, [k for k, s in states.items() if s == ("q", chunk)], reason)
+
+    def free_granted(self, chunk: str, keys: Sequence[str], reason: str) -> int:
+        """Forget a chunk, and free which of these keys are its own."""
         record, _ = self.memory.chunks.pop(chunk)
-        queued = tuple(
-            key for key in record.keys if self.memory.jobs.get((record.table, key)) == ("q", chunk)
-        )
-        for key in queued:
-            del self.memory.jobs[record.table, key]
-        if queued:
-            self.events.append(Freed(record.table, chunk, record.run, queued, reason))
-        return len(queued)
+        self.give_units_back(chunk)
+        jobs = self.memory.jobs
+        freed = tuple(k for k in keys if jobs.get((record.table, k), ("",))[-1] == chunk)
+        for key in freed:
+            del jobs[record.table, key]
+        if freed:
+            self.events.append(Freed(record.table, chunk, record.run, freed, reason))
+        return len(freed)
 
     def free_holders(
         self,
@@ -144,14 +177,10 @@ class ModelServer:
         self, chunk: str, *, is_lost: bool, reason: str, in_hand: str | None = None
     ) -> int:
         memory = self.memory
-        record, holder = memory.chunks.pop(chunk)
+        record, holder = memory.chunks[chunk]
+        mine = self.held(chunk, holder)
+        del memory.chunks[chunk]
         self.give_units_back(chunk)
-        mine = [
-            key
-            for key in record.keys
-            if (state := memory.jobs.get((record.table, key), ()))[:1] == ("r",)
-            and (state[1], state[3]) == (holder, chunk)
-        ]
         for key in mine:
             del memory.jobs[record.table, key]
         is_known = in_hand in mine
@@ -171,7 +200,3 @@ class ModelServer:
         n_keys = self.free_holders(main, set(), is_lost=is_lost, reason=reason)
         self.memory.mains.pop(main, None)
         return n_keys
-
-
-def main_of(holder: str) -> str:
-    return holder.rpartition("/")[0]

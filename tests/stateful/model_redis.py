@@ -18,9 +18,10 @@ from djq.orchestrator.holding import (
     Search,
     Standing,
     Units,
+    main_of,
 )
 from djq.orchestrator.leads import EVERYTHING
-from tests.stateful.model_memory import Cursor, ModelServer, main_of
+from tests.stateful.model_memory import Cursor, ModelServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -43,10 +44,11 @@ class ModelReservations(ModelServer):
         memory = self.enter()
         answers: list[tuple[str, ...]] = []
         for chunk in chunks:
+            if memory.chunks.get(chunk.id, (None, None))[1] is not None:
+                answers.append(())
+                continue
             accepted = tuple(
-                key
-                for key in chunk.keys
-                if memory.jobs.get((chunk.table, key)) in {None, ("q", chunk.id)}
+                key for key in chunk.keys if self.state(chunk.table, key) in {None, ("q", chunk.id)}
             )
             memory.jobs.update({(chunk.table, key): ("q", chunk.id) for key in accepted})
             if accepted:
@@ -59,15 +61,15 @@ class ModelReservations(ModelServer):
         memory = self.enter()
         self.arrive(holder, chunk.id)
         none = Reservation(chunk.id, chunk.run, chunk.table, (), holder, 0, str(memory.epoch))
-        if chunk.id not in memory.chunks:
+        if chunk.id not in memory.chunks or self.is_taken(chunk.id, holder):
             return none
-        states = [(key, memory.jobs.get((chunk.table, key))) for key in chunk.keys]
+        states = [(key, self.state(chunk.table, key)) for key in chunk.keys]
         mark = ("q", chunk.id)
         granted = [key for key, state in states if state == mark or self.is_free(state, holder)]
         if not granted:
             return none
         if short := self.take_units(units, chunk.id):
-            self.free_queued(chunk.id, f"limit {short}")
+            self.free_granted(chunk.id, granted, f"limit {short}")
             return replace(none, short_of=short)
         return self.grant(none, granted)
 
@@ -81,10 +83,13 @@ class ModelReservations(ModelServer):
         if state != mark:
             if state is not None or memory.epoch == r.epoch:
                 return Standing(is_held=False)
-            memory.jobs[r.table, key] = mark
-            record, _ = memory.chunks.get(
-                r.chunk, (ChunkRecord(r.chunk, r.table, r.run, (), is_reserved=True), r.holder)
+            record, owner = memory.chunks.get(
+                r.chunk,
+                (ChunkRecord(r.chunk, r.table, r.run, (), True, main_of(r.holder)), r.holder),
             )
+            if owner != r.holder:
+                return Standing(is_held=False)
+            memory.jobs[r.table, key] = mark
             memory.chunks[r.chunk] = (replace(record, keys=(*record.keys, key)), r.holder)
             if not self.is_alive(main_of(r.holder)):
                 memory.mains[main_of(r.holder)] = (None, self.clock() + self.lease_s)
@@ -149,11 +154,20 @@ class ModelHolders:
 
     def reap(self) -> Census:
         memory = self.server.enter()
-        reaped = tuple(sorted(main for main in memory.mains if not self.server.is_alive(main)))
-        for main in reaped:
+        census = replace(self.look(), epoch=str(memory.epoch))
+        for main in census.silent:
             self.server.free_main(main, is_lost=True, reason="heartbeat ended")
-        alive = tuple(main for main, _ in memory.mains.values() if main is not None)
-        return Census(str(memory.epoch), alive, reaped)
+        return census
+
+    def look(self) -> Census:
+        memory = self.server.memory
+        silent = tuple(sorted(main for main in memory.mains if not self.server.is_alive(main)))
+        alive = tuple(
+            main
+            for name, (main, _) in memory.mains.items()
+            if main is not None and name not in silent
+        )
+        return Census(memory.epoch or "", alive, silent)
 
     def losses(self, table: str) -> dict[str, int]:
         counts = self.server.enter().losses
@@ -209,24 +223,26 @@ class ModelSearches:
     def __init__(self, server: ModelServer) -> None:
         self.server = server
 
-    def claim(
-        self, search: Search, chunk: str, holder: str, wanted: int, units: Units = NO_UNITS
-    ) -> Claim:
+    def claim(self, search: Search, chunk: str, holder: str, wanted: int) -> Claim:
         memory = self.server.enter()
         self.server.arrive(holder, chunk)
         cursor = memory.cursors.get(search.id) or Cursor(0, has_ended=True)
         has_ended = cursor.has_ended and not cursor.pool
         search = replace(search, last_round=search.last_round or cursor.round + 1)
         none = Reservation(chunk, search.run, search.table, (), holder, 0, str(memory.epoch))
-        short = self.server.take_units(units, chunk)
-        granted: list[str] = []
-        while len(granted) < wanted and cursor.pool and not short:
+        granted = self.server.held(chunk, holder)
+        is_repeated = bool(granted)
+        while not is_repeated and len(granted) < wanted and cursor.pool:
+            is_suspect = (search.table, cursor.pool[0]) in memory.losses
+            is_free = self.server.is_free(self.server.state(search.table, cursor.pool[0]), holder)
+            if is_free and is_suspect and granted:
+                break
             key = cursor.pool.pop(0)
-            if self.server.is_free(memory.jobs.get((search.table, key)), holder):
+            if is_free:
                 granted.append(key)
-        held = self.server.grant(none, granted) if granted else replace(none, short_of=short)
-        if not granted:
-            self.server.give_units_back(chunk)
+                if is_suspect:
+                    break
+        held = self.server.grant(none, granted) if granted else none
         counts = {key: n for key in granted if (n := memory.losses[search.table, key])}
         if has_ended and cursor.round >= search.last_round:
             return Claim(held, search, counts, None, cursor.round, is_done=True)
@@ -235,7 +251,11 @@ class ModelSearches:
         memory.cursors[search.id] = cursor
         read_after = None
         is_low = len(cursor.pool) < 4 * wanted
-        if is_low and not cursor.has_ended and cursor.until <= self.server.clock():
+        if (
+            is_low
+            and not cursor.has_ended
+            and (cursor.reader == holder or cursor.until <= self.server.clock())
+        ):
             cursor.reader, cursor.until = holder, self.server.clock() + self.server.lease_s
             read_after = cursor.after
         return Claim(held, search, counts, read_after, cursor.round, is_done=False)

@@ -147,11 +147,11 @@ def _fleet(settings: Settings) -> dict[str, Any]:
     try:
         reservations = Reservations.open(settings)
         with contextlib.closing(reservations.server):
-            census, chunks = reservations.holders.reap(), reservations.chunks()
+            census, chunks = reservations.holders.look(), reservations.chunks()
             leader = reservations.leads.leader()
     except RedisUnavailableError as error:
         return {"problem": str(error)}
-    n_running = sum(chunk.is_reserved for chunk in chunks)
+    n_running = sum(chunk.is_reserved and chunk.main not in census.silent for chunk in chunks)
     return {
         "namespace": namespace_of(settings),
         "workers": [

@@ -3,7 +3,7 @@
 -- KEYS[1] is the prefix "djq:{namespace}:". All names are made from it, and its hash tag keeps them on one cluster slot:
 --   epoch           a random id that lasts as long as Redis remembers; a new one says that everything was forgotten
 --   token           counter behind the tokens of reservations
---   jobs:<table>    hash key id -> "q|<chunk>" (queued) or "r|<holder>|<token>|<chunk>" (reserved)
+--   jobs:<table>    hash key id -> "q|<chunk>" (queued) or "r|<holder>|<token>|<chunk>" (reserved); counts while the chunk is known
 --   chunks          hash chunk -> {"table", "run", "at" [ms, Redis clock], "keys"}; `at` is taken anew by a reservation
 --   mains           set of main processes that ever beat; main:<main> the set of its holders; holder:<holder> its chunks
 --   alive:<main>    heartbeat, JSON about the process; expires
@@ -49,6 +49,16 @@ end
 local function vouch(main, lease_ms)
   redis.call('SET', name('alive', main), '{}', 'NX', 'PX', lease_ms)
   redis.call('SADD', name('mains'), main)
+end
+
+-- The main processes whose heartbeat ended, and what the others say of themselves.
+local function roll_call()
+  local silent, alive = {}, {}
+  for _, main in ipairs(redis.call('SMEMBERS', name('mains'))) do
+    local info = redis.call('GET', name('alive', main))
+    if info then alive[#alive + 1] = info else silent[#silent + 1] = main end
+  end
+  return silent, alive
 end
 
 local function is_alive(holder)
@@ -118,38 +128,47 @@ local function remove(hash, ids)
   end
 end
 
+-- What is known of a chunk; false if nothing is.
+local function record_of(chunk)
+  local text = redis.call('HGET', name('chunks'), chunk)
+  return text and cjson.decode(text)
+end
+
 local function announce_freed(record, chunk, ids, reason, losses)
   if #ids == 0 then return end
   announce(cjson.encode({kind = 'freed', table = record.table, chunk = chunk, run = record.run, keys = ids, reason = reason,
     losses = losses}))
 end
 
+-- The keys of a record that `holder` has by `chunk`.
+local function held_keys(record, holder, chunk)
+  local states = states_of(name('jobs', record.table), record.keys)
+  local held = {}
+  for i, id in ipairs(record.keys) do
+    local state = states[i]
+    if state and holder_of(state) == holder and string.sub(state, -#chunk - 1) == '|' .. chunk then held[#held + 1] = id end
+  end
+  return held
+end
+
 -- Free what `holder` holds of `chunk`. is_lost: its process died. The key that it had in hand may be what killed it, and is
 -- counted: `in_hand` if that is known, otherwise the key of a chunk of one. Of several, any may be it: none is counted, and all
 -- are noted as suspects. What is known not to be it has null for a count.
 local function free_chunk(holder, chunk, is_lost, reason, in_hand)
-  local text = redis.call('HGET', name('chunks'), chunk)
+  local record = record_of(chunk)
   redis.call('SREM', name('holder', holder), chunk)
-  if not text then return 0 end
-  local record = cjson.decode(text)
-  local jobs = name('jobs', record.table)
-  local states = states_of(jobs, record.keys)
-  local mine, losses = {}, {}
+  if not record or record.holder ~= holder then return 0 end  -- another has taken it over
+  local mine, losses = held_keys(record, holder, chunk), {}
   local is_known = false
-  for i, id in ipairs(record.keys) do
-    local state = states[i]
-    if state and string.sub(state, 1, 2) == 'r|' and holder_of(state) == holder
-        and string.sub(state, -#chunk - 1) == '|' .. chunk then
-      mine[#mine + 1] = id
-      if id == in_hand then is_known = true end
-    end
+  for _, id in ipairs(mine) do
+    if id == in_hand then is_known = true end
   end
   local count = (is_known or #record.keys == 1) and 1 or 0
   for i, id in ipairs(mine) do
     local is_suspect = is_lost and (id == in_hand or not is_known)
     losses[i] = is_suspect and redis.call('HINCRBY', name('losses', record.table), id, count) or cjson.null
   end
-  remove(jobs, mine)
+  remove(name('jobs', record.table), mine)
   redis.call('HDEL', name('chunks'), chunk)
   give_units_back(record, chunk)
   announce_freed(record, chunk, mine, reason, is_lost and losses or nil)
@@ -194,6 +213,19 @@ local function free_left_over(holder, chunk)
   for _, old in ipairs(redis.call('SMEMBERS', name('holder', holder))) do
     if old ~= chunk then free_chunk(holder, old, false, 'left over') end
   end
+end
+
+-- The states of keys, as far as they count: the chunk of a state must be known. Whatever left one behind, its key is free.
+local function known_states_of(jobs, ids)
+  local states, is_known = states_of(jobs, ids), {}
+  for i, state in ipairs(states) do
+    if state then
+      local chunk = string.match(state, '[^|]*$')
+      if is_known[chunk] == nil then is_known[chunk] = redis.call('HEXISTS', name('chunks'), chunk) == 1 end
+      if not is_known[chunk] then states[i] = false end
+    end
+  end
+  return states
 end
 
 local function is_free_for(state, holder)

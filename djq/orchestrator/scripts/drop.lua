@@ -1,10 +1,8 @@
 -- ARGV: chunk, reason
 -- Forget a chunk that nobody works on; its keys are free again. Returns the number of keys, or -1 if it is unknown or taken.
 local chunk, mark = ARGV[1], 'q|' .. ARGV[1]
-local text = redis.call('HGET', name('chunks'), chunk)
-if not text then return -1 end
-local record = cjson.decode(text)
-if record.holder then return -1 end
+local record = record_of(chunk)
+if not record or record.holder then return -1 end
 local jobs = name('jobs', record.table)
 local states = states_of(jobs, record.keys)
 local queued = {}

@@ -8,9 +8,9 @@ if state ~= mine then
   -- Free, and Redis does not remember when we reserved: it was flushed, nobody took the key from us. Take it again.
   -- Another holder's or chunk's state means that the key moved on; free in our own epoch, that our lease had ended.
   if state or redis.call('GET', name('epoch')) == epoch then return 0 end
+  local record = record_of(chunk) or {table = tbl, run = ARGV[7], at = now_ms(), keys = {}, holder = holder}
+  if record.holder ~= holder then return 0 end
   redis.call('HSET', jobs, id, mine)
-  local text = redis.call('HGET', name('chunks'), chunk)
-  local record = text and cjson.decode(text) or {table = tbl, run = ARGV[7], at = now_ms(), keys = {}, holder = holder}
   record.keys[#record.keys + 1] = id
   redis.call('HSET', name('chunks'), chunk, cjson.encode(record))
   redis.call('SADD', name('holder', holder), chunk)

@@ -1,14 +1,7 @@
 -- ARGV: epoch candidate
--- Returns {epoch, JSON list of the main processes whose heartbeat ended, JSON list of what the living ones say}.
+-- Free what main processes hold whose heartbeat ended.
+-- Returns {epoch, these main processes, what the living ones say (JSON)}.
 local epoch = ensure_epoch(ARGV[1])
-local reaped, alive = {}, {}
-for _, main in ipairs(redis.call('SMEMBERS', name('mains'))) do
-  local info = redis.call('GET', name('alive', main))
-  if info then
-    alive[#alive + 1] = info
-  else
-    free_main(main, true, 'heartbeat ended')
-    reaped[#reaped + 1] = main
-  end
-end
-return {epoch, reaped, alive}
+local silent, alive = roll_call()
+for _, main in ipairs(silent) do free_main(main, true, 'heartbeat ended') end
+return {epoch, silent, alive}

@@ -13,8 +13,7 @@ end
 remove(jobs, held)
 remove(name('losses', tbl), settled)
 -- Only if it is ours: a Redis that came back without its last second may have the chunk as queued, with its message.
-local text = redis.call('HGET', name('chunks'), chunk)
-local record = text and cjson.decode(text)
+local record = record_of(chunk)
 if record and record.holder == holder then
   give_units_back(record, chunk)
   redis.call('HDEL', name('chunks'), chunk)

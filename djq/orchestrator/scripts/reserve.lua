@@ -7,15 +7,17 @@ local chunk, tbl, run, holder, wanted = ARGV[1], ARGV[2], ARGV[3], ARGV[4], cjso
 local epoch = ensure_epoch(ARGV[5])
 vouch(main_of(holder), ARGV[6])
 free_left_over(holder, chunk)
-local text = redis.call('HGET', name('chunks'), chunk)
-if not text then return {epoch, 0, {}, ''} end
+local record = record_of(chunk)
+-- Somebody works on it: what that one did not get belongs to others, whatever has become of it.
+local is_taken = record and record.holder and record.holder ~= holder and is_alive(record.holder)
+if not record or is_taken then return {epoch, 0, {}, ''} end
 local ids = lines(ARGV[8])
 local jobs, mark = name('jobs', tbl), 'q|' .. chunk
-local states = states_of(jobs, ids)
-local granted, positions, queued = {}, {}, {}
+local states = known_states_of(jobs, ids)
+local granted, positions, ours = {}, {}, {}
 for i, id in ipairs(ids) do
-  if states[i] == mark then queued[#queued + 1] = id end
   if states[i] == mark or is_free_for(states[i], holder) then
+    if states[i] and string.match(states[i], '[^|]*$') == chunk then ours[#ours + 1] = id end
     granted[#granted + 1] = id
     positions[#positions + 1] = i - 1
   end
@@ -24,9 +26,10 @@ if #granted == 0 then return {epoch, 0, {}, ''} end
 local short = take_units(wanted, chunk)
 if short then
   -- Back to the schedulers: this slot is free for other tables meanwhile.
-  remove(jobs, queued)
+  remove(jobs, ours)
   redis.call('HDEL', name('chunks'), chunk)
-  announce_freed(cjson.decode(text), chunk, queued, 'limit ' .. short)
+  give_units_back(record, chunk)
+  announce_freed(record, chunk, ours, 'limit ' .. short)
   return {epoch, 0, {}, short}
 end
 local token = reserve_keys(chunk, tbl, run, holder, granted, units_of(wanted))
