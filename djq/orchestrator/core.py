@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from djq.orchestrator.budget import Budget
 from djq.orchestrator.events import Freed, Inserted, Released
 from djq.orchestrator.passes import Passes
+from djq.orchestrator.portions import MAX_PAGE, Portions
 from djq.orchestrator.states import (
     Bury,
     Cancelled,
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
 
     from djq.orchestrator.tablestate import Probe
 
-#: Keys of one search: soon to be queued, so that they are still due when they are.
-MIN_PAGE, MAX_PAGE = 50, 5_000
 #: The scheduler leaves a failed key alone at least so long [s]: bounds what a worker of another
 #: version costs, and how long `retry` seems to do nothing. A run does not try it again.
 FAILED_S = 5.0
@@ -78,6 +77,7 @@ class Core:
             for place in sorted(places, key=lambda p: (-p.level, -p.priority, p.table))
         }
         self._budget = Budget(limits.priority)
+        self._portions = Portions(self._budget, limits.chunk_s)
         self._passes = Passes(self._tables.values())
         self._absent: set[str] = set()
         self._n_chunks = 0
@@ -100,10 +100,9 @@ class Core:
         return tuple(self._budget.in_flight)
 
     @property
-    def wants(self) -> frozenset[str]:
-        """The queues that it has something for."""
-        queues = {queue for table in self._tables.values() for queue in table.wants}
-        return frozenset(queues | {chunk.queue for chunk in self._budget.in_flight.values()})
+    def wants(self) -> dict[str, int]:
+        """How many chunks of each queue it has in flight, or would have with more room."""
+        return self._portions.wants(self._tables.values(), self._now, self._rest)
 
     def recall(self, losses: Mapping[str, Mapping[str, int]]) -> None:
         """Note which keys of each table dying workers took along, and how often."""
@@ -360,37 +359,19 @@ class Core:
                 instructions.append(self._queue(table))
                 room = self._room(table.place)
             if room > 0 and (table.hints or table.probe):
-                self._probe = table.next_probe(self._page(table))
+                self._probe = table.next_probe(self._portions.page(table))
                 if self._probe is not None:
                     instructions.append(self._probe)
                     return
-            if table.is_scanning and self._scan is None and self._needs_more(table):
-                self._scan = Find(table.place.table, self._page(table), table.after)
+            if table.is_scanning and self._scan is None and self._portions.needs_more(table):
+                self._scan = Find(table.place.table, self._portions.page(table), table.after)
                 instructions.append(self._scan)
 
     def _room(self, place: Place) -> int:
         return self._budget.room(place) if self._rest else 0
 
-    def _needs_more(self, table: TableState) -> bool:
-        """Whether less is ready than will be wanted while a page is searched."""
-        return not table.ready or 2 * len(table.ready) <= self._page(table)
-
-    def _page(self, table: TableState) -> int:
-        if table.is_led:
-            return 1
-        size = self._size(table)
-        wanted = 2 * self._budget.limit(table.place.queue) * size
-        # In steps: a statement is built anew for each limit, which takes longer than asking it.
-        n_doublings = ((wanted - 1) // MIN_PAGE).bit_length()
-        return min(MAX_PAGE, MIN_PAGE << n_doublings)
-
-    def _size(self, table: TableState) -> int:
-        place = table.place
-        chunk_s = self._limits.chunk_s if place.chunk_s is None else place.chunk_s
-        return table.chunk_size(chunk_s, self._budget.slots_of(place.queue))
-
     def _queue(self, table: TableState) -> Queue:
-        return self._send(table.take(min(self._size(table), self._rest)), table.place)
+        return self._send(table.take(min(self._portions.chunk(table), self._rest)), table.place)
 
     def _send(self, keys: tuple[str, ...], place: Place) -> Queue:
         self._n_chunks += 1

@@ -101,12 +101,6 @@ class TableState:
         return soonest
 
     @property
-    def wants(self) -> list[str]:
-        """The queues that it has something for."""
-        both = ((self.ready, self.place), (self.big, self.big_place))
-        return [place.queue for keys, place in both if keys]
-
-    @property
     def big_place(self) -> Place:
         """Where its keys go that ran out of memory."""
         return replace(self.place, queue=self.place.big_queue or self.place.queue)

@@ -202,7 +202,7 @@ def test_a_run_waits_while_a_more_urgent_one_wants_the_queue() -> None:
     bench.turn()
     n_sent = len(bench.sent())
     # When: an urgent one comes, and a chunk ends.
-    bench.reservations.leads.want("urgent", 10, [DEFAULT_QUEUE])
+    bench.reservations.leads.want("urgent", 10, {DEFAULT_QUEUE: 4})
     bench.turn(SURVEY_S)
     chunk = bench.broker.messages[0]
     reservation = bench.reservations.reserve(chunk, "m/1")
@@ -212,7 +212,7 @@ def test_a_run_waits_while_a_more_urgent_one_wants_the_queue() -> None:
     bench.turn()
     # Then: nothing more is sent until the other is through.
     assert len(bench.sent()) == n_sent
-    bench.reservations.leads.want("urgent", 10, [])
+    bench.reservations.leads.want("urgent", 10, {})
     bench.turn(SURVEY_S)
     assert len(bench.sent()) > n_sent
 
