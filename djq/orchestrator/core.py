@@ -166,6 +166,8 @@ class Core:
             return
         probe = table.probe
         n_due = table.look_on(event) if table.is_led else table.found(event, now)
+        # News that others made something due, behind the back of the pass.
+        self._has_changed = self._has_changed or (n_due > 0 and not event.search.is_scan)
         for key, n_losses in table.take_doomed(self._blocked_until(now)).items():
             self._urgent.append(Bury(table.place.table, key, n_losses))
         if event.search.is_scan:
@@ -195,7 +197,6 @@ class Core:
     def _released(self, event: Released, now: float) -> None:
         self._land(event.chunk, n_untouched=len(event.unsettled))
         if table := self._tables.get(event.table):
-            self._has_changed = True
             if event.n_tried:
                 table.learn(event)
             else:
@@ -219,9 +220,8 @@ class Core:
     def _freed(self, event: Freed, now: float) -> None:
         self._land(event.chunk, n_untouched=len(event.keys))
         table = self._tables.get(event.table)
-        if table is None:
+        if table is None or not event.keys:
             return
-        self._has_changed = True
         losses = event.losses or (None,) * len(event.keys)
         for key, n_losses in zip(event.keys, losses, strict=True):
             if n_losses is not None:
@@ -239,7 +239,7 @@ class Core:
         if chunk is not None:
             self._n_taken -= n_untouched
             self._tables[chunk.table].known.difference_update(chunk.keys)
-            self._has_progressed = True
+            self._has_changed = self._has_progressed = True
 
     def _surveyed(self, event: Surveyed) -> None:
         self._budget.note(event)

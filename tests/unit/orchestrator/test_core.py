@@ -551,6 +551,32 @@ class TestBackground:
         (second,) = core.handle(Found(page, (), is_exhausted=True), 1.0)
         assert (page.table, second.table) == ("Sum", "Spot")
 
+    def test_what_others_release_during_a_pass_does_not_keep_a_run(self) -> None:
+        # Given: a run in the middle of its last pass.
+        core = Core("run", PLACES, Limits())
+        (page,) = core.handle(Tick(), 0.0)
+        assert isinstance(page, Find)
+        # When: others make a key of a table that nothing depends on.
+        assert core.handle(Released("Sum", "foreign", "other", made=ids(1)), 0.1) == []
+        (second,) = core.handle(Found(page, (), is_exhausted=True), 0.2)
+        assert isinstance(second, Find)
+        # Then: there is nothing more to look for.
+        assert core.handle(Found(second, (), is_exhausted=True), 0.3) == [Finish()]
+
+    def test_what_others_make_due_during_a_pass_does(self) -> None:
+        # Given: a run that leaves the work to others, in the middle of its last pass.
+        core = Core("run", PLACES, Limits())
+        (page,) = core.handle_all([Led(frozenset({"Spot", "Sum"})), Tick()], 0.0)
+        assert isinstance(page, Find)
+        (second,) = core.handle(Found(page, (), is_exhausted=True), 0.1)
+        # When: a key is made whose child was searched before.
+        (probe,) = core.handle(Released("Spot", "foreign", "other", made=ids(1)), 0.2)
+        assert isinstance(probe, Find)
+        core.handle(Found(probe, ids(1), is_exhausted=True), 0.3)
+        # Then: another pass is needed.
+        assert isinstance(second, Find)
+        assert Finish() not in core.handle(Found(second, (), is_exhausted=True), 0.4)
+
     def test_a_page_of_a_search_that_began_anew_is_thrown_away(self) -> None:
         # Given: the second page of a table.
         core = Core("run", (Place("Spot", 0),), Limits())
