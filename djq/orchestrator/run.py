@@ -15,11 +15,7 @@ from djq.orchestrator.loop import WAIT_S
 from djq.orchestrator.watch import Counter
 from djq.orchestrator.work import opened, work_of
 from djq.populate.display import open_display
-from djq.populate.runs import (
-    RunStore,
-    failed_since,
-    find_run,
-)
+from djq.populate.runs import RunStore, find_run
 from djq.tables.connection import Connection, conn
 
 if TYPE_CHECKING:
@@ -160,14 +156,7 @@ class Run:
 
         Keys that were made or forgotten since are left out.
         """
-        work = self._work()
-        return [
-            (name, {n: row[n] for n in table.job_heading.names}, str(row["error_message"]))
-            for name, table in work.tables.items()
-            for row in failed_since(table, work.restrictions, self.created)
-            .proj("error_message")
-            .to_dicts()
-        ]
+        return self._work().failures(self.created)
 
     def start(self) -> None:
         """Drive the run in a thread of this process, unless another one does; again after Ctrl-C.

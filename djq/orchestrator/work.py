@@ -23,9 +23,11 @@ from djq.populate.runs import failed_since, n_made_since, new_record
 from djq.tables.schema import Schema
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Generator, Mapping, Sequence
 
     from djq.definition.acceptance import Value
+    from djq.populate.keys import Key
     from djq.populate.options import PopulateOptions
     from djq.populate.runs import RunRecord
     from djq.settings import Settings
@@ -60,6 +62,16 @@ class Work:
             n_made_since(table, self.restrictions, record.created, record.made_before.get(name))
             for name, table in self.tables.items()
         )
+
+    def failures(self, since: dt.datetime | None) -> list[tuple[str, Key, str]]:
+        """Return table, key and message of each key that failed since a time; None: ever."""
+        return [
+            (name, {n: row[n] for n in table.job_heading.names}, str(row["error_message"]))
+            for name, table in self.tables.items()
+            for row in failed_since(table, self.restrictions, since)
+            .proj("error_message")
+            .to_dicts()
+        ]
 
     def n_failed(self) -> int:
         """Count the keys that failed since the run began."""

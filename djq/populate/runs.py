@@ -158,9 +158,11 @@ def n_made_since(
 
 
 def failed_since(
-    table: type[AutoPopulate], conditions: Sequence[Value], since: dt.datetime
+    table: type[AutoPopulate], conditions: Sequence[Value], since: dt.datetime | None
 ) -> Query:
-    """Return the job records of keys that failed since a time and were not made later."""
+    """Return the job records of keys that failed since a time, or ever, and were not made later."""
+    if since is None:
+        return table().jobs.failed & plan.key_source(table, conditions)
     found = table().jobs.failed & _since(since)
     return found & plan.key_source(table, conditions) if conditions else found
 

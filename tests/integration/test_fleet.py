@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import threading
 from typing import TYPE_CHECKING
@@ -129,6 +130,18 @@ class TestPopulateDistributed:
         assert square.populate(distributed=True, max_calls=6)["success_count"] == 6
         assert fleet.n_made() == 10
         fleet.assert_clean()
+
+    @on_one_database
+    def test_an_error_is_told_though_the_clocks_of_workers_are_late(
+        self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fleet.insert(2)
+        fleet.start_worker(TEST_BAD="1")
+        database = type(fleet.tables.schema.connection.database)
+        clock = database.clock
+        monkeypatch.setattr(database, "clock", lambda its: clock(its) + dt.timedelta(hours=1))
+        with pytest.raises(MakeError, match=r"number 1 is bad"):
+            fleet.tables.Square.populate(distributed=True)
 
     @on_one_database
     def test_failed_keys_are_tried_again_by_the_next_call(

@@ -158,7 +158,7 @@ class World:
         known = self.records[table].get(key)
         error = JobError(cause, "", cause, cause=cause)
         before = None if known is None else {"attempt": known.attempt, "queue": known.queue}
-        error, queue = planned(error, before, options, self.date)
+        error, queue = planned(error, before, options, self.date())
         due_at = inf if error.retry_at is None else (error.retry_at - EPOCH).total_seconds()
         self.records[table][key] = Record(error.attempt, due_at, queue)
         self._due.clear()
