@@ -14,6 +14,7 @@ from djq.errors import ConfigError, MakeError, RedisUnavailableError, UsageError
 from djq.orchestrator import passes
 from djq.orchestrator.app import producer_app, worker_app
 from djq.orchestrator.dispatch import CeleryDispatcher
+from djq.orchestrator.leads import Leads
 from djq.orchestrator.planning import DatabasePlan
 from djq.orchestrator.scheduler import Scheduler
 from djq.populate.pipeline import collect
@@ -130,6 +131,18 @@ class TestPopulateDistributed:
         assert square.populate(distributed=True, max_calls=6)["success_count"] == 6
         assert fleet.n_made() == 10
         fleet.assert_clean()
+
+    @on_one_database
+    def test_max_calls_bound_it_where_a_daemon_leads_its_tables(self, fleet: Fleet) -> None:
+        # Given: a daemon that leads them, and is slow.
+        fleet.insert(5)
+        fleet.start_worker()
+        square = fleet.tables.Square
+        leads = Leads(fleet.reservations.server, lease_ms=60_000)
+        leads.take("s-1", [square.spec.display_name])
+        # When, then: the call makes its keys itself, and does not wait for the rest.
+        assert square.populate(distributed=True, max_calls=3)["success_count"] == 3
+        assert leads.leaders([square.spec.display_name])
 
     @on_one_database
     def test_an_error_is_told_though_the_clocks_of_workers_are_late(
