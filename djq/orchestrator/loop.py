@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from djq.errors import DatabaseError, TransientDatabaseError
+from djq.errors import FleetError, TransientDatabaseError
 from djq.orchestrator.core import Core
 from djq.orchestrator.events import Freed, Inserted, Released
 from djq.orchestrator.states import (
@@ -32,7 +33,7 @@ from djq.orchestrator.survey import Survey
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 
     from djq.orchestrator.dispatch import Dispatcher
     from djq.orchestrator.events import Announcement
@@ -216,9 +217,10 @@ class Loop:
                     return [self._find(instruction)]
             case Drop():
                 self._reservations.drop(instruction.chunks, "cancelled")
-            case Bury():
-                self._plan.bury(instruction.table, instruction.key, instruction.n_losses)
-                self._reservations.holders.forgive(instruction.table, [instruction.key])
+            case Bury(table, key, n_losses):
+                with self._sparing_others("bury_failed", table):
+                    self._plan.bury(table, key, n_losses)
+                    self._reservations.holders.forgive(table, [key])
             case Forgive():
                 self._reservations.holders.forgive(instruction.table, instruction.keys)
             case Finish():
@@ -291,23 +293,34 @@ class Loop:
         """Return which of these keys are the run's."""
         if table not in self._tables or not keys:
             return frozenset()
-        return frozenset(self._plan.within(table, keys))
+        found: Collection[str] = ()
+        with self._sparing_others("search_failed", table):
+            found = self._plan.within(table, keys)
+        return frozenset(found)
 
     def _find(self, search: Find) -> Found:
         began = self._clock()
+        keys: tuple[str, ...] = ()
         big: frozenset[str] = frozenset()
-        try:
+        with self._sparing_others("search_failed", search.table):
             keys = self._plan.find(search)
             big = self._plan.big(search.table, keys)
-        except TransientDatabaseError:
+        return Found(search, keys, len(keys) < search.limit, self._clock() - began, big)
+
+    @contextmanager
+    def _sparing_others(self, event: str, table: str) -> Generator[None]:
+        """Keep a broken table, or key source, from stopping the others; the next pass tries again.
+
+        Where the end is waited for, that is told instead.
+        """
+        try:
+            yield
+        except (TransientDatabaseError, FleetError):
             raise
-        except DatabaseError:
+        except Exception:
             if not self._is_endless:
                 raise
-            # One broken table must not stop the others; the next pass tries again.
-            logger.exception("search_failed", extra={"table": search.table})
-            keys = ()
-        return Found(search, keys, len(keys) < search.limit, self._clock() - began, big)
+            logger.exception(event, extra={"table": table})
 
     def _collect(self) -> None:
         """Hear the answer of the search in the background, if it is there."""
@@ -316,7 +329,7 @@ class Loop:
         search = self._scanning
         try:
             found = self._scans.collect()
-        except TransientDatabaseError:
+        except Exception:
             self._to_do.append(search)
             raise
         if found is not None:

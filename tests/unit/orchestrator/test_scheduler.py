@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from djq.errors import MissingTableError, RedisUnavailableError, UnreachableError
+from djq.errors import (
+    DefinitionError,
+    MissingTableError,
+    RedisUnavailableError,
+    UnreachableError,
+)
 from djq.orchestrator.events import Freed, Released
 from djq.orchestrator.holding import Main
 from djq.orchestrator.loop import SURVEY_S, Loop
@@ -18,6 +23,7 @@ from djq.orchestrator.scans import BackgroundScans
 from djq.orchestrator.scheduler import Scheduler
 from djq.orchestrator.states import DEFAULT_QUEUE, Chunk, Find, Limits, Place
 from djq.orchestrator.survey import AWAY_S, GRACE_S
+from djq.orchestrator.tablestate import MAX_LOSSES
 from tests.stateful.model_fleet import Broker
 from tests.stateful.model_redis import ModelReservations
 from tests.stateful.model_world import World, scan_of
@@ -157,19 +163,37 @@ def test_a_search_that_fails_for_good_ends_a_run(monkeypatch: pytest.MonkeyPatch
         bench.turn()
 
 
+#: What a search may raise that a second try does not mend; the last one is a key source's own.
+FOR_GOOD = (MissingTableError("no such table"), DefinitionError("no query"), ZeroDivisionError())
+
+
+@pytest.mark.parametrize("error", FOR_GOOD)
 def test_a_search_that_fails_for_good_does_not_stop_the_scheduler(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = Bench(Limits(is_endless=True))
     search = bench.world.find
     monkeypatch.setattr(
         bench.world,
         "find",
-        lambda find: search(find) if find.table == "Spot" else failing(MissingTableError("x"))(),
+        lambda find: search(find) if find.table == "Spot" else failing(error)(),
     )
     bench.turn()
     assert bench.sent() == [("[1]",), ("[2]",)]
     assert "search_failed" in caplog.text
+
+
+def test_an_error_that_cannot_be_recorded_does_not_stop_the_scheduler(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(Limits(is_endless=True))
+    monkeypatch.setattr(bench.world, "bury", failing(MissingTableError("no table of jobs")))
+    bench.reservations.enter()
+    bench.reservations.memory.losses["Spot", "[1]"] = MAX_LOSSES
+    bench.turn()
+    bench.turn()
+    assert bench.sent() == [("[2]",)]
+    assert "bury_failed" in caplog.text
 
 
 def test_a_database_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,6 +390,14 @@ class TestBackgroundScans:
         # When, then: the pages come, and so does the rest.
         gate.set()
         wait_until(lambda: loop.turn(0.0) or ("[2]",) in bench.sent(), what="the pages")
+
+    def test_a_page_that_failed_for_good_fails_again(self, scans, monkeypatch) -> None:
+        bench = Bench()
+        loop = bench.new_loop(scans)
+        monkeypatch.setattr(bench.world, "find", failing(ZeroDivisionError()))
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                wait_until(lambda: loop.turn(0.0), what="the error")
 
     def test_a_page_that_failed_for_a_moment_is_searched_again(self, scans, monkeypatch) -> None:
         bench = Bench()
