@@ -335,7 +335,7 @@ class Core:
             not (self._limits.is_endless or self._budget.in_flight or self._has_changed)
             and not (passes.is_open or passes.is_wanted or passes.n_found)
             and self._is_quiet
-            and not any(table.retries for table in self._tables.values())
+            and not any(table.has_retries for table in self._tables.values())
         )
 
     def _begin_pass(self, now: float) -> None:
