@@ -196,10 +196,12 @@ class Run:
         with open_display() as display:
             self._follow(None, lambda: display.show(self.progress()))
 
-    def cancel(self) -> None:
+    def cancel(self, timeout: float = 0.0) -> None:
         """Queue nothing more and take back what no worker has begun; keys in hand are finished.
 
-        Any process may do it; the one that drives the run hears it within a second.
+        Any process may do it; the one that drives the run hears it within a second. If it was
+        killed just now, that is known when its lease is over: who waits for the end, at most
+        `timeout` [s], ends the run then.
         """
         if self._store is not None:
             self._store.cancel(self.id)
@@ -210,6 +212,8 @@ class Run:
         elif not self.is_finished:
             self.start()
             cast("Driver", self._driver).cancel()
+        if timeout and not self.is_finished:
+            self._look_on(_in(timeout))
 
     def detach(self) -> None:
         """Leave the run, as Ctrl-C does: what is queued will be made; `wait` goes on with it."""

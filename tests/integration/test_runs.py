@@ -12,6 +12,7 @@ import pytest
 import djq as dj
 from djq.errors import FleetError, QueryError, RedisUnavailableError, UsageError
 from djq.orchestrator.adoption import Adoption
+from djq.orchestrator.driving import lead_name
 from djq.populate import plan
 from djq.populate.runs import RUNS
 from tests.integration.fleet import DONE_S
@@ -173,6 +174,23 @@ def test_a_cancelled_run_that_nobody_drives_ends_at_once(fleet: Fleet) -> None:
     assert run.wait(0)
     assert fleet.leftovers() == []
     assert dj.runs("running") == []
+
+
+@on_one_database
+def test_a_cancelled_run_whose_driver_was_just_killed_ends_with_its_lease(fleet: Fleet) -> None:
+    fleet.insert(N)
+    run = fleet.submit()
+    wait_until(fleet.leftovers, what="the first chunk", timeout_s=60)
+    run.detach()
+    fleet.reservations.leads.take("killed", [lead_name(run.id)])
+    other = dj.Run.of(run.id)
+
+    other.cancel()
+    assert other.status == "cancelling"
+    other.cancel(DONE_S)
+
+    assert other.status == "cancelled"
+    assert fleet.leftovers() == []
 
 
 @on_one_database
