@@ -14,7 +14,7 @@ from djq.errors import FleetError, QueryError, RedisUnavailableError, UsageError
 from djq.orchestrator.adoption import Adoption
 from djq.orchestrator.driving import lead_name
 from djq.populate import plan
-from djq.populate.runs import RUNS
+from djq.populate.runs import RUNS, RunStore, new_record
 from tests.integration.fleet import DONE_S
 from tests.support.waiting import wait_until
 
@@ -287,6 +287,23 @@ def test_an_error_of_the_search_ends_the_run_for_everybody(
     assert other.status == "failed"
     with pytest.raises(FleetError, match=rf"the run {run.id} failed on .*unknown_word"):
         other.wait()
+
+
+@on_one_database
+def test_a_run_that_a_newer_version_stored_hides_no_other(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    schema = fleet.tables.schema
+    store = RunStore(schema.connection, schema.name)
+    names = {fleet.tables.Square.spec.display_name: fleet.tables.Square}
+    for name, option in (("r-old", "gpu"), ("r-new", "qpu")):
+        record = new_record(name, names, (), options=dj.PopulateOptions(gpu=1))
+        monkeypatch.setattr(dj.PopulateOptions, "to_json", lambda _, o=option: {o: 1})
+        assert store.add(record, schema)
+    assert [run.id for run in dj.runs()] == ["r-old"]
+    assert "run_not_read" in caplog.text
+    with pytest.raises(UsageError, match=r"r-new .*this version of djq.*no option \"qpu\""):
+        dj.Run.of("r-new")
 
 
 class TestClearErrors:
