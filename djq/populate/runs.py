@@ -103,11 +103,6 @@ class RunRecord:
         """Whether it goes on."""
         return self.status in OPEN
 
-    @property
-    def is_ours(self) -> bool:
-        """Whether this process asked for it."""
-        return (self.host, self.pid) == (platform.node(), os.getpid())
-
 
 def new_record(
     run_id: str,
