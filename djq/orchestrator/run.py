@@ -287,8 +287,8 @@ class Run:
             if self._driver.error is not None:
                 raise self._driver.error
         if self._store is not None and self.is_finished and self._record.status == "failed":
-            record = self._record
-            message = f"the run {self.id} failed on {record.host}: {record.message}"
+            # Not on the host of the record: that is where it was submitted.
+            message = f"the run {self.id} failed: {self._record.message}"
             raise FleetError(message)
 
     def _end_if_abandoned(self) -> None:

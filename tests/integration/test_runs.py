@@ -285,7 +285,7 @@ def test_an_error_of_the_search_ends_the_run_for_everybody(
         run.wait(DONE_S)
     other = dj.Run.of(run.id)
     assert other.status == "failed"
-    with pytest.raises(FleetError, match=rf"the run {run.id} failed on .*unknown_word"):
+    with pytest.raises(FleetError, match=rf"the run {run.id} failed: .*unknown_word"):
         other.wait()
 
 
