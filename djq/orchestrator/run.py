@@ -13,7 +13,7 @@ from djq.errors import FleetError, RedisUnavailableError, UsageError
 from djq.orchestrator.driving import Driver, end_abandoned
 from djq.orchestrator.loop import WAIT_S
 from djq.orchestrator.watch import Counter
-from djq.orchestrator.work import opened, work_of
+from djq.orchestrator.work import lasting, opened, work_of
 from djq.populate.display import open_display
 from djq.populate.runs import RunStore, find_run
 from djq.tables.connection import Connection, conn
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from djq.orchestrator.holding import ChunkRecord
+    from djq.orchestrator.reservations import Reservations
     from djq.orchestrator.work import Work
     from djq.populate.display import TableProgress
     from djq.populate.keys import Key
@@ -146,10 +147,8 @@ class Run:
 
     def progress(self) -> list[TableProgress]:
         """Return the state of each table; counted anew at a pace tied to what counting costs."""
-        work = self._work()
-        if self._counter is None:
-            self._counter = Counter(work.tables, work.restrictions)
-        return self._counter.rows(self._chunks(), is_last=self.is_finished)
+        with lasting(self._connection.settings) as reservations:
+            return self._rows(reservations)
 
     def errors(self) -> list[tuple[str, Key, str]]:
         """Return table, key and message of each key that failed since the run began.
@@ -193,8 +192,8 @@ class Run:
 
     def watch(self) -> None:
         """Show progress until the run is over; Ctrl-C leaves it, as in `wait`."""
-        with open_display() as display:
-            self._follow(None, lambda: display.show(self.progress()))
+        with lasting(self._connection.settings) as reservations, open_display() as display:
+            self._follow(None, lambda: display.show(self._rows(reservations)))
 
     def cancel(self, timeout: float = 0.0) -> None:
         """Queue nothing more and take back what no worker has begun; keys in hand are finished.
@@ -208,7 +207,8 @@ class Run:
         if self._driver is not None and self._driver.is_alive:
             self._driver.cancel()
         elif self._store is not None and not self.is_finished:
-            self._end_if_abandoned()
+            with opened(self._connection.settings) as reservations:
+                end_abandoned(reservations, self._store, self.id)
         elif not self.is_finished:
             self.start()
             cast("Driver", self._driver).cancel()
@@ -274,10 +274,11 @@ class Run:
     def _look_on(self, deadline: float) -> bool:
         """Wait for a run that only others can drive."""
         pause = threading.Event()
-        while not self.is_finished and time.monotonic() < deadline:
-            if self.status == "cancelling":
-                self._end_if_abandoned()
-            pause.wait(min(WAIT_S, max(0.0, deadline - time.monotonic())))
+        with lasting(self._connection.settings) as reservations:
+            while not self.is_finished and time.monotonic() < deadline:
+                if self._store is not None and self.status == "cancelling":
+                    end_abandoned(reservations(), self._store, self.id)
+                pause.wait(min(WAIT_S, max(0.0, deadline - time.monotonic())))
         self._raise_error()
         return self.is_finished
 
@@ -291,11 +292,6 @@ class Run:
             message = f"the run {self.id} failed: {self._record.message}"
             raise FleetError(message)
 
-    def _end_if_abandoned(self) -> None:
-        if self._store is not None:
-            with opened(self._connection.settings) as reservations:
-                end_abandoned(reservations, self._store, self.id)
-
     def _work(self) -> Work:
         """Return the run with its classes.
 
@@ -306,10 +302,14 @@ class Run:
         """
         return work_of(self._record) if self._given is None else self._given
 
-    def _chunks(self) -> list[ChunkRecord]:
-        with suppress(RedisUnavailableError), opened(self._connection.settings) as reservations:
-            return reservations.chunks()
-        return []
+    def _rows(self, reservations: Callable[[], Reservations]) -> list[TableProgress]:
+        work = self._work()
+        if self._counter is None:
+            self._counter = Counter(work.tables, work.restrictions)
+        chunks: list[ChunkRecord] = []
+        with suppress(RedisUnavailableError):
+            chunks = reservations().chunks()
+        return self._counter.rows(chunks, is_last=self.is_finished)
 
 
 def _in(seconds: float) -> float:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import secrets
 import sys
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from typing import TYPE_CHECKING, Any
 
 from djq.errors import UsageError
@@ -24,7 +24,7 @@ from djq.tables.schema import Schema
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from djq.definition.acceptance import Value
     from djq.populate.keys import Key
@@ -39,6 +39,13 @@ def opened(settings: Settings) -> Generator[Reservations]:
     """Open the reservations of the fleet for a moment."""
     with closing((reservations := Reservations.open(settings)).server):
         yield reservations
+
+
+@contextmanager
+def lasting(settings: Settings) -> Generator[Callable[[], Reservations]]:
+    """Open the reservations of the fleet when they are first asked for, and keep them."""
+    with ExitStack() as stack:
+        yield cache(lambda: stack.enter_context(opened(settings)))
 
 
 @dataclass(frozen=True)

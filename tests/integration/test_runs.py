@@ -11,14 +11,17 @@ import pytest
 
 import djq as dj
 from djq.errors import FleetError, QueryError, RedisUnavailableError, UsageError
+from djq.orchestrator import run as run_module
 from djq.orchestrator.adoption import Adoption
 from djq.orchestrator.driving import lead_name
+from djq.orchestrator.reservations import Reservations
 from djq.populate import plan
 from djq.populate.runs import RUNS, RunStore, new_record
 from tests.integration.fleet import DONE_S
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from djq.settings import Settings
     from tests.integration.fleet import Fleet
     from tests.support.processes import Process
 
@@ -287,6 +290,28 @@ def test_an_error_of_the_search_ends_the_run_for_everybody(
     assert other.status == "failed"
     with pytest.raises(FleetError, match=rf"the run {run.id} failed: .*unknown_word"):
         other.wait()
+
+
+@on_one_database
+def test_watching_opens_redis_once(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given: a run that is shown all the time.
+    opened: list[object] = []
+    open_ = Reservations.open
+
+    def note(settings: Settings) -> Reservations:
+        opened.append(settings)
+        return open_(settings)
+
+    monkeypatch.setattr(run_module, "SHOW_S", 0.01)
+    fleet.insert(N)
+    fleet.start_worker()
+    run = fleet.submit()
+    monkeypatch.setattr(Reservations, "open", note)
+    # When: it is watched to its end.
+    run.watch()
+    # Then: that was for the one who watches, and for the one who drives.
+    assert len(opened) <= 3
+    assert fleet.rows() == fleet.expected(N)
 
 
 @on_one_database
