@@ -72,7 +72,9 @@ class Adoption:
 
     def _look(self, connection: Connection) -> None:
         self._drivers = {name: its for name, its in self._drivers.items() if its.is_alive}
-        schemas = dict.fromkeys(t.schema.name for t in self._tables.values())
+        schemas = dict.fromkeys(
+            t.schema.name for t in self._tables.values() if t.schema.connection is connection
+        )
         stores = [RunStore(connection, schema) for schema in schemas]
         orphans = [
             (store, record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import ceil
 from typing import TYPE_CHECKING
 
 from djq.orchestrator.states import Surveyed
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
 #: matters.
 CHUNKS_PER_SLOT = 4
 MIN_CHUNKS = 4
+#: More than any queue takes.
+MAX_CHUNKS = 1_000_000
 
 
 class Budget:
     """What a run may have in flight.
 
     Each queue has room of its own: a full one stops no other. Runs that want the same queue share
-    it: a higher priority goes first, equals take equal parts.
+    it: a higher priority goes first, the slots that it leaves idle are for the others, and equals
+    take equal parts.
 
     Parameters
     ----------
@@ -69,9 +73,18 @@ class Budget:
         known = self._survey.queues
         return max(1, known.get(queue, 0)) if known else self.slots
 
+    @property
+    def n_chunks(self) -> Counter[str]:
+        """How many chunks are in flight, by queue."""
+        return +self._n_chunks
+
     def room(self, place: Place) -> int:
         """Return how many more chunks of a table may be in flight."""
-        room = self.limit(place.queue) - self._n_chunks[place.queue]
+        return min(self.limit(place.queue) - self._n_chunks[place.queue], self.room_in_units(place))
+
+    def room_in_units(self, place: Place) -> int:
+        """Return how many more chunks of a table could be in flight if its queue had room."""
+        room = MAX_CHUNKS
         for name, (units, limit) in place.units.items():
             # One more than can be worked on: it is there when a unit comes back.
             room = min(room, limit // units + 1 - self._n_units[name] // units)
@@ -85,9 +98,10 @@ class Budget:
 
     def _share(self, queue: str) -> int:
         """Return how many chunks this run may have on a queue, beside the other runs."""
-        whole = max(MIN_CHUNKS, CHUNKS_PER_SLOT * self.slots_of(queue))
-        rivals = self._survey.rivals.get(queue, ())
-        if any(priority > self._priority for priority in rivals):
-            return 0
-        n_equals = sum(priority == self._priority for priority in rivals)
-        return max(1, whole // (1 + n_equals))
+        slots, rivals = self.slots_of(queue), self._survey.rivals.get(queue, ())
+        n_sharing = 1 + sum(rival.priority == self._priority for rival in rivals)
+        n_ahead = sum(rival.n_chunks for rival in rivals if rival.priority > self._priority)
+        if n_ahead:
+            # Nothing of ours shall wait in front of what comes next of theirs.
+            return ceil(max(0, slots - n_ahead) / n_sharing)
+        return max(1, max(MIN_CHUNKS, CHUNKS_PER_SLOT * slots) // n_sharing)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from djq.orchestrator.budget import Budget
 from djq.orchestrator.events import Freed, Inserted, Released
 from djq.orchestrator.passes import Passes
+from djq.orchestrator.portions import MAX_PAGE, Portions
 from djq.orchestrator.states import (
     Bury,
     Cancelled,
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
 
     from djq.orchestrator.tablestate import Probe
 
-#: Keys of one search: soon to be queued, so that they are still due when they are.
-MIN_PAGE, MAX_PAGE = 50, 5_000
 #: The scheduler leaves a failed key alone at least so long [s]: bounds what a worker of another
 #: version costs, and how long `retry` seems to do nothing. A run does not try it again.
 FAILED_S = 5.0
@@ -78,6 +77,7 @@ class Core:
             for place in sorted(places, key=lambda p: (-p.level, -p.priority, p.table))
         }
         self._budget = Budget(limits.priority)
+        self._portions = Portions(self._budget, limits.chunk_s)
         self._passes = Passes(self._tables.values())
         self._absent: set[str] = set()
         self._n_chunks = 0
@@ -100,10 +100,9 @@ class Core:
         return tuple(self._budget.in_flight)
 
     @property
-    def wants(self) -> frozenset[str]:
-        """The queues that it has something for."""
-        queues = {queue for table in self._tables.values() for queue in table.wants}
-        return frozenset(queues | {chunk.queue for chunk in self._budget.in_flight.values()})
+    def wants(self) -> dict[str, int]:
+        """How many chunks of each queue it has in flight, or would have with more room."""
+        return self._portions.wants(self._tables.values(), self._now, self._rest)
 
     def recall(self, losses: Mapping[str, Mapping[str, int]]) -> None:
         """Note which keys of each table dying workers took along, and how often."""
@@ -167,6 +166,8 @@ class Core:
             return
         probe = table.probe
         n_due = table.look_on(event) if table.is_led else table.found(event, now)
+        # News that others made something due, behind the back of the pass.
+        self._has_changed = self._has_changed or (n_due > 0 and not event.search.is_scan)
         for key, n_losses in table.take_doomed(self._blocked_until(now)).items():
             self._urgent.append(Bury(table.place.table, key, n_losses))
         if event.search.is_scan:
@@ -196,7 +197,6 @@ class Core:
     def _released(self, event: Released, now: float) -> None:
         self._land(event.chunk, n_untouched=len(event.unsettled))
         if table := self._tables.get(event.table):
-            self._has_changed = True
             if event.n_tried:
                 table.learn(event)
             else:
@@ -220,9 +220,8 @@ class Core:
     def _freed(self, event: Freed, now: float) -> None:
         self._land(event.chunk, n_untouched=len(event.keys))
         table = self._tables.get(event.table)
-        if table is None:
+        if table is None or not event.keys:
             return
-        self._has_changed = True
         losses = event.losses or (None,) * len(event.keys)
         for key, n_losses in zip(event.keys, losses, strict=True):
             if n_losses is not None:
@@ -240,7 +239,7 @@ class Core:
         if chunk is not None:
             self._n_taken -= n_untouched
             self._tables[chunk.table].known.difference_update(chunk.keys)
-            self._has_progressed = True
+            self._has_changed = self._has_progressed = True
 
     def _surveyed(self, event: Surveyed) -> None:
         self._budget.note(event)
@@ -336,7 +335,7 @@ class Core:
             not (self._limits.is_endless or self._budget.in_flight or self._has_changed)
             and not (passes.is_open or passes.is_wanted or passes.n_found)
             and self._is_quiet
-            and not any(table.retries for table in self._tables.values())
+            and not any(table.has_retries for table in self._tables.values())
         )
 
     def _begin_pass(self, now: float) -> None:
@@ -360,37 +359,19 @@ class Core:
                 instructions.append(self._queue(table))
                 room = self._room(table.place)
             if room > 0 and (table.hints or table.probe):
-                self._probe = table.next_probe(self._page(table))
+                self._probe = table.next_probe(self._portions.page(table))
                 if self._probe is not None:
                     instructions.append(self._probe)
                     return
-            if table.is_scanning and self._scan is None and self._needs_more(table):
-                self._scan = Find(table.place.table, self._page(table), table.after)
+            if table.is_scanning and self._scan is None and self._portions.needs_more(table):
+                self._scan = Find(table.place.table, self._portions.page(table), table.after)
                 instructions.append(self._scan)
 
     def _room(self, place: Place) -> int:
         return self._budget.room(place) if self._rest else 0
 
-    def _needs_more(self, table: TableState) -> bool:
-        """Whether less is ready than will be wanted while a page is searched."""
-        return not table.ready or 2 * len(table.ready) <= self._page(table)
-
-    def _page(self, table: TableState) -> int:
-        if table.is_led:
-            return 1
-        size = self._size(table)
-        wanted = 2 * self._budget.limit(table.place.queue) * size
-        # In steps: a statement is built anew for each limit, which takes longer than asking it.
-        n_doublings = ((wanted - 1) // MIN_PAGE).bit_length()
-        return min(MAX_PAGE, MIN_PAGE << n_doublings)
-
-    def _size(self, table: TableState) -> int:
-        place = table.place
-        chunk_s = self._limits.chunk_s if place.chunk_s is None else place.chunk_s
-        return table.chunk_size(chunk_s, self._budget.slots_of(place.queue))
-
     def _queue(self, table: TableState) -> Queue:
-        return self._send(table.take(min(self._size(table), self._rest)), table.place)
+        return self._send(table.take(min(self._portions.chunk(table), self._rest)), table.place)
 
     def _send(self, keys: tuple[str, ...], place: Place) -> Queue:
         self._n_chunks += 1

@@ -193,8 +193,8 @@ class Driver:
 
     @property
     def _is_yielding(self) -> bool:
-        # Whoever leads the tables knows nothing of the options of a run.
-        return self._work.record.options is None
+        # Whoever leads the tables knows nothing of a run's options and of how many keys it wants.
+        return self._work.record.options is None and self._work.max_keys is None
 
     @contextmanager
     def _loop(self) -> Generator[Loop]:

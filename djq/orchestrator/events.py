@@ -38,6 +38,12 @@ class Released:
         return len(self.made) + len(self.failed) + len(self.empty)
 
     @property
+    def all_keys(self) -> tuple[str, ...]:
+        """Keys of all groups."""
+        failed = tuple(key for key, _ in self.failed)
+        return self.made + self.exists + failed + self.empty + self.unsettled
+
+    @property
     def unsettled(self) -> tuple[str, ...]:
         """Keys that may be due again."""
         return self.returned + self.lost
@@ -55,6 +61,11 @@ class Freed:
     #: One count per key of how many dying workers it took along, empty if nobody died. 0: it was
     #: in the chunk of one, and may have been the cause; None: it was not.
     losses: tuple[int | None, ...] = ()
+
+    @property
+    def all_keys(self) -> tuple[str, ...]:
+        """Its keys."""
+        return self.keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from djq.orchestrator.states import Rival
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from djq.orchestrator.server import Server
 
@@ -42,15 +44,18 @@ class Leads:
         """Return who leads everything, or None."""
         return self.leaders([EVERYTHING]).get(EVERYTHING)
 
-    def want(self, run: str, priority: int, queues: Iterable[str]) -> dict[str, tuple[int, ...]]:
-        """Say what queues a run has something for; return the priorities of the others by queue.
+    def want(
+        self, run: str, priority: int, n_chunks: Mapping[str, int]
+    ) -> dict[str, tuple[Rival, ...]]:
+        """Say how many chunks of each queue a run wants; return what the others want, by queue.
 
         Said again before a lease is over, or it is forgotten.
         """
-        wanted = "\n".join(sorted(queues))
+        # No queue has a space in its name.
+        wanted = "\n".join(f"{queue} {n}" for queue, n in sorted(n_chunks.items()) if n)
         others: list[list[str]] = self.server.call("want", run, self.lease_ms, priority, wanted)
-        found: dict[str, tuple[int, ...]] = {}
-        for other, *names in others:
-            for name in names:
-                found[name] = (*found.get(name, ()), int(other))
+        found: dict[str, tuple[Rival, ...]] = {}
+        for other, *texts in others:
+            for queue, n in map(str.split, texts):
+                found[queue] = (*found.get(queue, ()), Rival(int(other), int(n)))
         return found

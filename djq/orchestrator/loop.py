@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from djq.errors import DatabaseError, TransientDatabaseError
+from djq.errors import FleetError, TransientDatabaseError
 from djq.orchestrator.core import Core
-from djq.orchestrator.events import Inserted
+from djq.orchestrator.events import Freed, Inserted, Released
 from djq.orchestrator.states import (
     Bury,
     Cancelled,
@@ -32,7 +33,7 @@ from djq.orchestrator.survey import Survey
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 
     from djq.orchestrator.dispatch import Dispatcher
     from djq.orchestrator.events import Announcement
@@ -67,6 +68,10 @@ class Plan(Protocol):
 
     def big(self, table: str, keys: Sequence[str]) -> frozenset[str]:
         """Return which of these keys are to go to the big queue."""
+        ...
+
+    def within(self, table: str, keys: Sequence[str]) -> Collection[str]:
+        """Return which of these keys meet the restrictions."""
         ...
 
     def bury(self, table: str, key: str, n_losses: int) -> None:
@@ -110,6 +115,7 @@ class Loop:
         self._scans = scans
         self._observe = observe
         self._clock = clock
+        self._run = run
         self._is_endless = limits.is_endless
         self._is_following = limits.is_yielding and not limits.is_endless
         self._tables = {place.table for place in plan.places}
@@ -150,10 +156,7 @@ class Loop:
             self._scans.wait(min(wait_s, SCAN_WAIT_S))
             wait_s = 0.0
         soonest = self.wakes_at - self._clock()
-        self._position, heard = self._reservations.stream.read(
-            self._position, wait_s=max(0.0, min(wait_s, soonest))
-        )
-        self._show(heard)
+        heard = self._hear(self._position, max(0.0, min(wait_s, soonest)))
         if heard:
             self._tell(heard)
 
@@ -214,9 +217,10 @@ class Loop:
                     return [self._find(instruction)]
             case Drop():
                 self._reservations.drop(instruction.chunks, "cancelled")
-            case Bury():
-                self._plan.bury(instruction.table, instruction.key, instruction.n_losses)
-                self._reservations.holders.forgive(instruction.table, [instruction.key])
+            case Bury(table, key, n_losses):
+                with self._sparing_others("bury_failed", table):
+                    self._plan.bury(table, key, n_losses)
+                    self._reservations.holders.forgive(table, [key])
             case Forgive():
                 self._reservations.holders.forgive(instruction.table, instruction.keys)
             case Finish():
@@ -226,44 +230,97 @@ class Loop:
         return []
 
     def _finish(self) -> Sequence[Event]:
-        """End the run, unless others still work on its tables.
+        """End the run, unless others still work on its keys.
 
         Their chunks are not ours, and what they commit between two searches of one pass makes keys
         of a table due that was searched before. So: no chunk is in flight, nothing was announced.
         """
-        is_busy = any(record.table in self._tables for record in self._reservations.chunks())
+        is_busy = not self._core.is_full_up and self._has_ours(
+            (record.table, record.keys) for record in self._reservations.chunks()
+        )
         position = (
             self._position if self._position is not None else self._reservations.stream.position()
         )
-        self._position, heard = self._reservations.stream.read(position, wait_s=0.0)
-        self._show(heard)
-        has_news = any(event.table in self._tables for event in heard)
-        if self._core.is_full_up or not (is_busy or has_news):
+        heard = self._hear(position, 0.0)
+        has_news = not self._core.is_full_up and self._has_ours(
+            (event.table, event.all_keys) for event in heard if not isinstance(event, Inserted)
+        )
+        if not (is_busy or has_news):
             self._survey.end()
             self.is_finished = True
             return []
         return [Resumed(), *heard]
 
-    def _show(self, heard: Iterable[Announcement | Inserted]) -> None:
+    def _hear(self, position: str, wait_s: float) -> Sequence[Announcement | Inserted]:
+        """Return what was announced since then, and go on behind it."""
+        then, heard = self._reservations.stream.read(position, wait_s=wait_s)
+        ours = [self._ours(event) for event in heard]
+        # Only now: if the database did not answer, it is all heard again.
+        self._position = then
         for event in heard:
             if not isinstance(event, Inserted):
                 self._observe(event)
+        return ours
+
+    def _ours(self, event: Announcement | Inserted) -> Announcement | Inserted:
+        """Return of an announcement what matters to the run: not all keys of its tables are its.
+
+        Other people's keys would keep it waiting for their next try, and be forgiven that workers
+        died with them, since its own searches do not find them.
+        """
+        match event:
+            case Inserted() | Freed(run=self._run) | Released(run=self._run):
+                return event
+            case Freed(losses=[_, *_]):
+                ours = self._within(event.table, event.keys)
+                pairs = [(k, n) for k, n in zip(event.keys, event.losses, strict=True) if k in ours]
+                keys, losses = tuple(key for key, _ in pairs), tuple(n for _, n in pairs)
+                return replace(event, keys=keys, losses=losses)
+            case Released(retries=[_, *_]):
+                ours = self._within(event.table, [key for key, _ in event.retries])
+                return replace(event, retries=tuple(r for r in event.retries if r[0] in ours))
+            case _:
+                return event
+
+    def _has_ours(self, parts: Iterable[tuple[str, Sequence[str]]]) -> bool:
+        """Tell whether any key of these parts of tables is the run's."""
+        found: dict[str, list[str]] = {}
+        for table, keys in parts:
+            found.setdefault(table, []).extend(keys)
+        return any(self._within(table, keys) for table, keys in found.items())
+
+    def _within(self, table: str, keys: Sequence[str]) -> frozenset[str]:
+        """Return which of these keys are the run's."""
+        if table not in self._tables or not keys:
+            return frozenset()
+        found: Collection[str] = ()
+        with self._sparing_others("search_failed", table):
+            found = self._plan.within(table, keys)
+        return frozenset(found)
 
     def _find(self, search: Find) -> Found:
         began = self._clock()
+        keys: tuple[str, ...] = ()
         big: frozenset[str] = frozenset()
-        try:
+        with self._sparing_others("search_failed", search.table):
             keys = self._plan.find(search)
             big = self._plan.big(search.table, keys)
-        except TransientDatabaseError:
+        return Found(search, keys, len(keys) < search.limit, self._clock() - began, big)
+
+    @contextmanager
+    def _sparing_others(self, event: str, table: str) -> Generator[None]:
+        """Keep a broken table, or key source, from stopping the others; the next pass tries again.
+
+        Where the end is waited for, that is told instead.
+        """
+        try:
+            yield
+        except (TransientDatabaseError, FleetError):
             raise
-        except DatabaseError:
+        except Exception:
             if not self._is_endless:
                 raise
-            # One broken table must not stop the others; the next pass tries again.
-            logger.exception("search_failed", extra={"table": search.table})
-            keys = ()
-        return Found(search, keys, len(keys) < search.limit, self._clock() - began, big)
+            logger.exception(event, extra={"table": table})
 
     def _collect(self) -> None:
         """Hear the answer of the search in the background, if it is there."""
@@ -272,12 +329,16 @@ class Loop:
         search = self._scanning
         try:
             found = self._scans.collect()
-        except TransientDatabaseError:
+        except Exception:
             self._to_do.append(search)
             raise
         if found is not None:
             self._scanning = None
             self._tell([found])
+
+    def _ours_of(self, losses: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+        ours = {table: self._within(table, [*counts]) for table, counts in losses.items()}
+        return {t: {k: n for k, n in losses[t].items() if k in keys} for t, keys in ours.items()}
 
     def _look(self, now: float) -> None:
         """Look at the fleet."""
@@ -287,7 +348,7 @@ class Loop:
             self._position = self._reservations.stream.position()
             events.append(RedisLost())
         if sight.losses is not None:
-            self._core.recall(sight.losses)
+            self._core.recall(self._ours_of(sight.losses))
         if self._is_following:
             events.append(Led(sight.led))
         slots = sight.census.slots

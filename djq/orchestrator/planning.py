@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from djq.populate.keys import Key
     from djq.populate.options import PopulateOptions
 
+#: Keys that one query names.
+KEYS_PER_QUERY = 1_000
+
 
 class DatabasePlan:
     """Due keys of some tables.
@@ -82,6 +85,14 @@ class DatabasePlan:
             after=None if search.after is None else from_key_id(heading, search.after),
         )
         return tuple(found)
+
+    def within(self, table: str, keys: Sequence[str]) -> Sequence[str]:
+        """Return which of these keys meet the restrictions."""
+        if not self._restrictions:
+            return keys
+        cls = self.tables[table]
+        pages = [keys[i : i + KEYS_PER_QUERY] for i in range(0, len(keys), KEYS_PER_QUERY)]
+        return [i for page in pages for i in plan.restricted_ids(cls, page, self._restrictions)]
 
     def big(self, table: str, keys: Sequence[str]) -> frozenset[str]:
         """Return which of these keys are to go to the big queue: they ran out of memory."""

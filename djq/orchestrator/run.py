@@ -13,13 +13,9 @@ from djq.errors import FleetError, RedisUnavailableError, UsageError
 from djq.orchestrator.driving import Driver, end_abandoned
 from djq.orchestrator.loop import WAIT_S
 from djq.orchestrator.watch import Counter
-from djq.orchestrator.work import opened, work_of
+from djq.orchestrator.work import lasting, opened, work_of
 from djq.populate.display import open_display
-from djq.populate.runs import (
-    RunStore,
-    failed_since,
-    find_run,
-)
+from djq.populate.runs import RunStore, find_run
 from djq.tables.connection import Connection, conn
 
 if TYPE_CHECKING:
@@ -27,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from djq.orchestrator.holding import ChunkRecord
+    from djq.orchestrator.reservations import Reservations
     from djq.orchestrator.work import Work
     from djq.populate.display import TableProgress
     from djq.populate.keys import Key
@@ -150,24 +147,15 @@ class Run:
 
     def progress(self) -> list[TableProgress]:
         """Return the state of each table; counted anew at a pace tied to what counting costs."""
-        work = self._work()
-        if self._counter is None:
-            self._counter = Counter(work.tables, work.restrictions)
-        return self._counter.rows(self._chunks(), is_last=self.is_finished)
+        with lasting(self._connection.settings) as reservations:
+            return self._rows(reservations)
 
     def errors(self) -> list[tuple[str, Key, str]]:
         """Return table, key and message of each key that failed since the run began.
 
         Keys that were made or forgotten since are left out.
         """
-        work = self._work()
-        return [
-            (name, {n: row[n] for n in table.job_heading.names}, str(row["error_message"]))
-            for name, table in work.tables.items()
-            for row in failed_since(table, work.restrictions, self.created)
-            .proj("error_message")
-            .to_dicts()
-        ]
+        return self._work().failures(self.created)
 
     def start(self) -> None:
         """Drive the run in a thread of this process, unless another one does; again after Ctrl-C.
@@ -204,23 +192,28 @@ class Run:
 
     def watch(self) -> None:
         """Show progress until the run is over; Ctrl-C leaves it, as in `wait`."""
-        with open_display() as display:
-            self._follow(None, lambda: display.show(self.progress()))
+        with lasting(self._connection.settings) as reservations, open_display() as display:
+            self._follow(None, lambda: display.show(self._rows(reservations)))
 
-    def cancel(self) -> None:
+    def cancel(self, timeout: float = 0.0) -> None:
         """Queue nothing more and take back what no worker has begun; keys in hand are finished.
 
-        Any process may do it; the one that drives the run hears it within a second.
+        Any process may do it; the one that drives the run hears it within a second. If it was
+        killed just now, that is known when its lease is over: who waits for the end, at most
+        `timeout` [s], ends the run then.
         """
         if self._store is not None:
             self._store.cancel(self.id)
         if self._driver is not None and self._driver.is_alive:
             self._driver.cancel()
         elif self._store is not None and not self.is_finished:
-            self._end_if_abandoned()
+            with opened(self._connection.settings) as reservations:
+                end_abandoned(reservations, self._store, self.id)
         elif not self.is_finished:
             self.start()
             cast("Driver", self._driver).cancel()
+        if timeout and not self.is_finished:
+            self._look_on(_in(timeout))
 
     def detach(self) -> None:
         """Leave the run, as Ctrl-C does: what is queued will be made; `wait` goes on with it."""
@@ -281,10 +274,11 @@ class Run:
     def _look_on(self, deadline: float) -> bool:
         """Wait for a run that only others can drive."""
         pause = threading.Event()
-        while not self.is_finished and time.monotonic() < deadline:
-            if self.status == "cancelling":
-                self._end_if_abandoned()
-            pause.wait(min(WAIT_S, max(0.0, deadline - time.monotonic())))
+        with lasting(self._connection.settings) as reservations:
+            while not self.is_finished and time.monotonic() < deadline:
+                if self._store is not None and self.status == "cancelling":
+                    end_abandoned(reservations(), self._store, self.id)
+                pause.wait(min(WAIT_S, max(0.0, deadline - time.monotonic())))
         self._raise_error()
         return self.is_finished
 
@@ -294,14 +288,9 @@ class Run:
             if self._driver.error is not None:
                 raise self._driver.error
         if self._store is not None and self.is_finished and self._record.status == "failed":
-            record = self._record
-            message = f"the run {self.id} failed on {record.host}: {record.message}"
+            # Not on the host of the record: that is where it was submitted.
+            message = f"the run {self.id} failed: {self._record.message}"
             raise FleetError(message)
-
-    def _end_if_abandoned(self) -> None:
-        if self._store is not None:
-            with opened(self._connection.settings) as reservations:
-                end_abandoned(reservations, self._store, self.id)
 
     def _work(self) -> Work:
         """Return the run with its classes.
@@ -313,10 +302,14 @@ class Run:
         """
         return work_of(self._record) if self._given is None else self._given
 
-    def _chunks(self) -> list[ChunkRecord]:
-        with suppress(RedisUnavailableError), opened(self._connection.settings) as reservations:
-            return reservations.chunks()
-        return []
+    def _rows(self, reservations: Callable[[], Reservations]) -> list[TableProgress]:
+        work = self._work()
+        if self._counter is None:
+            self._counter = Counter(work.tables, work.restrictions)
+        chunks: list[ChunkRecord] = []
+        with suppress(RedisUnavailableError):
+            chunks = reservations().chunks()
+        return self._counter.rows(chunks, is_last=self.is_finished)
 
 
 def _in(seconds: float) -> float:

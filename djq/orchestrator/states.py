@@ -6,7 +6,7 @@ Pure: no clock, socket, thread or chance. The decisions are in `core.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from djq.orchestrator.events import Freed, Inserted, Released
 
@@ -118,6 +118,14 @@ class Queued:
     accepted: tuple[str, ...]
 
 
+class Rival(NamedTuple):
+    """What another run wants of a queue."""
+
+    priority: int
+    #: Chunks that it has in flight there, or would have with more room.
+    n_chunks: int
+
+
 @dataclass(frozen=True, slots=True)
 class Surveyed:
     """A look at the fleet."""
@@ -128,9 +136,9 @@ class Surveyed:
     chunks: frozenset[str]
     #: Slots of the workers of each queue; empty: all work on every queue.
     queues: Mapping[str, int] = field(default_factory=dict[str, int], hash=False)
-    #: Queue -> priorities of the other runs that have something for it.
-    rivals: Mapping[str, tuple[int, ...]] = field(
-        default_factory=dict[str, tuple[int, ...]], hash=False
+    #: Queue -> the other runs that have something for it.
+    rivals: Mapping[str, tuple[Rival, ...]] = field(
+        default_factory=dict[str, tuple[Rival, ...]], hash=False
     )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from djq.orchestrator.dispatch import Dispatcher
     from djq.orchestrator.holding import Census, ChunkRecord
     from djq.orchestrator.reservations import Reservations
+    from djq.orchestrator.states import Rival
 
 logger = logging.getLogger("djq.scheduler")
 
@@ -31,8 +32,8 @@ class Sight:
     chunks: frozenset[str]
     #: Tables that a daemon leads.
     led: frozenset[str]
-    #: Queue -> priorities of other runs that have something for it.
-    rivals: Mapping[str, tuple[int, ...]]
+    #: Queue -> the other runs that have something for it.
+    rivals: Mapping[str, tuple[Rival, ...]]
     #: Redis forgot everything since the last look.
     is_forgotten: bool = False
     #: Table -> keys that dying workers took along, and how often; None: no news.
@@ -78,10 +79,10 @@ class Survey:
         #: Of these, chunk -> since when its message was away from the queue.
         self._away: dict[str, float] = {}
 
-    def look(self, now: float, wants: Collection[str]) -> Sight:
+    def look(self, now: float, wants: Mapping[str, int]) -> Sight:
         """Free what the dead have, find messages that were lost, and tell what is there.
 
-        wants: the queues that the run has something for, which other runs are told.
+        wants: how many chunks of each queue the run wants, which other runs are told.
         """
         census = self._reservations.holders.reap()
         for main in census.silent:
@@ -103,7 +104,7 @@ class Survey:
 
     def end(self) -> None:
         """Tell other runs that this one wants nothing any more."""
-        self._reservations.leads.want(self._run, self._priority, ())
+        self._reservations.leads.want(self._run, self._priority, {})
 
     def _drop_unseen(self, records: Sequence[ChunkRecord], now: float) -> None:
         """Find chunks whose message was lost, and free their keys."""

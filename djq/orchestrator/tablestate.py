@@ -26,8 +26,10 @@ MIN_CHUNK_S = 0.1
 HINTS_PER_SEARCH, MAX_HINTS = 1_000, 10_000
 #: A table whose keys come back untouched again waits this long, doubling [s].
 MIN_BACKOFF_S, MAX_BACKOFF_S = 0.1, 30.0
-#: Failed keys of a table that are remembered.
+#: Failed keys of a table that are remembered, and such that are to be tried again.
 MAX_FAILED = 100_000
+#: The times of those beyond are known to so much [s]: then the whole table is searched.
+RESCAN_S = 10.0
 #: A key that is to be tried again is searched so much later: its time in the database is rounded
 #: [s].
 RETRY_SLACK_S = 0.2
@@ -64,6 +66,8 @@ class TableState:
     hints: dict[str, dict[str, None]] = field(default_factory=dict[str, dict[str, None]])
     #: When keys are to be tried again: a heap.
     retries: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
+    #: When it is searched for keys that are to be tried again and are too many to be remembered.
+    rescans: set[float] = field(default_factory=set[float])
     probe: Probe | None = None
     is_scanning: bool = False
     after: str | None = None
@@ -92,18 +96,19 @@ class TableState:
         return not (has_work or self.is_scanning or self.is_wanted)
 
     @property
+    def has_retries(self) -> bool:
+        """Whether keys that failed are to be tried again."""
+        return bool(self.retries or self.rescans)
+
+    @property
     def wakes_at(self) -> float:
         """When time alone makes `wake` do something."""
-        soonest = self.retries[0][0] if self.retries else inf
+        soonest = min(self.rescans, default=inf)
+        if self.retries:
+            soonest = min(soonest, self.retries[0][0])
         if self.is_wanted and not self.is_scanning:
             soonest = min(soonest, self.rested_at)
         return soonest
-
-    @property
-    def wants(self) -> list[str]:
-        """The queues that it has something for."""
-        both = ((self.ready, self.place), (self.big, self.big_place))
-        return [place.queue for keys, place in both if keys]
 
     @property
     def big_place(self) -> Place:
@@ -136,6 +141,9 @@ class TableState:
 
     def wake(self, now: float) -> None:
         """Begin the searches whose time has come."""
+        if self.rescans and min(self.rescans) <= now:
+            self.rescans = {at for at in self.rescans if at > now}
+            self.is_wanted = True
         if self.is_wanted and not self.is_scanning and self.rested_at <= now:
             self.scan()
         while self.retries and self.retries[0][0] <= now:
@@ -257,7 +265,10 @@ class TableState:
                 self.failed.pop(key, None)
         again = {key: now + wait + RETRY_SLACK_S for key, wait in event.retries}
         for key, at in again.items():
-            heappush(self.retries, (at, key))
+            if len(self.retries) < MAX_FAILED:
+                heappush(self.retries, (at, key))
+            else:
+                self.rescans.add(RESCAN_S * ceil(at / RESCAN_S))
         for key in (*(key for key, _ in event.failed), *event.empty):
             self.losses.pop(key, None)
             self._set_aside(key)

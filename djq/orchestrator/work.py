@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import secrets
 import sys
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from typing import TYPE_CHECKING, Any
 
 from djq.errors import UsageError
@@ -23,9 +23,11 @@ from djq.populate.runs import failed_since, n_made_since, new_record
 from djq.tables.schema import Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    import datetime as dt
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from djq.definition.acceptance import Value
+    from djq.populate.keys import Key
     from djq.populate.options import PopulateOptions
     from djq.populate.runs import RunRecord
     from djq.settings import Settings
@@ -37,6 +39,13 @@ def opened(settings: Settings) -> Generator[Reservations]:
     """Open the reservations of the fleet for a moment."""
     with closing((reservations := Reservations.open(settings)).server):
         yield reservations
+
+
+@contextmanager
+def lasting(settings: Settings) -> Generator[Callable[[], Reservations]]:
+    """Open the reservations of the fleet when they are first asked for, and keep them."""
+    with ExitStack() as stack:
+        yield cache(lambda: stack.enter_context(opened(settings)))
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,16 @@ class Work:
             n_made_since(table, self.restrictions, record.created, record.made_before.get(name))
             for name, table in self.tables.items()
         )
+
+    def failures(self, since: dt.datetime | None) -> list[tuple[str, Key, str]]:
+        """Return table, key and message of each key that failed since a time; None: ever."""
+        return [
+            (name, {n: row[n] for n in table.job_heading.names}, str(row["error_message"]))
+            for name, table in self.tables.items()
+            for row in failed_since(table, self.restrictions, since)
+            .proj("error_message")
+            .to_dicts()
+        ]
 
     def n_failed(self) -> int:
         """Count the keys that failed since the run began."""

@@ -19,7 +19,7 @@ from djq.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from types import FrameType
 
     from djq.definition.acceptance import Value
@@ -153,7 +153,7 @@ def planned(
     error: JobError,
     known: Mapping[str, Value] | None,
     options: PopulateOptions,
-    clock: Callable[[], dt.datetime],
+    now: dt.datetime,
 ) -> tuple[JobError, str | None]:
     """Return an error with its attempt and the time of the next one, and the next one's queue.
 
@@ -161,8 +161,8 @@ def planned(
     ----------
     known
         The record of the key's last failure under the same version of the code, if there is one.
-    clock
-        Tells the time of the database.
+    now
+        The time of the database.
     """
     attempt = 1 + ((known["attempt"] or 1) if known else 0)
     queue: str | None = known["queue"] if known else None
@@ -171,7 +171,7 @@ def planned(
         wait_s, queue = 0.0, options.big_queue
     if wait_s is None:
         return replace(error, attempt=attempt, retry_at=None, retry_after_s=None), None
-    retry_at = clock() + dt.timedelta(seconds=wait_s)
+    retry_at = now + dt.timedelta(seconds=wait_s)
     later = replace(error, attempt=attempt, retry_at=retry_at, retry_after_s=wait_s)
     return later, queue
 

@@ -164,7 +164,14 @@ class Jobs(Query):
     ) -> None:
         """Write what became of a key, over what was there."""
         self._insert(
-            key, status, error=error, seconds=seconds, version=version, duplicates="replace"
+            key,
+            status,
+            error=error,
+            seconds=seconds,
+            version=version,
+            duplicates="replace",
+            # What failed since some time is asked for by this clock.
+            now=self.connection.database.clock() if error else None,
         )
 
     def fail(
@@ -188,7 +195,8 @@ class Jobs(Query):
             found = mine.proj("status", "version", "attempt", "queue").to_dicts()
             known = next((r for r in found if r["status"] in FAILED), None)
             is_same = known is not None and known["version"] == version
-            failed, queue = planned(error, known if is_same else None, options, database.clock)
+            now = database.clock()
+            failed, queue = planned(error, known if is_same else None, options, now)
             if found:
                 self._delete(mine - {"status": "ignore"})
             status: Status = "empty" if error.cause == "empty" else "error"
@@ -200,6 +208,7 @@ class Jobs(Query):
                 version=version,
                 duplicates="refuse",
                 queue=queue,
+                now=now,
             )
             return failed
 
@@ -218,8 +227,10 @@ class Jobs(Query):
         seconds: float | None = None,
         version: str | None = None,
         queue: str | None = None,
+        now: dt.datetime | None = None,
     ) -> None:
-        now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        """Insert a record; `now` is the database's time, None: that of this process will do."""
+        now = now or dt.datetime.now(dt.UTC).replace(tzinfo=None)
         row: dict[str, Any] = {
             **{n: key[n] for n in self.spec.heading.primary_key if n in key},
             "status": status,

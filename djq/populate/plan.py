@@ -210,11 +210,21 @@ def made_keys(table: type[AutoPopulate], keys: Sequence[Mapping[str, Value]]) ->
     return Query(node, source.connection).keys()
 
 
-def keys_of_ids(table: type[AutoPopulate], ids: Sequence[str]) -> Query:
+def keys_of_ids(
+    table: type[AutoPopulate], ids: Sequence[str], restrictions: Sequence[Value] = ()
+) -> Query:
     """Return the keys of ids, as far as there should be such."""
-    source = key_source(table)
+    source = key_source(table, restrictions)
     keys = from_key_ids(table.job_heading, ids)
     return Query(restrict(source.node, _among(keys, table.job_heading)), source.connection)
+
+
+def restricted_ids(
+    table: type[AutoPopulate], ids: Sequence[str], restrictions: Sequence[Value]
+) -> list[str]:
+    """Return which of some keys meet restrictions."""
+    found = keys_of_ids(table, ids, restrictions).keys()
+    return [key_id(table.job_heading, key) for key in found]
 
 
 def redirected_ids(table: type[AutoPopulate], ids: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import functools
 import logging
 import os
 import platform
@@ -103,11 +104,6 @@ class RunRecord:
         """Whether it goes on."""
         return self.status in OPEN
 
-    @property
-    def is_ours(self) -> bool:
-        """Whether this process asked for it."""
-        return (self.host, self.pid) == (platform.node(), os.getpid())
-
 
 def new_record(
     run_id: str,
@@ -159,9 +155,11 @@ def n_made_since(
 
 
 def failed_since(
-    table: type[AutoPopulate], conditions: Sequence[Value], since: dt.datetime
+    table: type[AutoPopulate], conditions: Sequence[Value], since: dt.datetime | None
 ) -> Query:
-    """Return the job records of keys that failed since a time and were not made later."""
+    """Return the job records of keys that failed since a time, or ever, and were not made later."""
+    if since is None:
+        return table().jobs.failed & plan.key_source(table, conditions)
     found = table().jobs.failed & _since(since)
     return found & plan.key_source(table, conditions) if conditions else found
 
@@ -234,16 +232,22 @@ class RunStore:
 
     def read(self, run_id: str) -> RunRecord | None:
         """Return a run as it stands now."""
-        found = self._read({"run_id": run_id})
+        found = [_record(row) for row in self._read({"run_id": run_id})]
         return found[0] if found else None
 
     def all(self, statuses: Sequence[RunStatus] = STATUSES) -> list[RunRecord]:
-        """Return the runs in these states."""
-        return self._read({"status": list(statuses)})
+        """Return the runs in these states that this version can read."""
+        found: list[RunRecord] = []
+        for row in self._read({"status": list(statuses)}):
+            try:
+                found.append(_record(row))
+            except UsageError as error:
+                _warn_once(str(error))
+        return found
 
-    def _read(self, condition: Mapping[str, Value]) -> list[RunRecord]:
+    def _read(self, condition: Mapping[str, Value]) -> list[dict[str, Any]]:
         try:
-            return [_record(row) for row in (self._rows & condition).to_dicts()]
+            return (self._rows & condition).to_dicts()
         except MissingTableError:
             return []
 
@@ -327,14 +331,35 @@ def check_status(status: object) -> tuple[RunStatus, ...]:
     return tuple(cast("list[RunStatus]", wanted))
 
 
+@functools.lru_cache(maxsize=SHOWN_IDS)
+def _warn_once(message: str) -> None:
+    """Warn, but not each time that a scheduler looks."""
+    logger.warning("run_not_read: %s", message)
+
+
 def _record(row: Mapping[str, Any]) -> RunRecord:
+    """Return a run.
+
+    Raises
+    ------
+    UsageError
+        It has options that this version does not know.
+    """
     options = row["options"]
+    try:
+        options = None if options is None else PopulateOptions.from_json(options)
+    except UsageError as error:
+        message = (
+            f"the run {row['run_id']} has options that this version of djq cannot read: {error} "
+            "Look at it with the version that submitted it"
+        )
+        raise UsageError(message) from error
     return RunRecord(
         id=row["run_id"],
         tables=dict(row["tables"]),
         created=row["created"],
         restrictions=row["restrictions"],
-        options=None if options is None else PopulateOptions.from_json(options),
+        options=options,
         is_continuous=bool(row["is_continuous"]),
         made_before=row["made_before"],
         status=row["status"],

@@ -580,19 +580,19 @@ MATLAB = {"matlab": (1, 1)}
 
 class TestWants:
     def test_a_run_hears_what_the_others_want(self, alive: Reservations) -> None:
-        assert alive.leads.want("a", 5, ["cpu", "gpu"]) == {}
-        assert alive.leads.want("b", 0, ["gpu"]) == {"cpu": (5,), "gpu": (5,)}
-        assert alive.leads.want("a", 5, ["cpu", "gpu"]) == {"gpu": (0,)}
+        assert alive.leads.want("a", 5, {"cpu": 1, "gpu": 7}) == {}
+        assert alive.leads.want("b", 0, {"gpu": 2}) == {"cpu": ((5, 1),), "gpu": ((5, 7),)}
+        assert alive.leads.want("a", 5, {"cpu": 1, "gpu": 7}) == {"gpu": ((0, 2),)}
 
     def test_what_is_not_wanted_any_more_is_gone(self, alive: Reservations) -> None:
-        alive.leads.want("a", -1, ["cpu"])
-        alive.leads.want("a", -1, [])
-        assert alive.leads.want("b", 0, ["cpu"]) == {}
+        alive.leads.want("a", -1, {"cpu": 1})
+        alive.leads.want("a", -1, {})
+        assert alive.leads.want("b", 0, {"cpu": 1}) == {}
 
     def test_a_run_that_ended_is_forgotten(self, reservations: Reservations) -> None:
-        reservations.leads.want("a", 0, ["cpu"])
-        assert reservations.leads.want("b", 0, []) == {"cpu": (0,)}
-        wait_until(lambda: reservations.leads.want("b", 0, []) == {}, what="the lease to end")
+        reservations.leads.want("a", 0, {"cpu": 3})
+        assert reservations.leads.want("b", 0, {}) == {"cpu": ((0, 3),)}
+        wait_until(lambda: reservations.leads.want("b", 0, {}) == {}, what="the lease to end")
 
 
 class TestUnits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import threading
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from djq.errors import ConfigError, MakeError, RedisUnavailableError, UsageError
 from djq.orchestrator import passes
 from djq.orchestrator.app import producer_app, worker_app
 from djq.orchestrator.dispatch import CeleryDispatcher
+from djq.orchestrator.leads import Leads
 from djq.orchestrator.planning import DatabasePlan
 from djq.orchestrator.scheduler import Scheduler
 from djq.populate.pipeline import collect
@@ -129,6 +131,30 @@ class TestPopulateDistributed:
         assert square.populate(distributed=True, max_calls=6)["success_count"] == 6
         assert fleet.n_made() == 10
         fleet.assert_clean()
+
+    @on_one_database
+    def test_max_calls_bound_it_where_a_daemon_leads_its_tables(self, fleet: Fleet) -> None:
+        # Given: a daemon that leads them, and is slow.
+        fleet.insert(5)
+        fleet.start_worker()
+        square = fleet.tables.Square
+        leads = Leads(fleet.reservations.server, lease_ms=60_000)
+        leads.take("s-1", [square.spec.display_name])
+        # When, then: the call makes its keys itself, and does not wait for the rest.
+        assert square.populate(distributed=True, max_calls=3)["success_count"] == 3
+        assert leads.leaders([square.spec.display_name])
+
+    @on_one_database
+    def test_an_error_is_told_though_the_clocks_of_workers_are_late(
+        self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fleet.insert(2)
+        fleet.start_worker(TEST_BAD="1")
+        database = type(fleet.tables.schema.connection.database)
+        clock = database.clock
+        monkeypatch.setattr(database, "clock", lambda its: clock(its) + dt.timedelta(hours=1))
+        with pytest.raises(MakeError, match=r"number 1 is bad"):
+            fleet.tables.Square.populate(distributed=True)
 
     @on_one_database
     def test_failed_keys_are_tried_again_by_the_next_call(

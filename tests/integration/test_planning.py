@@ -90,6 +90,14 @@ def test_a_restriction_holds_for_every_search(tables) -> None:
     assert plan.find(Find(name(tables, "Cell"), 9)) == ('["a",2]',)
 
 
+def test_it_knows_which_keys_meet_the_restrictions(tables) -> None:
+    cell, keys = name(tables, "Cell"), ['["a",1]', '["a",2]', '["b",1]']
+    tables["Cell"].populate()
+    assert plan_of(tables).within(cell, keys) == keys
+    restricted = plan_of(tables, "Cell", restrictions=[{"subject": "a"}, "scan > 1"])
+    assert restricted.within(cell, keys) == ['["a",2]']
+
+
 def test_children_are_searched_among_the_keys_of_a_parents_part(tables) -> None:
     tables["Cell"].populate()
     plan, cell = plan_of(tables), name(tables, "Cell")

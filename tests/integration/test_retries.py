@@ -92,6 +92,17 @@ def test_a_key_waits_for_its_next_try_by_the_clock_of_the_database(failing):
     assert due_keys(table, limit=9) == [{"n": 2}, {"n": 3}]
 
 
+def test_the_time_of_a_failure_is_that_of_the_database(failing, monkeypatch):
+    table = failing(OopsError("no"))
+    database = table.connection.database
+    later = database.clock().replace(microsecond=0) + dt.timedelta(hours=1)
+    monkeypatch.setattr(type(database), "clock", lambda _: later)
+
+    fail_once(table)
+
+    assert record(table)["completed_time"] == later
+
+
 def test_each_wait_is_twice_as_long_until_the_tries_are_used_up(failing):
     table = failing(OopsError("no"), max_retries=2, backoff_s=600)
     clock = table.connection.database.clock

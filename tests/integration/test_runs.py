@@ -11,13 +11,17 @@ import pytest
 
 import djq as dj
 from djq.errors import FleetError, QueryError, RedisUnavailableError, UsageError
+from djq.orchestrator import run as run_module
 from djq.orchestrator.adoption import Adoption
+from djq.orchestrator.driving import lead_name
+from djq.orchestrator.reservations import Reservations
 from djq.populate import plan
-from djq.populate.runs import RUNS
+from djq.populate.runs import RUNS, RunStore, new_record
 from tests.integration.fleet import DONE_S
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from djq.settings import Settings
     from tests.integration.fleet import Fleet
     from tests.support.processes import Process
 
@@ -176,6 +180,23 @@ def test_a_cancelled_run_that_nobody_drives_ends_at_once(fleet: Fleet) -> None:
 
 
 @on_one_database
+def test_a_cancelled_run_whose_driver_was_just_killed_ends_with_its_lease(fleet: Fleet) -> None:
+    fleet.insert(N)
+    run = fleet.submit()
+    wait_until(fleet.leftovers, what="the first chunk", timeout_s=60)
+    run.detach()
+    fleet.reservations.leads.take("killed", [lead_name(run.id)])
+    other = dj.Run.of(run.id)
+
+    other.cancel()
+    assert other.status == "cancelling"
+    other.cancel(DONE_S)
+
+    assert other.status == "cancelled"
+    assert fleet.leftovers() == []
+
+
+@on_one_database
 def test_cancelling_takes_back_what_an_earlier_driver_queued(fleet: Fleet) -> None:
     # Given: a run that was left by the process that submitted it, and is driven by another one.
     fleet.insert(N)
@@ -267,8 +288,47 @@ def test_an_error_of_the_search_ends_the_run_for_everybody(
         run.wait(DONE_S)
     other = dj.Run.of(run.id)
     assert other.status == "failed"
-    with pytest.raises(FleetError, match=rf"the run {run.id} failed on .*unknown_word"):
+    with pytest.raises(FleetError, match=rf"the run {run.id} failed: .*unknown_word"):
         other.wait()
+
+
+@on_one_database
+def test_watching_opens_redis_once(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given: a run that is shown all the time.
+    opened: list[object] = []
+    open_ = Reservations.open
+
+    def note(settings: Settings) -> Reservations:
+        opened.append(settings)
+        return open_(settings)
+
+    monkeypatch.setattr(run_module, "SHOW_S", 0.01)
+    fleet.insert(N)
+    fleet.start_worker()
+    run = fleet.submit()
+    monkeypatch.setattr(Reservations, "open", note)
+    # When: it is watched to its end.
+    run.watch()
+    # Then: that was for the one who watches, and for the one who drives.
+    assert len(opened) <= 3
+    assert fleet.rows() == fleet.expected(N)
+
+
+@on_one_database
+def test_a_run_that_a_newer_version_stored_hides_no_other(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    schema = fleet.tables.schema
+    store = RunStore(schema.connection, schema.name)
+    names = {fleet.tables.Square.spec.display_name: fleet.tables.Square}
+    for name, option in (("r-old", "gpu"), ("r-new", "qpu")):
+        record = new_record(name, names, (), options=dj.PopulateOptions(gpu=1))
+        monkeypatch.setattr(dj.PopulateOptions, "to_json", lambda _, o=option: {o: 1})
+        assert store.add(record, schema)
+    assert [run.id for run in dj.runs()] == ["r-old"]
+    assert "run_not_read" in caplog.text
+    with pytest.raises(UsageError, match=r"r-new .*this version of djq.*no option \"qpu\""):
+        dj.Run.of("r-new")
 
 
 class TestClearErrors:

@@ -95,6 +95,8 @@ class Driver:
         limits = Limits(
             chunk_s=self.chunk_s,
             is_endless=self.row.is_continuous,
+            # Options bring it.
+            priority=int(self.row.has_options),
             is_yielding=not self.row.has_options,
         )
         return self.new_loop(f"{self.run}.{self.name}-{self.n_loops}", limits)

@@ -45,7 +45,8 @@ class Memory:
     mains: dict[str, tuple[Main | None, float]] = field(default_factory=dict)
     losses: Counter[tuple[str, str]] = field(default_factory=Counter)
     leads: dict[str, tuple[str, float]] = field(default_factory=dict)
-    wants: dict[str, tuple[int, tuple[str, ...], float]] = field(default_factory=dict)
+    #: Run -> its priority, chunks by queue, and until when that counts.
+    wants: dict[str, tuple[int, dict[str, int], float]] = field(default_factory=dict)
     units: dict[tuple[str, str], int] = field(default_factory=dict)
     cursors: dict[str, Cursor] = field(default_factory=dict)
 

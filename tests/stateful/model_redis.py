@@ -21,6 +21,7 @@ from djq.orchestrator.holding import (
     main_of,
 )
 from djq.orchestrator.leads import EVERYTHING
+from djq.orchestrator.states import Rival
 from tests.stateful.model_memory import Cursor, ModelServer
 
 if TYPE_CHECKING:
@@ -206,14 +207,16 @@ class ModelLeads:
     def leader(self) -> str | None:
         return self.leaders([EVERYTHING]).get(EVERYTHING)
 
-    def want(self, run: str, priority: int, queues: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    def want(
+        self, run: str, priority: int, n_chunks: Mapping[str, int]
+    ) -> dict[str, tuple[Rival, ...]]:
         wants = self.server.enter().wants
-        wants[run] = (priority, tuple(queues), self.server.clock() + self.server.lease_s)
-        found: dict[str, tuple[int, ...]] = {}
-        for other, (theirs, names, until) in wants.items():
+        wants[run] = (priority, dict(n_chunks), self.server.clock() + self.server.lease_s)
+        found: dict[str, tuple[Rival, ...]] = {}
+        for other, (theirs, counts, until) in wants.items():
             if other != run and until > self.server.clock():
-                for name in names:
-                    found[name] = (*found.get(name, ()), theirs)
+                for queue, n in counts.items():
+                    found[queue] = (*found.get(queue, ()), Rival(theirs, n))
         return found
 
 

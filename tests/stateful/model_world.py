@@ -15,7 +15,7 @@ from djq.populate.failures import JobError, planned
 from djq.populate.options import PopulateOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from djq.orchestrator.states import Find
     from djq.populate.failures import Cause
@@ -158,7 +158,7 @@ class World:
         known = self.records[table].get(key)
         error = JobError(cause, "", cause, cause=cause)
         before = None if known is None else {"attempt": known.attempt, "queue": known.queue}
-        error, queue = planned(error, before, options, self.date)
+        error, queue = planned(error, before, options, self.date())
         due_at = inf if error.retry_at is None else (error.retry_at - EPOCH).total_seconds()
         self.records[table][key] = Record(error.attempt, due_at, queue)
         self._due.clear()
@@ -179,6 +179,10 @@ class World:
             after = numbers(search.after)
             due = [key for key in due if numbers(key) > after]
         return tuple(due[: search.limit])
+
+    def within(self, table: str, keys: Sequence[str]) -> Sequence[str]:
+        del table
+        return keys
 
     def big(self, table: str, keys: tuple[str, ...]) -> frozenset[str]:
         records = self.records[table]

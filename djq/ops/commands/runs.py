@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from djq.settings import Settings
 
+#: A lease is over a little later than it seems [s].
+MARGIN_S = 1.0
 COLUMNS = ("run", "status", "driven", "created", "by", "made", "failed", "tables")
 
 _id = click.argument("run_id", metavar="ID")
@@ -64,10 +66,13 @@ def watch(run_id: str) -> int:
 @click.command()
 @_id
 def cancel(run_id: str) -> int:
-    """End a run: nothing more is queued, keys in hand are finished."""
-    with _connected():
+    """End a run: nothing more is queued, keys in hand are finished.
+
+    Waits for the end as long as a driver that was killed may still seem alive.
+    """
+    with _connected() as settings:
         found = Run.of(run_id)
-        found.cancel()
+        found.cancel(settings.lease_s + MARGIN_S)
         click.echo(f"{run_id} is {found.status}")
     return Status.DONE
 

@@ -1,5 +1,5 @@
--- ARGV: run, lease [ms], priority, queues that it has something for (one a line)
--- Say what a run wants, and hear of the others. Returns {priority, queue, queue...} for each of them.
+-- ARGV: run, lease [ms], priority, queues that it has something for (one a line, "queue chunks")
+-- Say what a run wants, and hear of the others. Returns {priority, line, line...} for each of them.
 local run, queues = ARGV[1], lines(ARGV[4])
 if #queues > 0 then
   redis.call('SET', name('want', run), ARGV[3] .. '\n' .. ARGV[4], 'PX', ARGV[2])

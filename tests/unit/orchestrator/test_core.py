@@ -13,6 +13,7 @@ from djq.orchestrator.budget import CHUNKS_PER_SLOT, MIN_CHUNKS
 from djq.orchestrator.core import Core
 from djq.orchestrator.events import Freed, Inserted, Released
 from djq.orchestrator.passes import MIN_PASS_S, PASS_PACE, REST_PACE
+from djq.orchestrator.portions import MIN_PAGE
 from djq.orchestrator.states import (
     DEFAULT_QUEUE,
     Bury,
@@ -31,6 +32,7 @@ from djq.orchestrator.states import (
     Queue,
     Queued,
     RedisLost,
+    Rival,
     Surveyed,
     Tick,
 )
@@ -474,9 +476,57 @@ class TestPriorities:
         ("rivals", "expected"), [((), 40), ((1,), 0), ((0,), 20), ((0, 0, -1), 13), ((-1,), 40)]
     )
     def test_runs_share_a_queue(self, rivals: tuple[int, ...], expected: int) -> None:
+        # Given: rivals of these priorities, each with as much as the queue takes.
         talk = Talk(due={"Spot": [*ids(*range(999))]}, places=(Place("Spot", 0),))
-        talk.tell(Surveyed(10, frozenset(), rivals={DEFAULT_QUEUE: rivals}))
+        full = tuple(Rival(priority, 40) for priority in rivals)
+        talk.tell(Surveyed(10, frozenset(), rivals={DEFAULT_QUEUE: full}))
         assert len(talk.sent) == expected
+
+    @pytest.mark.parametrize(
+        ("rivals", "expected"),
+        [([(5, 1)], 9), ([(5, 1), (0, 9)], 5), ([(5, 4), (9, 4)], 2), ([(5, 10)], 0)],
+    )
+    def test_slots_that_a_higher_priority_leaves_idle_are_for_the_others(
+        self, rivals: list[tuple[int, int]], expected: int
+    ) -> None:
+        talk = Talk(due={"Spot": [*ids(*range(999))]}, places=(Place("Spot", 0),))
+        others = tuple(Rival(*rival) for rival in rivals)
+        talk.tell(Surveyed(10, frozenset(), rivals={DEFAULT_QUEUE: others}))
+        assert len(talk.sent) == expected
+
+    def test_a_run_wants_what_it_has_in_flight_and_what_only_the_queue_holds_back(self) -> None:
+        talk = Talk(due={"Spot": [*ids(*range(999))]}, places=(Place("Spot", 0),))
+        talk.tell(Surveyed(10, frozenset()))
+        assert talk.core.wants[DEFAULT_QUEUE] > 40
+        last = Talk(due={"Spot": [*ids(1)]}, places=(Place("Spot", 0),))
+        last.tell(Surveyed(10, frozenset()))
+        assert last.core.wants == {DEFAULT_QUEUE: 1}
+
+    def test_a_run_that_is_kept_from_a_queue_wants_it_all_the_same(self) -> None:
+        talk = Talk(due={"Spot": [*ids(*range(999))]}, places=(Place("Spot", 0),))
+        above = {DEFAULT_QUEUE: (Rival(1, 40),)}
+        talk.tell(Surveyed(10, frozenset(), rivals=above))
+        assert talk.sent == []
+        assert talk.core.wants[DEFAULT_QUEUE] >= 40
+        # It searches no more than the smallest page.
+        assert {said.limit for said in talk.said if isinstance(said, Find)} == {MIN_PAGE}
+
+    def test_keys_that_wait_for_a_licence_keep_nobody_from_the_queue(self) -> None:
+        place = Place("Spot", 0, units={"matlab": (1, 1)})
+        talk = Talk(due={"Spot": [*ids(*range(999))]}, places=(place,))
+        talk.tell(Surveyed(10, frozenset()))
+        assert talk.core.wants == {DEFAULT_QUEUE: 2}
+
+    def test_a_table_whose_chunks_come_back_untouched_keeps_nobody_from_the_queue(self) -> None:
+        # Given: a table that no worker knows.
+        talk = Talk(due={"Spot": [*ids(*range(9))]}, places=(Place("Spot", 0),))
+        talk.tell(Surveyed(1, frozenset()))
+        # When: whatever was sent comes back.
+        while talk.sent:
+            chunk = talk.sent.pop(0)
+            talk.tell(Released("Spot", chunk.id, "run", returned=chunk.keys))
+        # Then: as long as it waits, others have the queue.
+        assert talk.core.wants == {}
 
 
 class TestBackground:
@@ -500,6 +550,32 @@ class TestBackground:
         assert isinstance(page, Find)
         (second,) = core.handle(Found(page, (), is_exhausted=True), 1.0)
         assert (page.table, second.table) == ("Sum", "Spot")
+
+    def test_what_others_release_during_a_pass_does_not_keep_a_run(self) -> None:
+        # Given: a run in the middle of its last pass.
+        core = Core("run", PLACES, Limits())
+        (page,) = core.handle(Tick(), 0.0)
+        assert isinstance(page, Find)
+        # When: others make a key of a table that nothing depends on.
+        assert core.handle(Released("Sum", "foreign", "other", made=ids(1)), 0.1) == []
+        (second,) = core.handle(Found(page, (), is_exhausted=True), 0.2)
+        assert isinstance(second, Find)
+        # Then: there is nothing more to look for.
+        assert core.handle(Found(second, (), is_exhausted=True), 0.3) == [Finish()]
+
+    def test_what_others_make_due_during_a_pass_does(self) -> None:
+        # Given: a run that leaves the work to others, in the middle of its last pass.
+        core = Core("run", PLACES, Limits())
+        (page,) = core.handle_all([Led(frozenset({"Spot", "Sum"})), Tick()], 0.0)
+        assert isinstance(page, Find)
+        (second,) = core.handle(Found(page, (), is_exhausted=True), 0.1)
+        # When: a key is made whose child was searched before.
+        (probe,) = core.handle(Released("Spot", "foreign", "other", made=ids(1)), 0.2)
+        assert isinstance(probe, Find)
+        core.handle(Found(probe, ids(1), is_exhausted=True), 0.3)
+        # Then: another pass is needed.
+        assert isinstance(second, Find)
+        assert Finish() not in core.handle(Found(second, (), is_exhausted=True), 0.4)
 
     def test_a_page_of_a_search_that_began_anew_is_thrown_away(self) -> None:
         # Given: the second page of a table.
@@ -650,7 +726,7 @@ def test_keys_that_ran_out_of_memory_go_to_the_big_queue_each_alone() -> None:
         ("[3]",): "djq.big",
         ("[4]",): DEFAULT_QUEUE,
     }
-    assert talk.core.wants == {DEFAULT_QUEUE, "djq.big"}
+    assert talk.core.wants.keys() == {DEFAULT_QUEUE, "djq.big"}
 
 
 def test_a_big_queue_without_room_stops_no_other_key() -> None:

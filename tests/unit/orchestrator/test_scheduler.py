@@ -6,21 +6,33 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
 
-from djq.errors import MissingTableError, RedisUnavailableError, UnreachableError
-from djq.orchestrator.events import Released
+from djq.errors import (
+    DefinitionError,
+    MissingTableError,
+    RedisUnavailableError,
+    UnreachableError,
+)
+from djq.orchestrator.events import Freed, Released
 from djq.orchestrator.holding import Main
 from djq.orchestrator.loop import SURVEY_S, Loop
 from djq.orchestrator.scans import BackgroundScans
 from djq.orchestrator.scheduler import Scheduler
-from djq.orchestrator.states import DEFAULT_QUEUE, Find, Limits, Place
+from djq.orchestrator.states import DEFAULT_QUEUE, Chunk, Find, Limits, Place
 from djq.orchestrator.survey import AWAY_S, GRACE_S
+from djq.orchestrator.tablestate import MAX_LOSSES
 from tests.stateful.model_fleet import Broker
 from tests.stateful.model_redis import ModelReservations
-from tests.stateful.model_world import World
+from tests.stateful.model_world import World, scan_of
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from djq.orchestrator.holding import Reservation
 
 
 @dataclass
@@ -151,19 +163,37 @@ def test_a_search_that_fails_for_good_ends_a_run(monkeypatch: pytest.MonkeyPatch
         bench.turn()
 
 
+#: What a search may raise that a second try does not mend; the last one is a key source's own.
+FOR_GOOD = (MissingTableError("no such table"), DefinitionError("no query"), ZeroDivisionError())
+
+
+@pytest.mark.parametrize("error", FOR_GOOD)
 def test_a_search_that_fails_for_good_does_not_stop_the_scheduler(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = Bench(Limits(is_endless=True))
     search = bench.world.find
     monkeypatch.setattr(
         bench.world,
         "find",
-        lambda find: search(find) if find.table == "Spot" else failing(MissingTableError("x"))(),
+        lambda find: search(find) if find.table == "Spot" else failing(error)(),
     )
     bench.turn()
     assert bench.sent() == [("[1]",), ("[2]",)]
     assert "search_failed" in caplog.text
+
+
+def test_an_error_that_cannot_be_recorded_does_not_stop_the_scheduler(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(Limits(is_endless=True))
+    monkeypatch.setattr(bench.world, "bury", failing(MissingTableError("no table of jobs")))
+    bench.reservations.enter()
+    bench.reservations.memory.losses["Spot", "[1]"] = MAX_LOSSES
+    bench.turn()
+    bench.turn()
+    assert bench.sent() == [("[2]",)]
+    assert "bury_failed" in caplog.text
 
 
 def test_a_database_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +232,7 @@ def test_a_run_waits_while_a_more_urgent_one_wants_the_queue() -> None:
     bench.turn()
     n_sent = len(bench.sent())
     # When: an urgent one comes, and a chunk ends.
-    bench.reservations.leads.want("urgent", 10, [DEFAULT_QUEUE])
+    bench.reservations.leads.want("urgent", 10, {DEFAULT_QUEUE: 4})
     bench.turn(SURVEY_S)
     chunk = bench.broker.messages[0]
     reservation = bench.reservations.reserve(chunk, "m/1")
@@ -212,9 +242,113 @@ def test_a_run_waits_while_a_more_urgent_one_wants_the_queue() -> None:
     bench.turn()
     # Then: nothing more is sent until the other is through.
     assert len(bench.sent()) == n_sent
-    bench.reservations.leads.want("urgent", 10, [])
+    bench.reservations.leads.want("urgent", 10, {})
     bench.turn(SURVEY_S)
     assert len(bench.sent()) > n_sent
+
+
+class TestRestrictedRuns:
+    """One among keys of which others make many."""
+
+    @pytest.fixture
+    def bench(self, monkeypatch: pytest.MonkeyPatch) -> Bench:
+        """A run of the first scan only."""
+        made = Bench()
+        find = made.world.find
+
+        def within(table: str, keys: Sequence[str]) -> list[str]:
+            return [key for key in keys if scan_of(table, key) == 1]
+
+        monkeypatch.setattr(made.world, "within", within)
+        monkeypatch.setattr(made.world, "find", lambda s: (*within(s.table, find(s)),))
+        made.loop = made.new_loop()
+        return made
+
+    def make_all(self, bench: Bench) -> None:
+        for key in ("[1]", "[1,0]", "[1,1]"):
+            bench.world.commit("Spot" if key == "[1]" else "Twin", key)
+
+    def take_elsewhere(self, bench: Bench, *keys: str) -> tuple[Chunk, Reservation]:
+        chunk = Chunk("theirs", "s-1", "Spot", keys)
+        bench.reservations.queue([chunk])
+        return chunk, bench.reservations.reserve(chunk, "m/1")
+
+    def test_it_ends_while_others_work_on_other_keys_of_its_tables(self, bench: Bench) -> None:
+        self.make_all(bench)
+        self.take_elsewhere(bench, "[2]")
+        bench.reservations.events.append(Released("Spot", "x", "s-1", made=("[3]",)))
+        bench.turn()
+        assert bench.loop.is_finished
+
+    def test_it_goes_on_while_they_have_one_of_its_own(self, bench: Bench) -> None:
+        # Given: its last key is made, and its release is not announced yet.
+        self.make_all(bench)
+        chunk, held = self.take_elsewhere(bench, "[1]", "[2]")
+        bench.turn()
+        assert not bench.loop.is_finished
+        # When, then: it is.
+        bench.reservations.release(held, Released("Spot", chunk.id, "s-1", made=chunk.keys))
+        bench.turn(SURVEY_S)
+        bench.turn(2 * SURVEY_S)
+        assert bench.loop.is_finished
+
+    def test_it_goes_on_when_the_release_of_one_is_news(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Given: what it searched last was made and released meanwhile.
+        self.make_all(bench)
+        find = bench.world.find
+
+        def late(search: Find) -> tuple[str, ...]:
+            monkeypatch.setattr(bench.world, "find", find)
+            bench.reservations.events.append(Released("Spot", "x", "s-1", made=("[1]",)))
+            return find(search)
+
+        monkeypatch.setattr(bench.world, "find", late)
+        bench.turn()
+        assert not bench.loop.is_finished
+
+    def test_the_next_try_of_a_key_of_others_does_not_keep_it(self, bench: Bench) -> None:
+        bench.turn()
+        failed = Released("Spot", "x", "s-1", failed=(("[2]", "no"),), retries=(("[2]", 99.0),))
+        bench.reservations.events.append(failed)
+        self.make_all(bench)
+        for chunk in bench.broker.messages:
+            held = bench.reservations.reserve(chunk, "m/1")
+            done = Released("Spot", chunk.id, "run", made=chunk.keys)
+            bench.reservations.release(held, done)
+        bench.turn()
+        bench.turn(2 * SURVEY_S)
+        assert bench.loop.is_finished
+
+    def test_it_forgives_nothing_that_others_lost(self, bench: Bench) -> None:
+        # Given: a worker died with a key of others before it began.
+        bench.reservations.memory.losses["Spot", "[2]"] = 1
+        bench.turn()
+        # When: another dies.
+        bench.reservations.memory.losses["Spot", "[2]"] = 2
+        lost = Freed("Spot", "x", "s-1", ("[2]",), "its process ended", losses=(2,))
+        bench.reservations.events.append(lost)
+        bench.turn()
+        bench.turn()
+        # Then: that is not forgotten.
+        assert bench.reservations.memory.losses["Spot", "[2]"] == 2
+
+    def test_what_was_announced_while_the_database_was_away_is_heard(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bench.turn()
+        chunk = bench.broker.messages.pop()
+        lost = Freed("Spot", chunk.id, "run", chunk.keys, "message lost")
+        others = Freed("Spot", "x", "s-1", ("[2]",), "its process ended", losses=(1,))
+        bench.reservations.memory.jobs.clear()
+        bench.reservations.events.extend([others, lost])
+        with monkeypatch.context() as away:
+            away.setattr(bench.world, "within", failing(UnreachableError("away")))
+            with pytest.raises(UnreachableError):
+                bench.turn()
+        bench.turn()
+        assert bench.sent() == [("[1]",)]
 
 
 class TestBackgroundScans:
@@ -256,6 +390,14 @@ class TestBackgroundScans:
         # When, then: the pages come, and so does the rest.
         gate.set()
         wait_until(lambda: loop.turn(0.0) or ("[2]",) in bench.sent(), what="the pages")
+
+    def test_a_page_that_failed_for_good_fails_again(self, scans, monkeypatch) -> None:
+        bench = Bench()
+        loop = bench.new_loop(scans)
+        monkeypatch.setattr(bench.world, "find", failing(ZeroDivisionError()))
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                wait_until(lambda: loop.turn(0.0), what="the error")
 
     def test_a_page_that_failed_for_a_moment_is_searched_again(self, scans, monkeypatch) -> None:
         bench = Bench()

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from djq.orchestrator import tablestate
 from djq.orchestrator.events import Released
 from djq.orchestrator.states import Find, Found, Place
-from djq.orchestrator.tablestate import MIN_BACKOFF_S, TableState
+from djq.orchestrator.tablestate import MIN_BACKOFF_S, RESCAN_S, TableState
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_chunks_that_come_back_together_make_the_table_wait_but_once() -> None:
@@ -31,3 +37,24 @@ def test_a_ready_key_that_failed_in_other_hands_is_not_sent_out_before_its_time(
     assert table.take(10) == ("[2]",)
     table.wake(now=10.0)
     assert table.hints == {"Spot": {"[1]": None}}
+
+
+def test_keys_that_are_to_be_tried_again_and_are_too_many_are_searched_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given: a table that remembers two keys, of which four fail.
+    monkeypatch.setattr(tablestate, "MAX_FAILED", 2)
+    table = TableState(Place("Spot", 0))
+    waits = [("[1]", 3.0), ("[2]", 4.0), ("[3]", RESCAN_S + 1), ("[4]", RESCAN_S + 2)]
+    failed = tuple((key, "no") for key, _ in waits)
+    table.settle(Released("Spot", "c", "run", failed=failed, retries=tuple(waits)), 0.0, 99.0)
+    # When: the time of the first ones comes, they are searched among themselves.
+    table.wake(now=5.0)
+    assert table.hints == {"Spot": {"[1]": None, "[2]": None}}
+    assert not table.is_scanning
+    # Then: the others are waited for, and the whole table is searched behind the last of them.
+    assert table.has_retries
+    assert table.wakes_at == 2 * RESCAN_S
+    table.wake(now=2 * RESCAN_S)
+    assert table.is_scanning
+    assert not table.has_retries

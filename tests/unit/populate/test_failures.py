@@ -90,7 +90,7 @@ def test_a_key_that_ran_out_of_memory_goes_to_the_big_queue_unless_it_was_there(
     options = PopulateOptions(big_queue="big", queue=where, max_retries=5)
     error = JobError("no memory", "", "MemoryError", cause="memory")
     record = None if known is None else {"attempt": 1, "queue": known}
-    found, queue = planned(error, record, options, lambda: dt.datetime(2026, 1, 1))  # noqa: DTZ001
+    found, queue = planned(error, record, options, dt.datetime(2026, 1, 1))  # noqa: DTZ001
     assert queue == next_queue
     assert found.retry_after_s == (None if next_queue is None else 0.0)
 
