@@ -66,7 +66,10 @@ def submit(
         check_keys(table, conditions)
     work = new_work(tables, conditions, options=options, is_continuous=continuous)
     if work.connection.in_transaction:
-        message = "submit cannot run inside a transaction: nobody else would see the run"
+        message = (
+            "submit cannot run inside a transaction: nobody else would see the run. "
+            "Call it behind the block"
+        )
         raise UsageError(message)
     schema = next(iter(tables.values())).schema
     store = RunStore(work.connection, schema.name)

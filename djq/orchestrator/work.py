@@ -17,7 +17,7 @@ from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.routing import route
 from djq.populate import restrictions as stored
 from djq.populate.autopopulate import AutoPopulate
-from djq.populate.heeding import spoken
+from djq.populate.heeding import no_table
 from djq.populate.pipeline import collect
 from djq.populate.runs import failed_since, n_made_since, new_record
 from djq.tables.schema import Schema
@@ -103,9 +103,7 @@ def tables_of(what: Sequence[object]) -> dict[str, type[AutoPopulate]]:
         elif isinstance(item, type) and issubclass(item, AutoPopulate):
             tables[item.spec.display_name] = item
         else:
-            name = spoken(item)  # pyright: ignore[reportUnknownArgumentType] # whatever it is
-            message = f"cannot make {name}: name Computed or Imported tables, or schemas"
-            raise UsageError(message)
+            raise no_table(item, "make")  # pyright: ignore[reportUnknownArgumentType] # whatever
     if not tables:
         message = "nothing to make: name at least one Computed or Imported table, or its schema"
         raise UsageError(message)

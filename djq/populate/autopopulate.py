@@ -205,7 +205,10 @@ class AutoPopulate(Table, metaclass=AutoMeta):
             raise DefinitionError(_no_make(table))
         self._check_whole("populate", "populate(condition)")
         if self.connection.in_transaction:
-            message = "populate cannot run inside a transaction: each key commits its own"
+            message = (
+                "populate cannot run inside a transaction: each key commits its own. "
+                "Call it behind the block"
+            )
             raise UsageError(message)
         del priority, refresh
         n_processes, max_calls = _n_processes(processes), _max_calls(max_calls)

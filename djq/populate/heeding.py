@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from djq.algebra.conditions import materialized
 from djq.algebra.forms import AndList
-from djq.errors import QueryError
+from djq.errors import QueryError, UsageError
 from djq.hints import did_you_mean
 from djq.populate import plan
 from djq.tables.query import Query
@@ -73,6 +73,12 @@ def check_heeded(restricted: Query, name: str, consequence: str) -> None:
 def _did_you_mean(names: Sequence[str], known: Sequence[str]) -> str:
     """Return the words that help somebody who wrote unknown names; none if none is near."""
     return next(filter(None, (did_you_mean(name, known) for name in names)), "")
+
+
+def no_table(thing: object, verb: str) -> UsageError:
+    """Return the error for what is neither a table with a make nor a schema of such."""
+    message = f"cannot {verb} {spoken(thing)}: name Computed or Imported tables, or schemas"
+    return UsageError(message)
 
 
 def spoken(thing: object) -> str:

@@ -15,7 +15,7 @@ from djq.populate import plan as due
 from djq.populate.census import Census, take_census
 from djq.populate.display import span
 from djq.populate.expected import expected
-from djq.populate.heeding import check_keys, listed, spoken
+from djq.populate.heeding import check_keys, listed, no_table
 from djq.populate.levels import levels, master_or_self, parents
 from djq.populate.version import code_version
 from djq.sql.verify import as_present
@@ -166,8 +166,7 @@ def plan(*what: type[AutoPopulate] | Schema, restrictions: Value = ()) -> Plan:
             table: type[AutoPopulate] = each
             tables[table.spec.display_name] = table
         else:
-            message = f"{spoken(each)} is neither a schema nor an imported or computed table"
-            raise UsageError(message)
+            raise no_table(each, "plan")
     return plan_of(list(tables.values()), listed(restrictions))
 
 
