@@ -127,7 +127,8 @@ class _Pool:
         for key, outcome in bury(self._call, taken):
             settlement.note(key, outcome)
             yield outcome
-        one.send({"keys": losses_bearable(taken), "worker": taken.worker})
+        keys, is_shared = losses_bearable(taken), self._claims.is_shared
+        one.send({"keys": keys, "worker": taken.worker, "is_shared": is_shared})
 
     def _listen(self, wait_s: float) -> Iterator[Outcome]:
         if not self._children:
