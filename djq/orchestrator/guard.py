@@ -19,11 +19,10 @@ from djq.errors import FleetError
 from djq.orchestrator.events import MESSAGE_LENGTH, Released
 from djq.orchestrator.holding import holder_id
 from djq.populate.keys import from_key_id, from_key_ids, key_id
-from djq.populate.make import Assignment, fail
+from djq.populate.make import Assignment, blame
 from djq.populate.options import PopulateOptions
 from djq.populate.overruns import Watch
 from djq.populate.plan import made_keys
-from djq.tables.explain import show_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -213,10 +212,9 @@ class Guard:
     def _blame(self, held: Reservation, overrun: Overrun, note: str) -> Outcome:
         table = self._tables[held.table]
         key = from_key_id(table.job_heading, overrun.key)
-        error = overrun.error(f"{table.spec.display_name} {show_key(key)}")
         options = PopulateOptions.from_json(json.loads(note)) if note else None
         assignment = Assignment(table, worker=held.holder, options=options)
-        outcome = fail(assignment, key, error, time.monotonic() - overrun.seconds)
+        outcome = blame(assignment, key, overrun)
         if outcome.status == "lost":
             message = f"the failure of {held.table} {overrun.key} could not be recorded"
             raise FleetError(message)

@@ -83,10 +83,12 @@ class _Chunk:
         self._outcomes: list[Sequence[Any]] = []
         self._sent = self._asked = time.monotonic()
         self._n_done = 0
+        self._is_shared = True
 
     def make(self, message: Mapping[str, Any]) -> None:
         """Make its keys, and report them."""
         ids: list[str] = message["keys"]
+        self._is_shared = message["is_shared"]
         begun = itertools.cycle(ids)
         options = self._table.populate_options
         chunk_s = self._table.schema.connection.settings.chunk_s
@@ -131,7 +133,8 @@ class _Chunk:
 
     def _holds(self, key: Mapping[str, Value]) -> bool:
         now = time.monotonic()
-        if now - self._asked < FRESH_S:
+        # Who asks holds locks: SQLite's one lock the parent may want itself before it answers.
+        if not self._is_shared or now - self._asked < FRESH_S:
             return True
         answer = b""
         with suppress(BrokenPipeError):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from djq.populate.autopopulate import AutoPopulate
     from djq.populate.keys import Key
     from djq.populate.options import PopulateOptions
+    from djq.populate.overruns import Overrun
     from djq.tables.making import KeyValues
 
 logger = logging.getLogger("djq.make")
@@ -238,6 +239,12 @@ def nothing_inserted(table: type[AutoPopulate], key: Key) -> NothingInsertedErro
         "call self.insert1({**key, ...}) in it, or leave such keys out of key_source"
     )
     return NothingInsertedError(message)
+
+
+def blame(assignment: Assignment, key: Key, overrun: Overrun) -> Outcome:
+    """Record the failure of a key whose process was killed for what it took."""
+    error = overrun.error(f"{assignment.table.spec.display_name} {show_key(key)}")
+    return fail(assignment, key, error, time.monotonic() - overrun.seconds)
 
 
 def fail(assignment: Assignment, key: Key, exception: BaseException, started: float) -> Outcome:

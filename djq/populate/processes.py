@@ -31,11 +31,10 @@ from djq.populate.here import (
     shared,
 )
 from djq.populate.keys import from_key_id, from_key_ids, key_id
-from djq.populate.make import Assignment, Outcome, fail
+from djq.populate.make import Assignment, Outcome, blame
 from djq.populate.overruns import LOOK_S, Watch
 from djq.populate.plan import made_keys
 from djq.populate.reservations import LocalClaims, Settlement
-from djq.tables.explain import show_key
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -128,7 +127,8 @@ class _Pool:
         for key, outcome in bury(self._call, taken):
             settlement.note(key, outcome)
             yield outcome
-        one.send({"keys": losses_bearable(taken), "worker": taken.worker})
+        keys, is_shared = losses_bearable(taken), self._claims.is_shared
+        one.send({"keys": keys, "worker": taken.worker, "is_shared": is_shared})
 
     def _listen(self, wait_s: float) -> Iterator[Outcome]:
         if not self._children:
@@ -205,9 +205,7 @@ class _Pool:
     def _blame(self, settlement: Settlement, in_hand: str, overrun: Overrun) -> Outcome:
         """Record a key whose process was killed for it."""
         table = self._call.table
-        key = from_key_id(table.job_heading, in_hand)
-        error = overrun.error(f"{table.spec.display_name} {show_key(key)}")
-        outcome = fail(Assignment(table), key, error, time.monotonic() - overrun.seconds)
+        outcome = blame(Assignment(table), from_key_id(table.job_heading, in_hand), overrun)
         settlement.note(in_hand, outcome)
         return outcome
 

@@ -316,6 +316,24 @@ def test_children_are_waited_for_without_asking_for_more_keys(
     assert claims.n_asked <= 6 + 2 * (time.monotonic() - begun) / LOOK_S
 
 
+class Unasked(LocalClaims):
+    """Claims that are not asked before a commit: the parent may be waiting for the child's lock."""
+
+    def holds(self, taken: Taken, key: str) -> bool:
+        message = f"asked for {key} of {taken}"
+        raise AssertionError(message)
+
+
+@on_one_database
+def test_a_child_does_not_ask_for_keys_that_nobody_else_can_have(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.insert(1)
+    monkeypatch.setenv("TEST_MAKE_S", str(2 * child.FRESH_S))
+    (outcome,) = in_processes(Call(fleet.tables.Square), Unasked(), 2)
+    assert outcome.status == "made"
+
+
 class Noted(LocalClaims):
     """Claims that hand two keys to the first child, and keep what was released."""
 

@@ -367,8 +367,9 @@ class TestClearErrors:
 
     @on_one_database
     def test_a_transaction_is_refused(self, fleet: Fleet) -> None:
-        with dj.conn().transaction, pytest.raises(UsageError, match="behind the block"):
-            dj.submit(fleet.tables.Square)
+        square = fleet.tables.Square
+        with square.connection.transaction, pytest.raises(UsageError, match="behind the block"):
+            dj.submit(square)
 
     @on_one_database
     def test_without_a_redis_nothing_is_stored(self, fleet: Fleet) -> None:

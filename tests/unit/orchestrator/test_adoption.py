@@ -21,7 +21,8 @@ def test_each_schema_is_asked_over_its_own_connection(monkeypatch) -> None:
             return []
 
     monkeypatch.setattr(adoption, "RunStore", Store)
-    here, there = (SimpleNamespace(name=n, close=lambda: None) for n in ("here", "there"))
+    database = SimpleNamespace(close=lambda: None)
+    here, there = (SimpleNamespace(name=n, database=database) for n in ("here", "there"))
     places = [("A", here, "lab"), ("B", there, "rig"), ("C", there, "rig")]
     tables = {
         name: SimpleNamespace(schema=SimpleNamespace(connection=connection, name=schema))
