@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.events import Announcement, Freed
@@ -20,6 +21,9 @@ from djq.orchestrator.holding import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -50,6 +54,34 @@ class Memory:
     cursors: dict[str, Cursor] = field(default_factory=dict)
 
 
+def told(script: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Have an answer of a script get lost when it is time for that.
+
+    Redis runs the script; its client either asks the same again at once, as redis-py does, or
+    passes the error on.
+    """
+
+    @functools.wraps(script)
+    def call(self: ModelServer | Part, *args: object, **kwargs: object) -> Answer:
+        server = self if isinstance(self, ModelServer) else self.server
+        how = server.unheard.pop(script.__name__, None)
+        if how is None:
+            return script(self, *args, **kwargs)
+        script(self, *args, **kwargs)
+        if how == "error":
+            message = "Redis at model did not answer"
+            raise RedisUnavailableError(message)
+        return script(self, *args, **kwargs)
+
+    return call
+
+
+class Part(Protocol):
+    """Some of the server's scripts."""
+
+    server: ModelServer
+
+
 class ModelServer:
     """Redis as a dict."""
 
@@ -57,6 +89,8 @@ class ModelServer:
         self.lease_s = lease_s
         self.clock = clock
         self.is_down = False
+        #: Scripts whose next answer gets lost; whether they are asked again at once.
+        self.unheard: dict[str, Literal["twice", "error"]] = {}
         self.memory = Memory()
         self.events: list[Announcement] = []
         self._epochs = itertools.count(1)
@@ -92,6 +126,17 @@ class ModelServer:
         """The state of a key; of a chunk that nobody knows it is none."""
         state = self.memory.jobs.get((table, key))
         return state if state is not None and state[-1] in self.memory.chunks else None
+
+    def strays(self) -> list[tuple[str, str]]:
+        """Keys whose state is not that of a known chunk."""
+        chunks = self.memory.chunks
+        return [
+            (table, key)
+            for (table, key), state in self.memory.jobs.items()
+            if state[-1] not in chunks
+            or key not in chunks[state[-1]][0].keys
+            or chunks[state[-1]][1] != (state[1] if state[0] == "r" else None)
+        ]
 
     def is_free(self, state: tuple[str, ...] | None, holder: str) -> bool:
         if state is None:

@@ -25,6 +25,8 @@ GROUPS = (
     ("kill", "kill worker", "kill in commit", "stop worker"),
     ("pause", "pause worker", "freeze", "cut", "resume"),
     ("flush", "sync", "restart", "down", "trim"),
+    ("unheard", "kill", "double", "lose"),
+    ("unheard", "share", "kill share"),
     ("database down", "deaf", "decide"),
     ("insert", "insert untold", "insert told late", "insert told twice", "arrive"),
     ("new run", "submit", "cancel", "adopt", "kill run", "freeze", "resume"),
