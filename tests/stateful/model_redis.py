@@ -137,6 +137,7 @@ class ModelHolders:
     @told
     def beat(self, main: Main) -> str:
         memory = self.server.enter()
+        self.server.note_watch()
         memory.mains[main.id] = (main, self.server.clock() + self.server.lease_s)
         return str(memory.epoch)
 
@@ -162,6 +163,7 @@ class ModelHolders:
     @told
     def reap(self) -> Census:
         memory = self.server.enter()
+        self.server.note_watch()
         census = replace(self.look(), epoch=str(memory.epoch))
         for main in census.silent:
             self.server.free_main(main, is_lost=True, reason="heartbeat ended")

@@ -40,9 +40,7 @@ EXCUSES = frozenset(
     | {"database down", "populate"}
 )
 #: These can make a worker seem dead, and its keys be counted as lost.
-FATAL = frozenset(
-    {"kill", "kill worker", "kill in commit", "pause worker", "cut", "down", "kill share"}
-)
+FATAL = frozenset({"kill", "kill worker", "kill in commit", "pause worker", "cut", "kill share"})
 
 
 #: How often which fate is drawn, after that of none.
