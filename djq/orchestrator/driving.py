@@ -170,7 +170,9 @@ class Driver:
             self._next_lead = now + reservations.lease_s / RENEWALS_PER_LEASE
         if now >= self._next_look:
             self._read_record()
-            if loop is not None and self._is_yielding and self._work.record.is_continuous:
+            # Of a run that another process has ended, nothing more is queued.
+            is_follower = self._is_yielding and self._work.record.is_continuous
+            if loop is not None and is_follower and not self.finished.is_set():
                 names = list(self._work.tables)
                 loop.lead(frozenset(names) - frozenset(reservations.leads.leaders(names)))
             self._next_look = now + LOOK_S

@@ -55,7 +55,7 @@ class Holders:
 
     def reap(self) -> Census:
         """Free what dead main processes hold, and tell who is alive."""
-        return _census(self.server.call("reap", self.new_epoch))
+        return _census(self.server.call("reap", self.new_epoch, self.lease_ms))
 
     def look(self) -> Census:
         """Tell who is alive and who is not, and change nothing."""

@@ -20,6 +20,7 @@ from djq.populate.chunks import make_chunk
 from djq.populate.ends import CHILD, Stopped, mark_signals, stop_on_sigterm
 from djq.populate.keys import from_key_ids, key_id
 from djq.populate.slots import SEVERAL, Slot
+from djq.populate.tenure import Tenure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
 
 #: Outcomes of quick keys are sent together, this often [s].
 FLUSH_S = 0.05
-#: An answer to "is this chunk still ours?" is good for so long [s]; see orchestrator/tasks.py.
-FRESH_S = 0.5
-#: A chunk that takes so many times longer than it should gives the rest back, to others.
-PATIENCE = 5.0
-
 #: At its end it waits so long until what it committed last is announced [s].
 LAST_WORDS_S = 2.0
 
@@ -81,21 +77,20 @@ class _Chunk:
         self._to_parent = to_parent
         self._slot = slot
         self._outcomes: list[Sequence[Any]] = []
-        self._sent = self._asked = time.monotonic()
+        self._sent = time.monotonic()
         self._n_done = 0
-        self._is_shared = True
 
     def make(self, message: Mapping[str, Any]) -> None:
         """Make its keys, and report them."""
         ids: list[str] = message["keys"]
-        self._is_shared = message["is_shared"]
         begun = itertools.cycle(ids)
         options = self._table.populate_options
-        chunk_s = self._table.schema.connection.settings.chunk_s
-        deadline = time.monotonic() + PATIENCE * chunk_s
+        # Who asks holds locks: SQLite's one lock the parent may want itself before it answers.
+        ask = self._ask if message["is_shared"] else lambda _: True
+        tenure = Tenure(ask, self._table.schema.connection.settings.chunk_s)
 
         def is_late() -> bool:
-            if self._n_done and time.monotonic() > deadline:
+            if self._n_done and tenure.is_late:
                 return True
             n_keys = len(ids) if self._table.maker.has_many else 1
             key = next(begun) if n_keys == 1 else SEVERAL
@@ -110,7 +105,7 @@ class _Chunk:
         for outcome in make_chunk(
             self._table,
             from_key_ids(self._table.job_heading, ids),
-            holds=self._holds,
+            holds=lambda key: tenure.holds(key_id(self._table.job_heading, key)),
             should_stop=is_late,
             worker=message["worker"],
             make_kwargs=self._make_kwargs,
@@ -131,22 +126,15 @@ class _Chunk:
             tell(self._to_parent, {"outcomes": self._outcomes, "is_last": False})
             self._outcomes, self._sent = [], now
 
-    def _holds(self, key: Mapping[str, Value]) -> bool:
-        now = time.monotonic()
-        # Who asks holds locks: SQLite's one lock the parent may want itself before it answers.
-        if not self._is_shared or now - self._asked < FRESH_S:
-            return True
+    def _ask(self, key: str) -> bool:
         answer = b""
         with suppress(BrokenPipeError):
-            tell(self._to_parent, {"holds": key_id(self._table.job_heading, key)})
+            tell(self._to_parent, {"holds": key})
             answer = self._read_line()
         if not answer:
             # The parent ended: nobody keeps the reservation, and the key is not to blame.
             raise Stopped
-        is_held = bool(json.loads(answer)["is_held"])
-        if is_held:
-            self._asked = now
-        return is_held
+        return bool(json.loads(answer)["is_held"])
 
 
 def tell(pipe: int, message: Mapping[str, Any]) -> None:

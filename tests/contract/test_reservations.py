@@ -445,6 +445,33 @@ class TestDeath:
         )
         assert alive.holders.losses(TABLE) == {}
 
+    def test_after_an_outage_everybody_has_a_lease_to_beat_again(
+        self, bench: RedisBench, reservations: Reservations
+    ) -> None:
+        # Given: two workers with a key each, and Redis is away for longer than their lease.
+        for main in FLEET:
+            reservations.holders.beat(Main(main))
+        queued(reservations, chunk("c1", "[1]"), chunk("c2", "[2]"))
+        first = reservations.reserve(chunk("c1", "[1]"), A)
+        second = reservations.reserve(chunk("c2", "[2]"), B)
+        wait_until(
+            lambda: reservations.holders.look().silent != (), what="the lease of both to end"
+        )
+        # When: one beats again, and a scheduler looks for the dead at once.
+        assert reservations.holders.beat(Main("main-a"))
+        assert reservations.holders.reap().silent == ()
+        # Then: nobody lost a key; who does not come back loses it one lease later.
+        assert reservations.holds(first, "[1]").is_held
+        assert reservations.holds(second, "[2]").is_held
+        wait_until(
+            lambda: bool(
+                reservations.holders.beat(Main("main-a"))
+                and reservations.holders.reap().silent == ("main-b",)
+            ),
+            what="the lease of the silent one to end",
+        )
+        assert reservations.holders.losses(TABLE) == {"[2]": 1}
+
     def test_another_holder_of_the_same_main_keeps_its_keys(self, alive: Reservations) -> None:
         queued(alive, chunk("c1", "[1]"), chunk("c2", "[2]"))
         alive.reserve(chunk("c1", "[1]"), holder_id("main-a", 1))
@@ -509,7 +536,9 @@ class TestCensus:
         (record,) = reservations.chunks()
         assert (record.main, record.is_reserved) == ("main-a", True)
         assert heard(reservations) == []
-        assert reservations.holders.reap().silent == ("main-a",)
+        wait_until(
+            lambda: reservations.holders.reap().silent == ("main-a",), what="it to be reaped"
+        )
 
     def test_a_look_remembers_no_epoch(self, alive: Reservations, bench: RedisBench) -> None:
         bench.flush()

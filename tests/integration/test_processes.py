@@ -15,7 +15,7 @@ import pytest
 
 import djq as dj
 from djq.errors import MakeError, RedisUnavailableError, UsageError
-from djq.populate import child, children
+from djq.populate import children, tenure
 from djq.populate.here import Call
 from djq.populate.overruns import LOOK_S
 from djq.populate.processes import in_processes
@@ -225,7 +225,7 @@ Square.populate(processes=2)
 
 # The longer one takes so long that its child asks the parent before it commits.
 @on_one_database
-@pytest.mark.parametrize("make_s", [0.1, 2 * child.FRESH_S])
+@pytest.mark.parametrize("make_s", [0.1, 2 * tenure.FRESH_S])
 def test_children_end_with_a_parent_that_is_killed(fleet: Fleet, make_s: float) -> None:
     fleet.insert(40)
     process = start_populate(fleet, "processes=2, reserve_jobs=True", TEST_MAKE_S=make_s)
@@ -329,7 +329,7 @@ def test_a_child_does_not_ask_for_keys_that_nobody_else_can_have(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet.insert(1)
-    monkeypatch.setenv("TEST_MAKE_S", str(2 * child.FRESH_S))
+    monkeypatch.setenv("TEST_MAKE_S", str(2 * tenure.FRESH_S))
     (outcome,) = in_processes(Call(fleet.tables.Square), Unasked(), 2)
     assert outcome.status == "made"
 

@@ -75,7 +75,8 @@ class Driver:
             self._next_lead = now + self.server.lease_s / RENEWALS_PER_LEASE
         if now >= self._next_look:
             self._read_row()
-            if self.loop is not None and self.row.is_continuous and not self.row.has_options:
+            is_follower = self.row.is_continuous and not self.row.has_options
+            if self.loop is not None and is_follower and not self.is_finished:
                 leaders = self.server.leads.leaders(TABLES)
                 self.loop.lead(frozenset(TABLES) - frozenset(leaders))
             self._next_look = now + LOOK_S

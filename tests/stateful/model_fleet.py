@@ -167,6 +167,7 @@ class Fleet:
         self.steps.take(step)
         used = sum(n for (name, _), n in self.server.memory.units.items() if name == LICENCE)
         assert self.has_excuse or used <= self.n_licences, f"too many licences in use: {self}"
+        assert not self.server.strays(), f"states that nobody frees: {self}"
 
     def pass_time(self, seconds: float) -> None:
         """Let the timers of the workers fire meanwhile."""
@@ -223,6 +224,7 @@ class Fleet:
         self.tell("calm")
         self.server.is_down = self.world.is_down = self.world.is_deaf = False
         self.world.decide(is_done=bool(len(self.world.undecided) % 2))
+        self.server.unheard.clear()
         self.resume()
         for worker in self.workers:
             worker.is_stopping = False

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.events import Announcement, Freed
@@ -20,6 +22,9 @@ from djq.orchestrator.holding import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -45,10 +50,40 @@ class Memory:
     mains: dict[str, tuple[Main | None, float]] = field(default_factory=dict)
     losses: Counter[tuple[str, str]] = field(default_factory=Counter)
     leads: dict[str, tuple[str, float]] = field(default_factory=dict)
+    watched_at: float = -inf
+    pardoned_until: float = -inf
     #: Run -> its priority, chunks by queue, and until when that counts.
     wants: dict[str, tuple[int, dict[str, int], float]] = field(default_factory=dict)
     units: dict[tuple[str, str], int] = field(default_factory=dict)
     cursors: dict[str, Cursor] = field(default_factory=dict)
+
+
+def told(script: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Have an answer of a script get lost when it is time for that.
+
+    Redis runs the script; its client either asks the same again at once, as redis-py does, or
+    passes the error on.
+    """
+
+    @functools.wraps(script)
+    def call(self: ModelServer | Part, *args: object, **kwargs: object) -> Answer:
+        server = self if isinstance(self, ModelServer) else self.server
+        how = server.unheard.pop(script.__name__, None)
+        if how is None:
+            return script(self, *args, **kwargs)
+        script(self, *args, **kwargs)
+        if how == "error":
+            message = "Redis at model did not answer"
+            raise RedisUnavailableError(message)
+        return script(self, *args, **kwargs)
+
+    return call
+
+
+class Part(Protocol):
+    """Some of the server's scripts."""
+
+    server: ModelServer
 
 
 class ModelServer:
@@ -58,6 +93,8 @@ class ModelServer:
         self.lease_s = lease_s
         self.clock = clock
         self.is_down = False
+        #: Scripts whose next answer gets lost; whether they are asked again at once.
+        self.unheard: dict[str, Literal["twice", "error"]] = {}
         self.memory = Memory()
         self.events: list[Announcement] = []
         self._epochs = itertools.count(1)
@@ -81,6 +118,15 @@ class ModelServer:
     def is_alive(self, main: str) -> bool:
         return self.memory.mains.get(main, (None, -1.0))[1] > self.clock()
 
+    def note_watch(self) -> None:
+        """Give everybody a lease if nobody could judge for half a lease."""
+        last, self.memory.watched_at = self.memory.watched_at, self.clock()
+        is_late = inf > self.clock() - last > self.lease_s / 2
+        if is_late and self.clock() >= self.memory.pardoned_until:
+            self.memory.pardoned_until = self.clock() + 2 * self.lease_s
+            for name, (main, _) in self.memory.mains.items():
+                self.memory.mains[name] = (main, self.clock() + self.lease_s)
+
     def arrive(self, holder: str, chunk: str) -> None:
         main = main_of(holder)
         if not self.is_alive(main):
@@ -93,6 +139,17 @@ class ModelServer:
         """The state of a key; of a chunk that nobody knows it is none."""
         state = self.memory.jobs.get((table, key))
         return state if state is not None and state[-1] in self.memory.chunks else None
+
+    def strays(self) -> list[tuple[str, str]]:
+        """Keys whose state is not that of a known chunk."""
+        chunks = self.memory.chunks
+        return [
+            (table, key)
+            for (table, key), state in self.memory.jobs.items()
+            if state[-1] not in chunks
+            or key not in chunks[state[-1]][0].keys
+            or chunks[state[-1]][1] != (state[1] if state[0] == "r" else None)
+        ]
 
     def is_free(self, state: tuple[str, ...] | None, holder: str) -> bool:
         if state is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from djq.errors import TransientDatabaseError
+from djq.errors import RedisUnavailableError, TransientDatabaseError
 from djq.orchestrator.events import Inserted
 from djq.orchestrator.holding import Main, Search
 from djq.orchestrator.states import Find
@@ -99,9 +100,10 @@ class Sharer(Worker):
     def _take(self, process: Process) -> bool:
         if self.is_over or not self.has_reached_redis():
             return False
-        self._n_chunks += 1
+        # The same again, if no answer came.
         chunk, holder = f"p-{self.name}.{self._n_chunks}", f"{self.name}/{process.pid}"
         claim = self.redis.searches.claim(self._search, chunk, holder, wanted=2)
+        self._n_chunks += 1
         self._search = claim.search
         held = claim.reservation
         self.tell(f"{holder} claims {held.table} {' '.join(held.keys)}")
@@ -142,7 +144,7 @@ class Sharer(Worker):
     def _end(self) -> None:
         self.tell(f"{self.name} ends")
         self.is_over = True
-        if self.has_reached_redis():
+        with suppress(RedisUnavailableError):
             self.redis.holders.leave(self.name)
 
     def _release(self, process: Process) -> bool:
@@ -167,9 +169,9 @@ class Sharer(Worker):
 
     # The helper.
 
-    def look(self, now: float) -> None:
+    def _look(self, now: float) -> None:
         """Beat; when the process is gone, give back what it had."""
-        if self.is_paused or not self.has_reached_redis():
+        if not self.has_reached_redis():
             return
         if self.remains:
             hand = {str(r.process.pid): r.in_hand for r in self.remains if r.in_hand}

@@ -22,7 +22,7 @@ from djq.orchestrator.holding import (
 )
 from djq.orchestrator.leads import EVERYTHING
 from djq.orchestrator.states import Rival
-from tests.stateful.model_memory import Cursor, ModelServer
+from tests.stateful.model_memory import Cursor, ModelServer, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,6 +41,7 @@ class ModelReservations(ModelServer):
         self.searches = ModelSearches(self)
         self.stream = ModelStream(self)
 
+    @told
     def queue(self, chunks: Sequence[Chunk]) -> list[tuple[str, ...]]:
         memory = self.enter()
         answers: list[tuple[str, ...]] = []
@@ -58,6 +59,7 @@ class ModelReservations(ModelServer):
             answers.append(accepted)
         return answers
 
+    @told
     def reserve(self, chunk: Chunk, holder: str, units: Units = NO_UNITS) -> Reservation:
         memory = self.enter()
         self.arrive(holder, chunk.id)
@@ -97,6 +99,7 @@ class ModelReservations(ModelServer):
         main = memory.mains.get(main_of(r.holder), (None, 0.0))[0]
         return Standing(is_held=True, is_stopping=main is not None and main.is_stopping)
 
+    @told
     def release(self, reservation: Reservation, outcome: Released) -> None:
         memory = self.enter()
         r = reservation
@@ -113,6 +116,7 @@ class ModelReservations(ModelServer):
             self.give_units_back(r.chunk)
         self.events.append(outcome)
 
+    @told
     def drop(self, chunks: Iterable[str], reason: str) -> int:
         memory = self.enter()
         return sum(
@@ -131,11 +135,14 @@ class ModelHolders:
     def __init__(self, server: ModelServer) -> None:
         self.server = server
 
+    @told
     def beat(self, main: Main) -> str:
         memory = self.server.enter()
+        self.server.note_watch()
         memory.mains[main.id] = (main, self.server.clock() + self.server.lease_s)
         return str(memory.epoch)
 
+    @told
     def prune(
         self,
         main: str,
@@ -149,12 +156,15 @@ class ModelHolders:
         reason = "its process ended"
         return self.server.free_holders(main, kept, is_lost=is_lost, reason=reason, in_hand=in_hand)
 
+    @told
     def leave(self, main: str) -> int:
         self.server.enter()
         return self.server.free_main(main, is_lost=False, reason="worker left")
 
+    @told
     def reap(self) -> Census:
         memory = self.server.enter()
+        self.server.note_watch()
         census = replace(self.look(), epoch=str(memory.epoch))
         for main in census.silent:
             self.server.free_main(main, is_lost=True, reason="heartbeat ended")
@@ -174,6 +184,7 @@ class ModelHolders:
         counts = self.server.enter().losses
         return {key: n for (name, key), n in counts.items() if name == table}
 
+    @told
     def forgive(self, table: str, keys: Sequence[str]) -> None:
         memory = self.server.enter()
         for key in keys:
@@ -186,6 +197,7 @@ class ModelLeads:
     def __init__(self, server: ModelServer) -> None:
         self.server = server
 
+    @told
     def take(self, candidate: str, tables: Sequence[str]) -> frozenset[str]:
         memory = self.server.enter()
         present = self.leaders(tables)
@@ -195,6 +207,7 @@ class ModelLeads:
         )
         return frozenset(mine)
 
+    @told
     def resign(self, candidate: str, tables: Sequence[str]) -> None:
         for table, leader in self.leaders(tables).items():
             if leader == candidate:
@@ -207,6 +220,7 @@ class ModelLeads:
     def leader(self) -> str | None:
         return self.leaders([EVERYTHING]).get(EVERYTHING)
 
+    @told
     def want(
         self, run: str, priority: int, n_chunks: Mapping[str, int]
     ) -> dict[str, tuple[Rival, ...]]:
@@ -226,6 +240,7 @@ class ModelSearches:
     def __init__(self, server: ModelServer) -> None:
         self.server = server
 
+    @told
     def claim(self, search: Search, chunk: str, holder: str, wanted: int) -> Claim:
         memory = self.server.enter()
         self.server.arrive(holder, chunk)
@@ -263,6 +278,7 @@ class ModelSearches:
             read_after = cursor.after
         return Claim(held, search, counts, read_after, cursor.round, is_done=False)
 
+    @told
     def add_page(self, claim: Claim, keys: Sequence[str], *, is_last: bool) -> bool:
         cursor = self.server.enter().cursors.get(claim.search.id, Cursor(0))
         if (cursor.reader, cursor.round) != (claim.reservation.holder, claim.round):

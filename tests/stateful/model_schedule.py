@@ -25,6 +25,8 @@ GROUPS = (
     ("kill", "kill worker", "kill in commit", "stop worker"),
     ("pause", "pause worker", "freeze", "cut", "resume"),
     ("flush", "sync", "restart", "down", "trim"),
+    ("unheard", "kill", "double", "lose"),
+    ("unheard", "share", "kill share"),
     ("database down", "deaf", "decide"),
     ("insert", "insert untold", "insert told late", "insert told twice", "arrive"),
     ("new run", "submit", "cancel", "adopt", "kill run", "freeze", "resume"),
@@ -38,9 +40,7 @@ EXCUSES = frozenset(
     | {"database down", "populate"}
 )
 #: These can make a worker seem dead, and its keys be counted as lost.
-FATAL = frozenset(
-    {"kill", "kill worker", "kill in commit", "pause worker", "cut", "down", "kill share"}
-)
+FATAL = frozenset({"kill", "kill worker", "kill in commit", "pause worker", "cut", "kill share"})
 
 
 #: How often which fate is drawn, after that of none.

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from tests.stateful.model_schedule import Step
     from tests.stateful.model_workers import Worker
 
+#: Those whose answer may get lost, those that grant keys more often.
+SCRIPTS = (
+    *("claim", "claim", "claim", "claim", "queue", "reserve"),
+    *("queue", "reserve", "release", "drop", "claim", "add_page", "beat", "prune", "leave"),
+    *("reap", "forgive", "take", "resign", "want"),
+)
 MAX_DRIVERS = 5
 MAX_POPULATES = 3
 
@@ -116,7 +122,8 @@ class Steps:
         worker = self._worker(step)
         worker.is_stopping, worker.beaten_at = True, -inf
         if worker.has_reached_redis() and not any(p.reservation for p in worker.processes):
-            self.server.holders.leave(worker.name)
+            with suppress(RedisUnavailableError):
+                self.server.holders.leave(worker.name)
             self._replace(worker)
 
     def pause(self, step: Step) -> None:
@@ -179,6 +186,11 @@ class Steps:
 
     def down(self, step: Step) -> None:
         self.server.is_down = step.share < 0.5
+
+    def unheard(self, step: Step) -> None:
+        """Redis runs a script, and its answer gets lost."""
+        script = SCRIPTS[int(step.share * len(SCRIPTS))]
+        self.server.unheard[script] = "error" if step.who % 2 else "twice"
 
     def trim(self, step: Step) -> None:
         """The stream forgets its oldest entries: announcements may be missed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -101,21 +102,24 @@ class Worker:
 
     def look(self, now: float) -> None:
         """Do what its timers do: beat, and free what its dead processes held."""
-        if self.is_paused:
-            return
+        if not self.is_paused:
+            with suppress(RedisUnavailableError):
+                self._look(now)
+
+    def _look(self, now: float) -> None:
         settling = [remains for remains in self.remains if not self._settle(remains)]
         if not self.has_reached_redis():
             return
         kept = [remains.process.pid for remains in settling]
         if len(settling) < len(self.remains):
             gone = {r.process.pid: r.in_hand for r in self.remains if r not in settling}
-            self.remains = settling
             self.redis.holders.prune(
                 self.name,
                 [*kept, *(p.pid for p in self.processes)],
                 is_lost=not self.is_stopping,
                 in_hand={str(pid): key for pid, key in gone.items() if key},
             )
+            self.remains = settling
         if now - self.beaten_at >= BEAT_S:
             self.beat(now)
             self._sweep(kept)
@@ -272,7 +276,6 @@ class Worker:
         assert r is not None
         groups = {name: tuple(keys) for name, keys in process.groups.items() if name != "failed"}
         failed = tuple((key, "bad") for key in process.groups.get("failed", ()))
-        process.reservation = None
         self.tell(f"{r.holder} releases {r.chunk}")
         event = Released(
             r.table,
@@ -284,6 +287,7 @@ class Worker:
             seconds=0.1,
         )
         self.redis.release(r, event)
+        process.reservation = None
         return True
 
     def _in_hand(self, process: Process) -> tuple[str, str]:

@@ -7,6 +7,8 @@
 --   chunks          hash chunk -> {"table", "run", "at" [ms, Redis clock], "keys"}; `at` is taken anew by a reservation
 --   mains           set of main processes that ever beat; main:<main> the set of its holders; holder:<holder> its chunks
 --   alive:<main>    heartbeat, JSON about the process; expires
+--   pardoned        there is if everybody got a lease lately; expires
+--   watched         when anybody last beat or looked for the dead [ms, Redis clock]
 --   losses:<table>  hash key id -> how many dying workers it took along; 0: it was in a chunk of several that was lost
 --   units:<name>    hash chunk -> how much it uses of what is limited
 --   lead:<table>    who queues what is due in the table; expires
@@ -59,6 +61,20 @@ local function roll_call()
     if info then alive[#alive + 1] = info else silent[#silent + 1] = main end
   end
   return silent, alive
+end
+
+-- Heartbeats are judged only while there is somebody to hear them. After half a lease without a beat and without a look, Redis
+-- was away, or nobody was there: whoever is known gets one lease to beat again, whoever comes first.
+local function note_watch(lease_ms)
+  local now, last = now_ms(), tonumber(redis.call('GET', name('watched')) or '0')
+  redis.call('SET', name('watched'), string.format('%.0f', now))
+  if last == 0 or now - last <= tonumber(lease_ms) / 2 then return end
+  -- Not again at once: where one worker is left that beats rarely, the dead would never be freed.
+  if not redis.call('SET', name('pardoned'), '1', 'NX', 'PX', 2 * tonumber(lease_ms)) then return end
+  for _, main in ipairs(redis.call('SMEMBERS', name('mains'))) do
+    vouch(main, lease_ms)
+    redis.call('PEXPIRE', name('alive', main), lease_ms)
+  end
 end
 
 local function is_alive(holder)
