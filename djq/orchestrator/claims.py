@@ -118,6 +118,7 @@ class FleetClaims:
             made=s.group("made"),
             exists=s.group("exists"),
             failed=tuple((key, text[:MESSAGE_LENGTH]) for key, text in s.failed.items()),
+            retries=tuple(s.retries.items()),
             empty=s.group("empty"),
             returned=(*s.group("returned"), *s.untouched),
             lost=s.group("lost"),

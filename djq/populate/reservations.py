@@ -38,6 +38,8 @@ class Settlement:
     groups: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     #: Key id -> message.
     failed: dict[str, str] = field(default_factory=dict[str, str])
+    #: Key id -> after how long it is tried again [s].
+    retries: dict[str, float] = field(default_factory=dict[str, float])
     #: Time spent on keys that were made, failed or empty [s].
     seconds: float = 0.0
     n_tried: int = 0
@@ -49,6 +51,8 @@ class Settlement:
             self.n_tried += 1
         if outcome.status == "failed":
             self.failed[key] = outcome.error.message if outcome.error is not None else ""
+            if outcome.error is not None and outcome.error.retry_after_s is not None:
+                self.retries[key] = outcome.error.retry_after_s
         else:
             self.groups.setdefault(outcome.status, []).append(key)
 
