@@ -161,9 +161,11 @@ class FleetClaims:
     def _live(self) -> None:
         if self._heart is not None and self._heart.is_running:
             return
+        if self._heart is not None:
+            self._heart.stop()  # it died; its pipes are open
         if self._slot is None:
             self._slot = Slot(self._main.id, MAIN_SLOT)
-        self._reservations.holders.beat(self._main)
+        _patiently(lambda: self._reservations.holders.beat(self._main), "beat")
         self._heart = Heart(self._settings, self._reservations.server, self._main)
         self._heart.wait_until_ready()
 
