@@ -79,7 +79,7 @@ class FleetClaims:
         keys = claim.reservation.keys
         if keys:
             self._live()
-        return Taken(slot, keys, holder, chunk, claim.losses, claim.read_after, claim.is_done)
+        return Taken(slot, keys, holder, claim.losses, claim.read_after, claim.is_done)
 
     def share(self, taken: Taken, keys: Sequence[str], *, is_last: bool) -> None:
         """Add a page of due keys for all who share the search."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -21,7 +20,6 @@ class Taken:
     keys: tuple[str, ...]
     #: Name of whoever makes them, for the rows' provenance.
     worker: str = ""
-    chunk: str = ""
     #: For keys that were lost with dying processes: how often.
     losses: Mapping[str, int] = field(default_factory=dict[str, int])
     #: The caller has to read the due keys behind this one ("": the first) and `share` them.
@@ -117,7 +115,6 @@ class LocalClaims:
         self._is_reading = False
         self._taken: dict[str, Taken] = {}
         self._losses: Counter[str] = Counter()
-        self._numbers = itertools.count(1)
 
     def take(self, slot: str, wanted: int) -> Taken:
         """Take keys; a key that a process died with is taken alone."""
@@ -135,7 +132,6 @@ class LocalClaims:
         taken = Taken(
             slot,
             tuple(keys),
-            chunk=str(next(self._numbers)),
             losses={key: n for key in keys if (n := self._losses[key])},
             read_after=read_after,
             is_done=not (keys or self._ready or self._taken or self._after is not None),
