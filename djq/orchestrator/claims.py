@@ -79,7 +79,7 @@ class FleetClaims:
         keys = claim.reservation.keys
         if keys:
             self._live()
-        return Taken(slot, keys, holder, chunk, claim.losses, claim.read_after, claim.is_done)
+        return Taken(slot, keys, holder, claim.losses, claim.read_after, claim.is_done)
 
     def share(self, taken: Taken, keys: Sequence[str], *, is_last: bool) -> None:
         """Add a page of due keys for all who share the search."""
@@ -118,6 +118,7 @@ class FleetClaims:
             made=s.group("made"),
             exists=s.group("exists"),
             failed=tuple((key, text[:MESSAGE_LENGTH]) for key, text in s.failed.items()),
+            retries=tuple(s.retries.items()),
             empty=s.group("empty"),
             returned=(*s.group("returned"), *s.untouched),
             lost=s.group("lost"),
@@ -161,9 +162,11 @@ class FleetClaims:
     def _live(self) -> None:
         if self._heart is not None and self._heart.is_running:
             return
+        if self._heart is not None:
+            self._heart.stop()  # it died; its pipes are open
         if self._slot is None:
             self._slot = Slot(self._main.id, MAIN_SLOT)
-        self._reservations.holders.beat(self._main)
+        _patiently(lambda: self._reservations.holders.beat(self._main), "beat")
         self._heart = Heart(self._settings, self._reservations.server, self._main)
         self._heart.wait_until_ready()
 

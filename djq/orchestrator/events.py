@@ -59,7 +59,7 @@ class Freed:
     keys: tuple[str, ...]
     reason: str
     #: One count per key of how many dying workers it took along, empty if nobody died. 0: it was
-    #: in the chunk of one, and may have been the cause; None: it was not.
+    #: in a chunk of several, any of which may be the cause; None: it is not.
     losses: tuple[int | None, ...] = ()
 
     @property

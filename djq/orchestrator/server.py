@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -80,6 +81,14 @@ def _keepalive(url: str) -> dict[str, bool]:
 _DRIVER = DriverInfo(lib_version=redis.__version__)
 
 
+@cache
+def _scripts() -> dict[str, str]:
+    """Return the texts of the scripts, each with what they share in front."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in SCRIPTS.glob("*.lua")}
+    common = texts.pop("common")
+    return {name: common + text for name, text in texts.items()}
+
+
 class Server:
     """A Redis server as one installation sees it: its own keys, its scripts, bounded waiting.
 
@@ -104,12 +113,8 @@ class Server:
             client_name="djq",
             driver_info=_DRIVER,
         )
-        common = (SCRIPTS / "common.lua").read_text(encoding="utf-8")
-        self._scripts = {
-            path.stem: self._client.register_script(common + path.read_text(encoding="utf-8"))
-            for path in sorted(SCRIPTS.glob("*.lua"))
-            if path.stem != "common"
-        }
+        register = self._client.register_script
+        self._scripts = {name: register(text) for name, text in _scripts().items()}
 
     def __repr__(self) -> str:
         """Return the address without its password."""

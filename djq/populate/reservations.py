@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -21,7 +20,6 @@ class Taken:
     keys: tuple[str, ...]
     #: Name of whoever makes them, for the rows' provenance.
     worker: str = ""
-    chunk: str = ""
     #: For keys that were lost with dying processes: how often.
     losses: Mapping[str, int] = field(default_factory=dict[str, int])
     #: The caller has to read the due keys behind this one ("": the first) and `share` them.
@@ -38,6 +36,8 @@ class Settlement:
     groups: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     #: Key id -> message.
     failed: dict[str, str] = field(default_factory=dict[str, str])
+    #: Key id -> after how long it is tried again [s].
+    retries: dict[str, float] = field(default_factory=dict[str, float])
     #: Time spent on keys that were made, failed or empty [s].
     seconds: float = 0.0
     n_tried: int = 0
@@ -49,6 +49,8 @@ class Settlement:
             self.n_tried += 1
         if outcome.status == "failed":
             self.failed[key] = outcome.error.message if outcome.error is not None else ""
+            if outcome.error is not None and outcome.error.retry_after_s is not None:
+                self.retries[key] = outcome.error.retry_after_s
         else:
             self.groups.setdefault(outcome.status, []).append(key)
 
@@ -118,7 +120,6 @@ class LocalClaims:
         self._is_reading = False
         self._taken: dict[str, Taken] = {}
         self._losses: Counter[str] = Counter()
-        self._numbers = itertools.count(1)
 
     def take(self, slot: str, wanted: int) -> Taken:
         """Take keys; a key that a process died with is taken alone."""
@@ -136,7 +137,6 @@ class LocalClaims:
         taken = Taken(
             slot,
             tuple(keys),
-            chunk=str(next(self._numbers)),
             losses={key: n for key in keys if (n := self._losses[key])},
             read_after=read_after,
             is_done=not (keys or self._ready or self._taken or self._after is not None),
