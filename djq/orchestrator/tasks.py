@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from celery.exceptions import WorkerShutdown, WorkerTerminate
+from billiard import current_process
+from celery.exceptions import TaskPredicate, WorkerShutdown, WorkerTerminate
 
 from djq.orchestrator.dispatch import plain_name
 from djq.orchestrator.events import MESSAGE_LENGTH, Released
@@ -115,7 +116,7 @@ def work(
         visit.make()
     finally:
         workplace.release(reservation, visit.released())
-    error = None if visit.first_error is None else raisable(visit.first_error)
+    error = None if visit.first_error is None else raisable(visit.first_error, TaskPredicate)
     if error is not None:
         error.add_note(f"djq: {visit.summary()} in this chunk")
         raise error
@@ -170,9 +171,12 @@ def _host(workplace: Workplace) -> Host:
     """Return what ends a worker's process; all else that a make raises is an error of its key."""
     if workplace.is_pooled:
         mark_signals()
-    elif not workplace.is_of_users:  # no worker at all
+        # A make may start processes. Celery's would be ended with this one, and may have none.
+        current_process().daemon = False
+        return CHILD
+    if not workplace.is_of_users:  # no worker at all
         return USERS
-    return Host(workplace.is_pooled, (*CHILD.ends, WorkerShutdown, WorkerTerminate))
+    return Host(is_killable=False, ends=(*CHILD.ends, WorkerShutdown, WorkerTerminate))
 
 
 @dataclass(slots=True)

@@ -86,8 +86,11 @@ class _Chunk:
         begun = itertools.cycle(ids)
         options = self._table.populate_options
         # Who asks holds locks: SQLite's one lock the parent may want itself before it answers.
-        ask = self._ask if message["is_shared"] else lambda _: True
-        tenure = Tenure(ask, self._table.schema.connection.settings.chunk_s)
+        is_shared: bool = message["is_shared"]
+        tenure = Tenure(
+            lambda key: not is_shared or self._ask(key),
+            self._table.schema.connection.settings.chunk_s,
+        )
 
         def is_late() -> bool:
             if self._n_done and tenure.is_late:
@@ -117,7 +120,9 @@ class _Chunk:
 
     def _note(self, outcome: Outcome) -> None:
         error = outcome.error
-        told = None if error is None else (error.message, error.traceback, error.fingerprint)
+        told = None
+        if error is not None:
+            told = (error.message, error.traceback, error.fingerprint, error.retry_after_s)
         key = key_id(self._table.job_heading, outcome.key)
         self._outcomes.append((key, outcome.status, outcome.seconds, told))
         self._n_done += 1

@@ -17,6 +17,7 @@ from djq.errors import (
     TimeLimitError,
     TransientDatabaseError,
 )
+from djq.populate.ends import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,13 +100,17 @@ class JobError:
         return cls(message, message, fingerprint="WorkerLost", cause="lost")
 
 
-def raisable(error: JobError) -> Exception | None:
+def raisable(error: JobError, *orders: type[Exception]) -> Exception | None:
     """Return what a task may fail with, None where only a text is known.
 
-    `SystemExit` and the like would end its process, and one without a text cannot be reported.
+    `SystemExit` and the like would end its process, one of `orders` would be obeyed, and one
+    without a text cannot be reported.
     """
     exception = error.exception
-    if exception is None or (isinstance(exception, Exception) and _has_text(exception)):
+    if exception is None:
+        return None
+    is_order = isinstance(exception, orders)
+    if isinstance(exception, Exception) and not is_order and _has_text(exception):
         return exception
     return MakeError(f"{error.message}; its traceback is in the job record")
 
@@ -114,7 +119,9 @@ def _first_line(exception: BaseException) -> str:
     """Return an exception's name and text, which is made by code of users and may fail, too."""
     try:
         return _said(exception)
-    except Exception as error:  # noqa: BLE001 - whatever their code raises
+    except (Stopped, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever their code raises
         name = type(exception).__name__
         return f"<{name}: its text cannot be made: {type(error).__name__}>"
 
@@ -122,7 +129,9 @@ def _first_line(exception: BaseException) -> str:
 def _has_text(exception: BaseException) -> bool:
     try:
         _said(exception)
-    except Exception:  # noqa: BLE001 - whatever their code raises
+    except (Stopped, KeyboardInterrupt):
+        raise
+    except BaseException:  # noqa: BLE001 - whatever their code raises
         return False
     return True
 
@@ -136,7 +145,9 @@ def _trace(exception: BaseException) -> str:
     """Return the traceback, without texts where these cannot be made."""
     try:
         return "".join(traceback.format_exception(exception))
-    except Exception:  # noqa: BLE001 - whatever their code raises
+    except (Stopped, KeyboardInterrupt):
+        raise
+    except BaseException:  # noqa: BLE001 - whatever their code raises
         places = traceback.format_tb(exception.__traceback__)
         return "".join([*places, _first_line(exception)])
 

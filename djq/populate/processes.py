@@ -158,7 +158,11 @@ class _Pool:
             return
         for key, status, seconds, error in message["outcomes"]:
             found = from_key_id(self._call.table.job_heading, key)
-            outcome = Outcome(found, status, seconds, JobError(*error) if error else None)
+            told = None
+            if error is not None:
+                text, trace, fingerprint, wait_s = error
+                told = JobError(text, trace, fingerprint, retry_after_s=wait_s)
+            outcome = Outcome(found, status, seconds, told)
             settlement.note(key, outcome)
             yield outcome
         if message["is_last"]:

@@ -70,18 +70,33 @@ def test_every_kind_of_pool_makes_the_same_rows(fleet: Fleet, options: tuple[str
 @on_one_database
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 def test_whatever_a_make_raises_is_an_error_of_its_key(fleet: Fleet, pool: str) -> None:
-    # Given: keys whose makes leave by SystemExit, KeyboardInterrupt and the like.
-    fleet.insert(8)
-    worker = fleet.start_worker(f"--pool={pool}", TEST_ODD="0,1,2,3")
+    # Given: keys whose makes leave by SystemExit, KeyboardInterrupt, orders to Celery and the like.
+    n_odd = len(fleet.tables.ODD)
+    # The last one ends a worker that runs makes itself: there Celery raises it, too.
+    odd = list(range(n_odd if pool == "prefork" else n_odd - 1))
+    fleet.insert(len(odd) + 4)
+    worker = fleet.start_worker(f"--pool={pool}", TEST_ODD=",".join(map(str, odd)))
     # When: they are made.
     run = fleet.submit(fleet.tables.Square)
     fleet.finish(run)
     # Then: each is an error, tried once; all others are made, and the worker goes on.
     records = fleet.tables.Square.jobs.errors.to_dicts()
-    assert sorted(r["number"] for r in records) == [0, 1, 2, 3]
+    assert sorted(r["number"] for r in records) == odd
     assert {(r["cause"], r["attempt"]) for r in records} == {("user", 1)}
     assert fleet.n_made() == 4
     assert worker.is_running
+    assert worker.text().count("make_failed") == len(odd)
+    fleet.assert_clean()
+
+
+@on_one_database
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
+def test_a_make_may_start_processes(fleet: Fleet, pool: str) -> None:
+    fleet.insert(2)
+    fleet.start_worker(f"--pool={pool}", TEST_FORKS="yes")
+    run = fleet.submit(fleet.tables.Square)
+    fleet.finish(run)
+    assert fleet.rows()["Square"] == fleet.expected(2)["Square"]
     fleet.assert_clean()
 
 

@@ -4,18 +4,21 @@
 common error, one in `TEST_DEADLY` kills its process, one in `TEST_EMPTY` inserts nothing;
 `TEST_MAKE_S` is how long a square takes [s], and `TEST_GIL_S` how long it holds the interpreter's
 lock. A square waits for the file `TEST_GATE`; that it does is told by another one whose name goes
-on with the process's id.
+on with the process's id. With `TEST_FORKS` a process that make starts computes the square.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import multiprocessing
 import os
 import signal
 import time
 from pathlib import Path
 from typing import Any
+
+import celery.exceptions
 
 import djq as dj
 
@@ -31,8 +34,23 @@ class MuteError(Exception):
         raise RuntimeError
 
 
+class LeavingError(Exception):
+    """Asking for its text would end the process."""
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+
 #: What numbers in `TEST_ODD` raise, one after the other.
-ODD = (MuteError, SystemExit, KeyboardInterrupt, asyncio.CancelledError)
+ODD = (
+    MuteError,
+    SystemExit,
+    KeyboardInterrupt,
+    asyncio.CancelledError,
+    LeavingError,
+    celery.exceptions.Ignore,
+    celery.exceptions.WorkerShutdown,
+)
 
 schema = dj.Schema(os.environ.get("TEST_SCHEMA", "sums"))
 
@@ -92,8 +110,12 @@ class Square(dj.Computed):
             raise ODD[number % len(ODD)]
         if number in _numbers("TEST_EMPTY"):
             return
-        self.insert1({**key, "square": value**2})
-        digits = enumerate(reversed(str(value**2)))
+        square = value**2
+        if os.environ.get("TEST_FORKS"):
+            with multiprocessing.Pool(1) as pool:
+                (square,) = pool.map(abs, [square])
+        self.insert1({**key, "square": square})
+        digits = enumerate(reversed(str(square)))
         self.Digit.insert({**key, "place": i, "digit": int(digit)} for i, digit in digits)
 
 
