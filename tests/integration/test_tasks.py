@@ -206,7 +206,7 @@ def test_a_flush_in_the_middle_loses_nothing(workplace, sums, redis_server, monk
     monkeypatch.setattr(sums.Square, "make", flushed)
     assert work(sums.Square, chunk, workplace) == "made=2 exists=0 failed=0"
     assert in_flight(workplace) == []
-    assert workplace.reservations.holders.reap().reaped == ()
+    assert workplace.reservations.holders.reap().silent == ()
 
 
 def test_a_process_that_is_gone_is_pruned(workplace, sums) -> None:

@@ -48,7 +48,7 @@ def test_what_a_dead_process_gave_back_comes_again(claims: LocalClaims) -> None:
 
 def test_a_key_that_a_process_died_with_is_taken_alone_and_counted(claims: LocalClaims) -> None:
     claims.lose(Settlement(claims.take("1", 3)), "[2]")
-    assert claims.take("1", 3) == Taken("1", ("[1]",), chunk="3")
+    assert claims.take("1", 3) == Taken("1", ("[1]",))
     taken = claims.take("2", 3)
     assert (taken.keys, taken.losses) == (("[2]",), {"[2]": 1})
 
