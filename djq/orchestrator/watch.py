@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from djq.populate import plan
@@ -87,7 +89,7 @@ class Company:
             logger.warning("%s", self._advice(census))
 
     def _advice(self, census: Census) -> str:
-        modules = " ".join(dict.fromkeys(table.__module__ for table in self.tables.values()))
+        modules = " ".join(dict.fromkeys(_module(table) for table in self.tables.values()))
         names = ", ".join(self.tables)
         has_others = any(main.slots for main in census.mains)
         others = " (workers run, but without these tables)" if has_others else ""
@@ -95,3 +97,14 @@ class Company:
             f"no worker makes {names}{others}; still waiting. Start one with "
             f'"djq worker {modules}", or the whole local stack with "djq up {modules}"'
         )
+
+
+def _module(table: type[AutoPopulate]) -> str:
+    """Return the name by which a worker would import a table's module."""
+    if table.__module__ != "__main__":
+        return table.__module__
+    main = sys.modules["__main__"]
+    if main.__spec__ is not None:
+        return main.__spec__.name
+    file = getattr(main, "__file__", None)
+    return Path(file).stem if file else "MODULE"

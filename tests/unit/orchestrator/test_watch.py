@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -49,3 +50,22 @@ def test_a_worker_that_comes_back_ends_it(company, caplog) -> None:
     look(company, LONELY_S - 1, Main("m", slots=4, tables=("lab.Detection",)))
     look(company, LONELY_S + 1)
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("main", "name"),
+    [
+        (SimpleNamespace(__spec__=None, __file__="/home/ada/lab.py"), "lab"),
+        (SimpleNamespace(__spec__=SimpleNamespace(name="mylab.rig")), "mylab.rig"),
+        (SimpleNamespace(__spec__=None), "MODULE"),
+    ],
+    ids=["a script", "python -m", "a notebook"],
+)
+def test_tables_of_the_main_program_are_named_as_a_worker_imports_them(
+    monkeypatch, caplog, main, name
+) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    company = Company({"lab.Detection": SimpleNamespace(__module__="__main__")})
+    look(company, 0.0)
+    look(company, LONELY_S)
+    assert f'"djq worker {name}"' in caplog.text
