@@ -237,8 +237,6 @@ class MariaDBServer(Server):
             f"--port={self.port}",
             f"--socket={self._folder / 'sock'}",
             f"--pid-file={self._folder / 'pid'}",
-            # A server that starts removes the temporary tables that it finds, of others, too.
-            f"--tmpdir={self._folder}",
             "--skip-log-bin",
             "--skip-name-resolve",
             "--max-connections=300",
@@ -253,7 +251,9 @@ class MariaDBServer(Server):
     def _common(self, command: str) -> list[str]:
         # MariaDB refuses to run as root unless it is told to.
         user = ["--user=root"] if os.geteuid() == 0 else []
-        return [command, "--no-defaults", *user, f"--datadir={self._data}"]
+        # A server that starts removes the temporary tables that it finds, of others, too.
+        own = [f"--datadir={self._data}", f"--tmpdir={self._folder}"]
+        return [command, "--no-defaults", *user, *own]
 
     def _initialise(self) -> None:
         argv = [
