@@ -118,7 +118,7 @@ def due(
 ) -> Query:
     """Return the keys to make now; with `retries` also those that failed before."""
     jobs = table().jobs
-    blocked = jobs.ignored if retries else jobs.blocking(code_version(table))
+    blocked = jobs.lasting if retries else jobs.blocking(code_version(table))
     return key_source(table, restrictions) - table() - blocked.proj()
 
 
@@ -261,7 +261,10 @@ def job_heading(table: type[AutoPopulate], *, has_own_source: bool) -> Heading:
 def progress(
     table: type[AutoPopulate], restrictions: Sequence[Value] = (), *, display: bool = False
 ) -> Progress:
-    """Count the table's keys by state; three queries. With `display` a line tells it to people."""
+    """Count the table's keys by state. With `display` a line tells it to people.
+
+    What was made in part is an error, and not made.
+    """
     source = key_source(table, restrictions)
     total = len(source)
     missing = source - table()
@@ -271,14 +274,20 @@ def progress(
         blocking = table().jobs.blocking(code_version(table)) & missing
         groups = U("status").aggr(blocking.proj("status"), n="count(*)")
         counts.update({str(row["status"]): int(row["n"]) for row in groups.to_dicts()})
+    n_torn = count_torn(table, source) if total > n_missing else 0
     found = Progress(
         total=total,
-        made=total - n_missing,
+        made=total - n_missing - n_torn,
         due=n_missing - sum(counts.values()),
-        errors=counts["error"],
+        errors=counts["error"] + n_torn,
         ignored=counts["ignore"],
         empty=counts["empty"],
     )
     if display:
         Console().print(f"{table.spec.display_name}: {found}", markup=False, highlight=False)
     return found
+
+
+def count_torn(table: type[AutoPopulate], source: Query) -> int:
+    """Count the keys of which a part was made and committed, and the rows are there."""
+    return len(table().jobs.torn & source & table())
