@@ -15,7 +15,7 @@ from djq.algebra.expressions import Expression, Name, either
 from djq.algebra.nodes import Node, Projection
 from djq.algebra.operators import restrict
 from djq.definition.heading import Heading
-from djq.errors import DefinitionError
+from djq.errors import DefinitionError, DjqError
 from djq.populate.keys import from_key_ids, key_id, key_ids
 from djq.populate.version import code_version
 from djq.tables.query import Query
@@ -81,11 +81,9 @@ def wide_source(table: type[AutoPopulate]) -> Query:
     Raises
     ------
     DefinitionError
-        It is no query, or lacks an attribute of the table's key.
+        It is no query, lacks an attribute of the table's key, or raised what is no error of djq.
     """
-    source: Value = table().key_source
-    if isinstance(source, type):
-        source = source()
+    source = _asked(table)
     if not isinstance(source, Query):
         message = f"{table.spec.display_name}.key_source is {source!r}; it must be a table or query"
         raise DefinitionError(message)
@@ -100,6 +98,20 @@ def wide_source(table: type[AutoPopulate]) -> Query:
         )
         raise DefinitionError(message)
     return source
+
+
+def _asked(table: type[AutoPopulate]) -> Value:
+    """Return what a table gives as its key source; what that raises says whose it is."""
+    name = table.spec.display_name
+    try:
+        source: Value = table().key_source
+        return source() if isinstance(source, type) else source
+    except DjqError as error:
+        message = f"key_source of {name}: {error}"
+        raise type(error)(message) from error
+    except Exception as error:
+        message = f"key_source of {name} raised {type(error).__name__}: {error}"
+        raise DefinitionError(message) from error
 
 
 def _adopted(table: type[AutoPopulate], node: Node) -> Node:
