@@ -39,14 +39,15 @@ def populate_distributed(
     """
     work = new_work(tables_of(tables), restrictions, max_keys=max_calls)
     _forget_errors(work)
+    known = work.failures(None)
     run = Run(work.record, work.connection, None, work)
     run.start()
     if display_progress:
         run.watch()
     else:
         run.wait()
-    # All of them are new, whatever the clocks of the workers say.
-    errors = work.failures(None)
+    # All others are new, whatever the clocks of the workers say.
+    errors = [error for error in work.failures(None) if error not in known]
     if errors and not suppress_errors:
         table, key, message = errors[0]
         more = f" ({len(errors)} keys failed)" if len(errors) > 1 else ""
@@ -63,5 +64,6 @@ def populate_distributed(
 
 def _forget_errors(work: Work) -> None:
     for table in work.tables.values():
-        due = plan.key_source(table, work.restrictions)
+        # What was made in part has a row, and stays an error.
+        due = plan.key_source(table, work.restrictions) - table()
         table().jobs.retry({"status": ["error", "empty"]}, due)

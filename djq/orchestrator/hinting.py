@@ -28,8 +28,9 @@ class Sources:
 
     def __init__(self, table: type[AutoPopulate]) -> None:
         self._table = table
-        self._headings = {str(name): h for name, h in levels.sources(table).items()}
-        self._renamings = {str(name): renamings(table, {name}) for name in levels.sources(table)}
+        found = levels.known_sources(table)
+        self._headings = {str(name): h for name, h in found.items()}
+        self._renamings = {str(name): renamings(table, {name}) for name in found}
 
     def are_telling(self) -> dict[str, bool]:
         """Return the tables, and whether their keys tell which ones may be due."""

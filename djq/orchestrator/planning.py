@@ -16,9 +16,10 @@ from djq.populate.keys import from_key_id, from_key_ids, to_wire
 from djq.populate.version import code_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from djq.definition.acceptance import Value
+    from djq.definition.spec import TableName
     from djq.orchestrator.states import Find
     from djq.populate.autopopulate import AutoPopulate
     from djq.populate.keys import Key
@@ -59,7 +60,9 @@ class DatabasePlan:
         self.tables = dict(tables)
         fleet = fleet or FleetPlan()
         self._restrictions = restrictions
-        parents = _parents(self.tables)
+        # A scheduler goes on with the other tables where a key source is wrong; it logs that when
+        # it searches the table.
+        parents = _parents(self.tables, levels.known_parents)
         self._sources = {name: Sources(table) for name, table in self.tables.items()}
         self.places = tuple(
             replace(
@@ -148,7 +151,7 @@ def _place(
 
 def by_level(tables: Mapping[str, type[AutoPopulate]]) -> dict[str, type[AutoPopulate]]:
     """Return the tables in order, each after all that it depends on."""
-    ordered = graph.levels(_parents(tables))
+    ordered = graph.levels(_parents(tables, levels.parents))
     return {name: tables[name] for names in ordered for name in names}
 
 
@@ -159,12 +162,15 @@ def readable(table: type[AutoPopulate], key: str) -> dict[str, Value]:
     return dict(zip(found, to_wire(heading, found), strict=True))
 
 
-def _parents(tables: Mapping[str, type[AutoPopulate]]) -> dict[str, tuple[str, ...]]:
+def _parents(
+    tables: Mapping[str, type[AutoPopulate]],
+    parents_of: Callable[[type[AutoPopulate]], tuple[TableName, ...]],
+) -> dict[str, tuple[str, ...]]:
     """Return which of the tables make the rows that each depends on: parts' masters, for parts."""
     made_by = {table.spec.name: name for name, table in tables.items()}
     for name, table in tables.items():
         made_by |= {part.spec.name: name for part in parts(table)}
     return {
-        name: tuple(dict.fromkeys(made_by[p] for p in levels.parents(table) if p in made_by))
+        name: tuple(dict.fromkeys(made_by[p] for p in parents_of(table) if p in made_by))
         for name, table in tables.items()
     }

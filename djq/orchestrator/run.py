@@ -14,6 +14,7 @@ from djq.orchestrator.driving import Driver, end_abandoned
 from djq.orchestrator.loop import WAIT_S
 from djq.orchestrator.watch import Counter
 from djq.orchestrator.work import lasting, opened, work_of
+from djq.populate.arguments import check_seconds
 from djq.populate.display import open_display
 from djq.populate.runs import RunStore, find_run
 from djq.tables.connection import Connection, conn
@@ -183,12 +184,14 @@ class Run:
 
         Raises
         ------
+        UsageError
+            The time is no number.
         DatabaseError
             A table cannot be searched.
         FleetError
             The run failed in another process.
         """
-        return self._follow(timeout, None)
+        return self._follow(check_seconds("wait", timeout), None)
 
     def watch(self) -> None:
         """Show progress until the run is over; Ctrl-C leaves it, as in `wait`."""
@@ -202,6 +205,7 @@ class Run:
         killed just now, that is known when its lease is over: who waits for the end, at most
         `timeout` [s], ends the run then.
         """
+        timeout = check_seconds("cancel", timeout) or 0.0
         if self._store is not None:
             self._store.cancel(self.id)
         if self._driver is not None and self._driver.is_alive:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from djq.errors import UsageError
 from djq.orchestrator.run import Run
 from djq.orchestrator.work import new_work, tables_of
+from djq.populate.arguments import check_flag
 from djq.populate.heeding import check_keys, listed
 from djq.populate.options import PopulateOptions
 from djq.populate.runs import RunStore, check_status, newest_first
@@ -55,11 +56,12 @@ def submit(
     ConfigError
         A table needs what no queue of `fleet.toml` has.
     UsageError
-        Nothing to make was named, or a transaction is open.
+        Nothing to make was named, an option is something else, or a transaction is open.
     QueryError
         A restriction cannot be read, or says nothing of the keys of one of the tables.
     """
     _check_options(options)
+    continuous = check_flag("submit", "continuous", continuous)
     conditions = listed(restrictions)
     tables = tables_of(what)
     for table in tables.values():

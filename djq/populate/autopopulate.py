@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-import operator
 import os
 import pkgutil
-from typing import TYPE_CHECKING, Any, ClassVar, Self, SupportsIndex, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from djq.algebra.nodes import Relation
 from djq.definition.attributes import Attribute, CoreType
 from djq.definition.spec import Tier
 from djq.errors import DefinitionError, UsageError
+from djq.populate.arguments import as_whole, check_flag
 from djq.populate.here import Call
 from djq.populate.jobs import Jobs
 from djq.populate.makers import Maker, maker_of
@@ -211,6 +211,9 @@ class AutoPopulate(Table, metaclass=AutoMeta):
             )
             raise UsageError(message)
         del priority, refresh
+        suppress_errors = check_flag("populate", "suppress_errors", suppress_errors)
+        reserve_jobs = check_flag("populate", "reserve_jobs", reserve_jobs)
+        distributed = check_flag("populate", "distributed", distributed)
         n_processes, max_calls = _n_processes(processes), _max_calls(max_calls)
         kwargs = table.maker.check_kwargs(table, make_kwargs)
         if distributed:
@@ -282,22 +285,22 @@ def _n_processes(given: object) -> int:
     """Return the number of processes; None stands for one per core, as in DataJoint."""
     if given is None:
         return os.cpu_count() or 1
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+    number = as_whole(given)
+    if number is None or number < 1:
         message = f"populate(processes={given!r}): give a number from 1 on, or None: one per core"
         raise UsageError(message)
-    return given
+    return number
 
 
 def _max_calls(given: object) -> int | None:
     """Return how many keys are tried at most; numbers of numpy are numbers, too."""
     if given is None:
         return None
-    if isinstance(given, SupportsIndex) and not isinstance(given, bool):
-        number = operator.index(given)
-        if number >= 0:
-            return number
-    message = f"populate(max_calls={given!r}): give a whole number from 0 on, or None: all keys"
-    raise UsageError(message)
+    number = as_whole(given)
+    if number is None or number < 0:
+        message = f"populate(max_calls={given!r}): give a whole number from 0 on, or None: all keys"
+        raise UsageError(message)
+    return number
 
 
 class Imported(AutoPopulate):

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from djq.populate.options import PopulateOptions
 
 #: `transient`: the database or the store stumbled too often; `memory`, `time_limit`: it took too
-#: much; `lost`: the process died with the key in hand; `empty`: nothing was inserted; `user`: what
-#: its code raised.
-Cause: TypeAlias = Literal["transient", "memory", "time_limit", "lost", "empty", "user"]
+#: much; `lost`: the process died with the key in hand; `empty`: nothing was inserted; `torn`: it
+#: ended its transaction, and part of its result is committed; `user`: what its code raised.
+Cause: TypeAlias = Literal["transient", "memory", "time_limit", "lost", "empty", "torn", "user"]
 #: The causes as job records know them; a preempted worker's key goes back without a record.
-CAUSES = ("transient", "preempted", "memory", "time_limit", "lost", "empty", "user")
-#: Trying again does not help where make does nothing, kills the process time and again, or needs
-#: more memory than there is.
-_FINAL = frozenset({"empty", "lost", "memory"})
+CAUSES = ("transient", "preempted", "memory", "time_limit", "lost", "empty", "torn", "user")
+#: Trying again does not help where make does nothing, kills the process time and again, needs more
+#: memory than there is, or left a row in the way.
+_FINAL = frozenset({"empty", "lost", "memory", "torn"})
 _KINDS: tuple[tuple[type[BaseException], Cause], ...] = (
     (NothingInsertedError, "empty"),
     (TransientDatabaseError, "transient"),

@@ -89,6 +89,8 @@ def count(
     """
     jobs = call.table().jobs
     had_records = bool(jobs & {"status": ["error", "empty"]})
+    if had_records and call.retries:
+        jobs.forget_torn(call.table())
     tally = Tally(call, display)
     try:
         with closing(outcomes):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
 
 from djq.algebra.conditions import materialized, read_mapping
 from djq.algebra.expressions import Call, Name, both, either
+from djq.algebra.forms import Not
 from djq.algebra.nodes import Relation
 from djq.algebra.operators import restrict
 from djq.definition.heading import Heading
@@ -44,6 +45,8 @@ BLOCKING: tuple[Status, ...] = ("error", "ignore", "empty")
 FAILED: tuple[Status, ...] = ("error", "empty")
 
 _SCHEDULED = Name("scheduled_time")
+#: What was made in part: its row is there, and it is an error all the same.
+_TORN = {"status": "error", "cause": "torn"}
 #: DataJoint's names of what is known of a success -> the columns of its row.
 _COMPLETED = {
     "reserved_time": "_job_start_time",
@@ -76,8 +79,13 @@ class Jobs(Query):
 
     @property
     def failed(self) -> Self:
-        """Both; a key that was made since has no error any more."""
-        return (self & {"status": list(FAILED)}) - self.table().proj()
+        """Both; a key that was made since has no error any more, unless it was made in part."""
+        return self & {"status": list(FAILED)} & [_TORN, Not(self.table().proj())]
+
+    @property
+    def torn(self) -> Self:
+        """Keys whose make committed a part of its result, until `retry`."""
+        return self & _TORN
 
     @property
     def ignored(self) -> Self:
@@ -142,7 +150,7 @@ class Jobs(Query):
         return self.retry()
 
     def blocking(self, version: str) -> Query:
-        """Keys that are not due: ignored, or failed under this very version of the code.
+        """Keys that are not due: ignored, torn, or failed under this very version of the code.
 
         A failed key that is to be tried again is due when its time has come, by the clock of the
         database: those of workers differ.
@@ -151,7 +159,13 @@ class Jobs(Query):
         waits = either(Call("is null", (_SCHEDULED,)), Call(">", (_SCHEDULED, Call("utc now"))))
         is_ignored = read_mapping({"status": "ignore"}, self.heading)
         is_failed = both(read_mapping(failed, self.heading), waits)
-        return self.over(restrict(self.node, either(is_ignored, is_failed)))
+        is_torn = read_mapping(_TORN, self.heading)
+        return self.over(restrict(self.node, either(is_ignored, is_torn, is_failed)))
+
+    @property
+    def lasting(self) -> Query:
+        """Keys that nobody makes before `retry`, even where failed keys are tried again."""
+        return self & [{"status": "ignore"}, _TORN]
 
     def record(
         self,
@@ -290,8 +304,12 @@ class Jobs(Query):
         return self._delete((self & {"status": list(BLOCKING)}).restrict(*restrictions))
 
     def forget_made(self, made: Query) -> int:
-        """Forget the failures of keys that are made by now."""
-        return self._delete(self & {"status": list(FAILED)} & made.proj())
+        """Forget the failures of keys that are made by now; a part of a result is not made."""
+        return self._delete(self & {"status": list(FAILED)} & Not(_TORN) & made.proj())
+
+    def forget_torn(self, made: Query) -> int:
+        """Forget that keys were made in part whose rows were deleted since."""
+        return self._delete(self.torn - made.proj())
 
     def complete(self, key: Mapping[str, Value]) -> None:
         """Record, in the open transaction, that the key is made.

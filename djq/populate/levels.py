@@ -19,6 +19,7 @@ from djq.algebra.nodes import (
 from djq.definition import graph
 from djq.definition.names import describe_name
 from djq.definition.spec import TableName, Tier
+from djq.errors import UsageError
 from djq.populate.plan import key_source
 
 if TYPE_CHECKING:
@@ -30,8 +31,15 @@ if TYPE_CHECKING:
 
 def parents(table: type[AutoPopulate]) -> tuple[TableName, ...]:
     """Return every table that the due keys depend on: references of the key and the key source."""
-    referred = [f.parent for f in table.spec.foreign_keys if f.in_key]
-    return tuple(dict.fromkeys([*referred, *sources(table)]))
+    return tuple(dict.fromkeys([*_referred(table), *sources(table)]))
+
+
+def known_parents(table: type[AutoPopulate]) -> tuple[TableName, ...]:
+    """Return `parents`, without what a wrong key source reads: whoever asks for keys hears of it.
+
+    One wrong table must not stop those that have nothing to do with it.
+    """
+    return tuple(dict.fromkeys([*_referred(table), *known_sources(table)]))
 
 
 def sources(table: type[AutoPopulate]) -> dict[TableName, Heading]:
@@ -40,10 +48,22 @@ def sources(table: type[AutoPopulate]) -> dict[TableName, Heading]:
     return {name: heading for name, heading in found.items() if name != table.spec.name}
 
 
+def known_sources(table: type[AutoPopulate]) -> dict[TableName, Heading]:
+    """Return `sources`; none of a wrong key source."""
+    try:
+        return sources(table)
+    except UsageError:
+        return {}
+
+
+def _referred(table: type[AutoPopulate]) -> list[TableName]:
+    return [f.parent for f in table.spec.foreign_keys if f.in_key]
+
+
 def levels(tables: Iterable[type[AutoPopulate]]) -> list[list[type[AutoPopulate]]]:
     """Return the tables level by level, each after all that it depends on."""
     by_name = {t.spec.name: t for t in tables}
-    found = graph.levels({n: map(master_or_self, parents(t)) for n, t in by_name.items()})
+    found = graph.levels({n: map(master_or_self, known_parents(t)) for n, t in by_name.items()})
     return [[by_name[name] for name in level] for level in found]
 
 

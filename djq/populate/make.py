@@ -247,6 +247,20 @@ def blame(assignment: Assignment, key: Key, overrun: Overrun) -> Outcome:
     return fail(assignment, key, error, time.monotonic() - overrun.seconds)
 
 
+def torn(error: JobError, table: type[AutoPopulate]) -> JobError:
+    """Return the error of a make that committed a part of its result, with what to do."""
+    name = table.spec.class_name
+    advice = (
+        "Its row is there, perhaps without what belongs to it: delete it and call "
+        f"{name}.jobs.retry(key) to have it made anew, or retry alone to keep it as it is"
+    )
+    exception = error.exception
+    if exception is not None and advice not in getattr(exception, "__notes__", ()):
+        exception.add_note(advice)  # where it is raised
+    # Not cut off: the statement that the message names is shortened.
+    return replace(error, message=f"{error.message}. {advice}", cause="torn")
+
+
 def fail(assignment: Assignment, key: Key, exception: BaseException, started: float) -> Outcome:
     """Record the failure, outside of the transaction that was rolled back.
 
@@ -258,12 +272,11 @@ def fail(assignment: Assignment, key: Key, exception: BaseException, started: fl
     if isinstance(exception, MemoryError) and (peak := memory.peak_bytes()) is not None:
         error = replace(error, message=f"{error.message} (its process held {shown(peak)} at most)")
     try:
-        # Half of what its make inserted, if that ended its own transaction.
-        is_torn = isinstance(exception, TransactionEndedError)
-        if not is_torn and plan.made_keys(
-            table, [key]
-        ):  # by somebody else, which may be why it was raised
-            return Outcome(key, "exists", seconds)
+        if plan.made_keys(table, [key]):
+            if not isinstance(exception, TransactionEndedError):
+                # By somebody else, which may be why it was raised.
+                return Outcome(key, "exists", seconds)
+            error = torn(error, table)
         recorded = table().jobs.fail(
             key,
             error,

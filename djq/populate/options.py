@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from djq.errors import DefinitionError, UsageError
 from djq.hints import suggest
+from djq.populate.arguments import as_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -107,7 +108,8 @@ class PopulateOptions:
         if first is None or second is None:
             return
         if first > second or (first == second and not may_be_equal):
-            message = f"PopulateOptions: {low}={first:g} must be below {high}={second:g}"
+            relation = "at most" if may_be_equal else "below"
+            message = f"PopulateOptions: {low}={first:g} must be {relation} {high}={second:g}"
             raise UsageError(message)
 
     def __repr__(self) -> str:
@@ -169,13 +171,13 @@ def check_options(table: str, options: Value) -> None:
 
 
 def _number(value: Value, least: float, most: float = math.inf) -> Value:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number and least <= value <= most else _REFUSED
+    number = value if isinstance(value, float) else as_whole(value)
+    return _REFUSED if number is None or not least <= number <= most else number
 
 
 def _whole(value: Value, least: int, most: float = math.inf) -> Value:
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_whole and least <= value <= most else _REFUSED
+    number = as_whole(value)
+    return _REFUSED if number is None or not least <= number <= most else number
 
 
 def _positive(value: Value) -> Value:
@@ -201,10 +203,9 @@ def _units(value: Value) -> Value:
         return _REFUSED
     else:
         units = dict.fromkeys(names, 1)
-    is_right = all(
-        _name(n) is not _REFUSED and _whole(u, 1) is not _REFUSED for n, u in units.items()
-    )
-    return units if is_right else _REFUSED
+    found = {name: _whole(n, 1) for name, n in units.items()}
+    is_right = all(_name(name) is not _REFUSED and n is not _REFUSED for name, n in found.items())
+    return found if is_right else _REFUSED
 
 
 def _or_none(accept: Callable[[Value], Value]) -> Callable[[Value], Value]:

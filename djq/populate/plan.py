@@ -15,7 +15,7 @@ from djq.algebra.expressions import Expression, Name, either
 from djq.algebra.nodes import Node, Projection
 from djq.algebra.operators import restrict
 from djq.definition.heading import Heading
-from djq.errors import DefinitionError
+from djq.errors import DefinitionError, DjqError
 from djq.populate.keys import from_key_ids, key_id, key_ids
 from djq.populate.version import code_version
 from djq.tables.query import Query
@@ -81,11 +81,9 @@ def wide_source(table: type[AutoPopulate]) -> Query:
     Raises
     ------
     DefinitionError
-        It is no query, or lacks an attribute of the table's key.
+        It is no query, lacks an attribute of the table's key, or raised what is no error of djq.
     """
-    source: Value = table().key_source
-    if isinstance(source, type):
-        source = source()
+    source = _asked(table)
     if not isinstance(source, Query):
         message = f"{table.spec.display_name}.key_source is {source!r}; it must be a table or query"
         raise DefinitionError(message)
@@ -100,6 +98,20 @@ def wide_source(table: type[AutoPopulate]) -> Query:
         )
         raise DefinitionError(message)
     return source
+
+
+def _asked(table: type[AutoPopulate]) -> Value:
+    """Return what a table gives as its key source; what that raises says whose it is."""
+    name = table.spec.display_name
+    try:
+        source: Value = table().key_source
+        return source() if isinstance(source, type) else source
+    except DjqError as error:
+        message = f"key_source of {name}: {error}"
+        raise type(error)(message) from error
+    except Exception as error:
+        message = f"key_source of {name} raised {type(error).__name__}: {error}"
+        raise DefinitionError(message) from error
 
 
 def _adopted(table: type[AutoPopulate], node: Node) -> Node:
@@ -118,7 +130,7 @@ def due(
 ) -> Query:
     """Return the keys to make now; with `retries` also those that failed before."""
     jobs = table().jobs
-    blocked = jobs.ignored if retries else jobs.blocking(code_version(table))
+    blocked = jobs.lasting if retries else jobs.blocking(code_version(table))
     return key_source(table, restrictions) - table() - blocked.proj()
 
 
@@ -261,7 +273,10 @@ def job_heading(table: type[AutoPopulate], *, has_own_source: bool) -> Heading:
 def progress(
     table: type[AutoPopulate], restrictions: Sequence[Value] = (), *, display: bool = False
 ) -> Progress:
-    """Count the table's keys by state; three queries. With `display` a line tells it to people."""
+    """Count the table's keys by state. With `display` a line tells it to people.
+
+    What was made in part is an error, and not made.
+    """
     source = key_source(table, restrictions)
     total = len(source)
     missing = source - table()
@@ -271,14 +286,20 @@ def progress(
         blocking = table().jobs.blocking(code_version(table)) & missing
         groups = U("status").aggr(blocking.proj("status"), n="count(*)")
         counts.update({str(row["status"]): int(row["n"]) for row in groups.to_dicts()})
+    n_torn = count_torn(table, source) if total > n_missing else 0
     found = Progress(
         total=total,
-        made=total - n_missing,
+        made=total - n_missing - n_torn,
         due=n_missing - sum(counts.values()),
-        errors=counts["error"],
+        errors=counts["error"] + n_torn,
         ignored=counts["ignore"],
         empty=counts["empty"],
     )
     if display:
         Console().print(f"{table.spec.display_name}: {found}", markup=False, highlight=False)
     return found
+
+
+def count_torn(table: type[AutoPopulate], source: Query) -> int:
+    """Count the keys of which a part was made and committed, and the rows are there."""
+    return len(table().jobs.torn & source & table())

@@ -221,6 +221,7 @@ class _Planner:
         missing = source - table()
         total, n_missing = len(source), len(missing)
         counts = _states(table, missing) if n_missing else {}
+        n_torn = _torn(table, source) if total > n_missing else 0
         n_due = n_missing - sum(counts.values())
         blocked, n_blocked = self._blocked(table, source)
         n_todo = n_due + counts.get("retrying", 0) + (n_blocked or 0)
@@ -229,11 +230,11 @@ class _Planner:
             table=table.spec.display_name,
             level=level,
             total=total,
-            made=total - n_missing,
+            made=total - n_missing - n_torn,
             due=n_due,
             running=min(n_due, len(self._census.reserved.get(table.spec.display_name, ()))),
             retrying=counts.get("retrying", 0),
-            errors=counts.get("error", 0),
+            errors=counts.get("error", 0) + n_torn,
             empty=counts.get("empty", 0),
             ignored=counts.get("ignore", 0),
             blocked=blocked,
@@ -313,6 +314,14 @@ def _states(table: type[AutoPopulate], missing: Query) -> dict[str, int]:
         counts[str(row["status"])] = int(row["n"]) - int(row["retrying"])
         counts["retrying"] += int(row["retrying"])
     return counts
+
+
+def _torn(table: type[AutoPopulate], source: Query) -> int:
+    """Count the keys that were made in part."""
+    try:
+        return due.count_torn(table, source)
+    except MissingTableError:  # it may stay missing where nobody may create it
+        return 0
 
 
 def _without(waiting: Query, table: type[AutoPopulate], parent: type[AutoPopulate]) -> Query:

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import djq as dj
+from djq.errors import DefinitionError, QueryError
+from djq.orchestrator.planning import DatabasePlan
+from djq.orchestrator.states import Find
+from djq.orchestrator.work import tables_of
 from djq.populate.keys import from_key_id
 from djq.populate.plan import due_ids, due_keys
 from djq.populate.planning import plan
@@ -151,3 +155,71 @@ def test_a_key_source_of_any_form_is_found_made_and_planned(lab, form):
     assert made.populate()["success_count"] == 0
     assert child.populate()["success_count"] == len(form.keys)
     assert (plan(lab)[child].total, plan(lab)[child].blocked) == (len(form.keys), {})
+
+
+@pytest.fixture
+def wrong(schema):
+    """A table whose key source is `wrong.source()`, and one that is right; both of one parent."""
+
+    @schema
+    class Number(dj.Manual):
+        definition = "n : int32"
+
+    @schema
+    class Other(dj.Manual):
+        definition = "n : int32"
+
+    @schema
+    class Wrong(dj.Computed):
+        definition = "-> Number"
+        source = staticmethod(lambda: Number() * Other())
+
+        @property
+        def key_source(self):
+            return self.source()
+
+        def make(self, key):
+            self.insert1(key)
+
+    @schema
+    class Right(dj.Computed):
+        definition = "-> Number"
+
+        def make(self, key):
+            self.insert1(key)
+
+    Number.insert1((1,))
+    Wrong.right = Right
+    return Wrong
+
+
+def test_an_error_of_a_key_source_names_its_table(wrong):
+    name = wrong.spec.display_name
+    with pytest.raises(QueryError, match=rf"^key_source of {name}: cannot join on"):
+        wrong.progress()
+
+    wrong.source = staticmethod(lambda: 1 // 0)
+    said = rf"^key_source of {name} raised ZeroDivisionError: integer division"
+    with pytest.raises(DefinitionError, match=said) as told:
+        plan(wrong)
+    assert isinstance(told.value.__cause__, ZeroDivisionError)
+    with pytest.raises(DefinitionError, match=said):
+        wrong.populate()
+    with pytest.raises(DefinitionError, match=said):
+        tables_of([wrong.right, wrong])
+
+
+def test_a_wrong_key_source_leaves_the_other_tables_alone(wrong):
+    assert plan(wrong.right)[wrong.right].due == 1
+    assert wrong.right.populate()["success_count"] == 1
+
+
+def test_a_scheduler_begins_though_one_key_source_is_wrong(wrong):
+    name, right = wrong.spec.display_name, wrong.right.spec.display_name
+
+    found = DatabasePlan({name: wrong, right: wrong.right})
+
+    assert {place.table for place in found.places} == {name, right}
+    assert len(found.find(Find(right, limit=10))) == 1
+    with pytest.raises(QueryError, match=f"key_source of {name}"):
+        found.find(Find(name, limit=10))

@@ -139,6 +139,14 @@ def test_max_calls_that_are_no_number_of_keys_are_refused(raised, max_calls):
     assert pairs(raised) == []
 
 
+def test_a_flag_that_is_a_text_is_refused(raised):
+    with pytest.raises(UsageError, match=r"populate\(reserve_jobs='no'\): give True or False"):
+        raised.populate(reserve_jobs="no")
+    with pytest.raises(UsageError, match=r"submit\(continuous='yes'\): give True or False"):
+        dj.submit(raised, continuous="yes")
+    assert pairs(raised) == []
+
+
 def test_many_keys_come_page_by_page(pipeline, monkeypatch):
     monkeypatch.setattr("djq.populate.here.PAGE_KEYS", 7)
 

@@ -8,6 +8,7 @@ import pytest
 
 import djq as dj
 from djq.errors import TransactionEndedError
+from djq.populate.planning import plan
 
 
 def keys(table):
@@ -109,9 +110,89 @@ def test_a_make_that_ended_its_transaction_is_an_error(torn, how, caught):
     ((key, message),) = result["error_list"]
     assert key == {"n": 1}
     assert "TransactionEndedError" in message
-    assert len(torn.jobs & {"status": "error"}) == 1
+    assert torn.jobs.errors.fetch1("cause") == ("torn" if how == "COMMIT" else "user")
     assert len(torn()) == (3 if how == "COMMIT" else 2)
     assert len(torn.Piece()) == 2
+
+
+@pytest.fixture
+def half(torn):
+    """The same, of which one row is committed without its part."""
+    torn.between = staticmethod(lambda connection: end(connection, "COMMIT"))
+    torn.populate(suppress_errors=True)
+    torn.between = staticmethod(lambda connection: None)
+    return torn
+
+
+@pytest.mark.parametrize("options", [{}, {"processes": 2}])
+def test_half_a_result_stays_an_error_whatever_is_made_later(half, options):
+    half.populate(**options)
+    half.jobs.refresh()
+
+    assert half.jobs.errors.keys() == [{"n": 1}]
+    progress = half.progress()
+    assert (progress.total, progress.made, progress.errors, progress.due) == (3, 2, 1, 0)
+    planned = plan(half)[half]
+    assert (planned.total, planned.made, planned.errors, planned.due) == (3, 2, 1, 0)
+    counted = half.jobs.progress()
+    assert counted["total"] == 3
+    assert sum(counted.values()) == 6
+    [group] = half.jobs.groups()
+    assert group["cause"] == "torn"
+    assert "delete it and call Torn.jobs.retry(key)" in group["message"]
+    assert half.jobs.ignore({"n": 1}) == 0
+
+
+def test_an_error_of_unknown_cause_is_forgotten_once_its_key_is_made(torn):
+    torn.jobs.record({"n": 0}, "error")
+
+    assert torn.populate()["success_count"] == 3
+
+    assert len(torn.jobs) == 0
+
+
+def test_a_procedure_that_commits_leaves_an_error_that_is_seen(torn):
+    if torn.connection.database.is_sqlite:
+        pytest.skip("it has no procedures")
+    name = f"`{torn.spec.name.schema}`.commits"
+    torn.connection.query(f"CREATE PROCEDURE {name}() BEGIN COMMIT; END")
+    torn.between = staticmethod(lambda connection: connection.query(f"CALL {name}()"))
+
+    with pytest.raises(TransactionEndedError) as told:
+        torn.populate()
+    torn.populate(suppress_errors=True)
+
+    assert any("delete it and call Torn.jobs.retry(key)" in note for note in told.value.__notes__)
+    assert torn.jobs.errors.fetch1("cause") == "torn"
+    assert (len(torn()), torn.progress().made, torn.progress().errors) == (3, 2, 1)
+
+
+def test_half_a_result_is_accepted_by_retry(half):
+    assert half.jobs.retry({"n": 1}) == 1
+
+    assert not half.jobs.errors
+    assert half.progress().made == len(half()) == 3
+    assert half.populate()["success_count"] == 0
+
+
+def test_half_a_result_whose_row_is_deleted_is_due_after_retry(half):
+    (half & "n = 1").delete(prompt=False)
+
+    assert half.jobs.errors.keys() == [{"n": 1}]
+    assert half.progress().errors == 1
+    assert not half.jobs.pending
+    half.jobs.retry()
+    assert half.jobs.pending.keys() == [{"n": 1}]
+
+
+def test_half_a_result_whose_row_is_deleted_is_made_by_populate(half):
+    (half & "n = 1").delete(prompt=False)
+
+    assert half.populate()["success_count"] == 1
+
+    assert not half.jobs.errors
+    assert len(half.jobs) == 0
+    assert len(half.Piece()) == 3
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,7 +96,7 @@ def test_a_soft_limit_comes_before_the_hard_one():
 
 
 def test_the_longest_wait_is_no_shorter_than_the_first():
-    with pytest.raises(UsageError, match=r"backoff_s=60 must be below max_backoff_s=30"):
+    with pytest.raises(UsageError, match=r"backoff_s=60 must be at most max_backoff_s=30"):
         PopulateOptions(backoff_s=60, max_backoff_s=30)
 
 
@@ -155,3 +156,21 @@ def test_options_survive_json_pickling_and_copying(values):
     assert copy.deepcopy(options) == options
     assert hash(options) == hash(PopulateOptions(**values))
     assert set(options.to_json()) == set(values) <= set(NAMES)
+
+
+def test_numbers_of_numpy_are_numbers():
+    options = PopulateOptions(
+        priority=np.int64(3),
+        max_retries=np.uint8(2),
+        memory_bytes=np.int64(10**9),
+        backoff_s=np.int32(5),
+        limits={"matlab": np.int64(1)},
+    )
+
+    assert json.loads(json.dumps(options.to_json())) == {
+        "priority": 3,
+        "max_retries": 2,
+        "memory_bytes": 10**9,
+        "backoff_s": 5,
+        "limits": {"matlab": 1},
+    }
