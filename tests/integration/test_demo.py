@@ -24,6 +24,9 @@ ROWS = Path(__file__).parent / "pipelines" / "blobs_rows.py"
 PICTURES = ("immunohistochemistry", "cell", "moon")
 DJQ = ("-m", "djq.ops.cli")
 
+#: Whole demos, and one by a plain populate to compare them with: a slow machine takes its time.
+pytestmark = pytest.mark.timeout(600)
+
 
 def rows(settings, *arguments: str) -> dict[str, list]:
     """What is in the example's tables, after doing what the arguments say."""
