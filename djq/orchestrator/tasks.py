@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
 from collections import Counter
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from billiard import current_process
 from celery.exceptions import TaskPredicate, WorkerShutdown, WorkerTerminate
 
 from djq.orchestrator.dispatch import plain_name
@@ -172,7 +172,7 @@ def _host(workplace: Workplace) -> Host:
     if workplace.is_pooled:
         mark_signals()
         # A make may start processes. Celery's would be ended with this one, and may have none.
-        current_process().daemon = False
+        multiprocessing.current_process().daemon = False
         return CHILD
     if not workplace.is_of_users:  # no worker at all
         return USERS
