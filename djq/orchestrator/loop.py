@@ -29,6 +29,7 @@ from djq.orchestrator.states import (
     Surveyed,
     Tick,
 )
+from djq.orchestrator.stream import READ_LIMIT
 from djq.orchestrator.survey import Survey
 
 if TYPE_CHECKING:
@@ -242,9 +243,19 @@ class Loop:
             self._position if self._position is not None else self._reservations.stream.position()
         )
         heard = self._hear(position, 0.0)
-        has_news = not self._core.is_full_up and self._has_ours(
-            (event.table, event.all_keys) for event in heard if not isinstance(event, Inserted)
-        )
+        try:
+            # Behind a whole page there is more.
+            has_news = not self._core.is_full_up and (
+                len(heard) >= READ_LIMIT
+                or self._has_ours(
+                    (event.table, event.all_keys)
+                    for event in heard
+                    if not isinstance(event, Inserted)
+                )
+            )
+        except Exception:
+            self._position = position  # it is all heard again
+            raise
         if not (is_busy or has_news):
             self._survey.end()
             self.is_finished = True

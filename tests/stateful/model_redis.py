@@ -22,6 +22,7 @@ from djq.orchestrator.holding import (
 )
 from djq.orchestrator.leads import EVERYTHING
 from djq.orchestrator.states import Rival
+from djq.orchestrator.stream import READ_LIMIT
 from tests.stateful.model_memory import Cursor, ModelServer, told
 
 if TYPE_CHECKING:
@@ -302,4 +303,5 @@ class ModelStream:
     def read(self, after: str, *, wait_s: float) -> tuple[str, list[Announcement]]:
         self.server.enter()
         first = 0 if after == "0-0" else int(after)
-        return str(max(first, len(self.server.events))), self.server.events[first:]
+        last = max(first, min(len(self.server.events), first + READ_LIMIT))
+        return str(last), self.server.events[first:last]

@@ -22,6 +22,7 @@ from djq.orchestrator.loop import SURVEY_S, Loop
 from djq.orchestrator.scans import BackgroundScans
 from djq.orchestrator.scheduler import Scheduler
 from djq.orchestrator.states import DEFAULT_QUEUE, Chunk, Find, Limits, Place
+from djq.orchestrator.stream import READ_LIMIT
 from djq.orchestrator.survey import AWAY_S, GRACE_S
 from djq.orchestrator.tablestate import MAX_LOSSES
 from tests.stateful.model_fleet import Broker
@@ -305,6 +306,29 @@ class TestRestrictedRuns:
             return find(search)
 
         monkeypatch.setattr(bench.world, "find", late)
+        bench.turn()
+        assert not bench.loop.is_finished
+
+    @pytest.mark.parametrize("n_others", [0, READ_LIMIT])
+    def test_news_at_its_end_are_heard_whatever_comes_between(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch, n_others: int
+    ) -> None:
+        # Given: the same, behind many that matter to others, while the database is away.
+        self.make_all(bench)
+        find = bench.world.find
+
+        def late(search: Find) -> tuple[str, ...]:
+            monkeypatch.setattr(bench.world, "find", find)
+            news = [Released("Other", "y", "s-1", made=("[1]",))] * n_others
+            bench.reservations.events.extend([*news, Released("Spot", "x", "s-1", made=("[1]",))])
+            return find(search)
+
+        monkeypatch.setattr(bench.world, "find", late)
+        if not n_others:
+            with monkeypatch.context() as away:
+                away.setattr(bench.world, "within", failing(UnreachableError("away")))
+                with pytest.raises(UnreachableError):
+                    bench.turn()
         bench.turn()
         assert not bench.loop.is_finished
 
