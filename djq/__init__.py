@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from djq.algebra.forms import AndList as AndList
     from djq.algebra.forms import Not as Not
     from djq.algebra.forms import Top as Top
+    from djq.codecs.codec import Codec as Codec
+    from djq.codecs.registry import get as get_codec
+    from djq.codecs.registry import names as list_codecs
     from djq.diagrams.diagram import Diagram as Di
     from djq.diagrams.diagram import Diagram as Diagram
     from djq.diagrams.diagram import Diagram as ERD  # noqa: N814 - DataJoint's older spelling
@@ -53,6 +56,7 @@ __version__ = "0.1.0"
 #: Public name → where it is defined.
 _HOMES = {
     "AndList": "djq.algebra.forms:AndList",
+    "Codec": "djq.codecs.codec:Codec",
     "Compute": "djq.populate.autopopulate:Computed",
     "Computed": "djq.populate.autopopulate:Computed",
     "Connection": "djq.tables.connection:Connection",
@@ -83,6 +87,8 @@ _HOMES = {
     "config": "djq.tables.configuration:config",
     "conn": "djq.tables.connection:conn",
     "create_virtual_module": "djq.tables.virtual:VirtualModule",
+    "get_codec": "djq.codecs.registry:get",
+    "list_codecs": "djq.codecs.registry:names",
     "list_schemas": "djq.tables.virtual:list_schemas",
     "plan": "djq.populate.planning:plan",
     "runs": "djq.orchestrator.submission:runs",
@@ -92,11 +98,12 @@ _HOMES = {
 }
 _MODULES = ("errors",)
 #: Names of DataJoint that later releases will have.
-_NOT_YET = ("Codec", "Instance", "gc", "migrate")
+_NOT_YET = ("Instance", "gc", "migrate")
 
 __all__ = [
     "ERD",
     "AndList",
+    "Codec",
     "Compute",
     "Computed",
     "Connection",
@@ -126,6 +133,8 @@ __all__ = [
     "config",
     "conn",
     "create_virtual_module",
+    "get_codec",
+    "list_codecs",
     "list_schemas",
     "plan",
     "runs",

@@ -152,6 +152,8 @@ class Settings(BaseSettings):
     stores: Mapping[str, StoreSettings] = Field(default_factory=dict)
     #: The store of `<blob@>`, which names none.
     default_store: Annotated[str, Field(min_length=1)] = "default"
+    #: Where files are written that are fetched from `<attach>`.
+    download_path: Path = Path()
     #: Modules that define the pipeline, for workers and schedulers.
     pipeline: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     #: Queues, workers and limits of the fleet; None: `fleet.toml` beside `djq.toml`, if any.

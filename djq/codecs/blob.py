@@ -45,8 +45,19 @@ def encode(value: object) -> bytes:
     CodecError
         Something in the value cannot be stored; the message names its place, as in `value["a"][3]`.
     """
+    return b"".join(encode_parts(value))
+
+
+def encode_parts(value: object) -> list[bytes]:
+    """Return the parts of a blob, to be written one after the other: `encode` joins them.
+
+    Raises
+    ------
+    CodecError
+        As for `encode`.
+    """
     try:
-        return b"".join(_write(value))
+        return _write(value)
     except CodecError as error:
         raise _locate(value, error) from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -62,18 +62,6 @@ class CoreType:
 
 
 @dataclass(frozen=True, slots=True)
-class CodecType:
-    """A type whose values a codec turns into bytes, kept in the row or in a store."""
-
-    codec: str
-    store: str | None = None
-
-    def __str__(self) -> str:
-        """Return the type as it is written in a definition."""
-        return f"<{self.codec}>" if self.store is None else f"<{self.codec}@{self.store}>"
-
-
-@dataclass(frozen=True, slots=True)
 class NativeType:
     """A type in the words of MySQL, such as `int unsigned` or `longblob`; lower case."""
 
@@ -104,6 +92,26 @@ class NativeType:
         """
         kind = NATIVE_TYPES.get(self.name)
         return kind.accept(value, self.arguments, self.is_unsigned) if kind else value
+
+
+@dataclass(frozen=True, slots=True)
+class CodecType:
+    """A type whose values a codec turns into what the column keeps: bytes, or a reference."""
+
+    codec: str
+    #: The store's name, empty for the default one; None: all is in the row.
+    store: str | None = None
+    #: The column's type; None: `json`, which refers to a store, or `bytes` in the row.
+    column: CoreType | NativeType | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        """Return the type as it is written in a definition."""
+        return f"<{self.codec}>" if self.store is None else f"<{self.codec}@{self.store}>"
+
+    @property
+    def kept(self) -> CoreType | NativeType:
+        """The type of the column."""
+        return self.column or CoreType("bytes" if self.store is None else "json")
 
 
 AttributeType: TypeAlias = CoreType | NativeType | CodecType

@@ -20,7 +20,7 @@ from djq.definition.grammar import (
 )
 from djq.definition.indexterms import check_terms
 from djq.definition.native import NATIVE_TYPES
-from djq.errors import DefinitionError
+from djq.errors import CodecError, DefinitionError
 from djq.hints import did_you_mean
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Words:
 
     #: Codecs that exist; None: any.
     codecs: Collection[str] | None = None
+    #: Returns a codec's type with that of its column; a CodecError says what is wrong with it.
+    complete: Callable[[CodecType], CodecType] = lambda type_: type_
     #: Attributes that the key must not have, since tables that follow from this one use the names.
     reserved: Collection[str] = ()
 
@@ -96,8 +98,9 @@ class Draft:
                 str(line.type),
                 "Move it below the dashes.",
             )
-        if isinstance(line.type, CodecType):
-            _check_codec(line, line.type, self.words.codecs)
+        type_ = line.type
+        if isinstance(type_, CodecType):
+            type_ = _complete(line, type_, self.words)
         if self.in_key:
             self._check_reserved(line, line.name)
         self._check_auto(line)
@@ -111,7 +114,7 @@ class Draft:
         self._mention(line)
         self.attributes[line.name] = Attribute(
             name=line.name,
-            type=line.type,
+            type=type_,
             in_key=self.in_key,
             nullable=is_nullable,
             default=default,
@@ -265,10 +268,16 @@ class Draft:
         )
 
 
-def _check_codec(line: AttributeLine, type_: CodecType, known: Collection[str] | None) -> None:
-    if known is None or type_.codec in known:
-        return
-    hint = did_you_mean(type_.codec, known)
-    line.at.fail(
-        f'unknown codec "{type_.codec}"', str(type_), f"{hint}Known codecs: {', '.join(known)}."
-    )
+def _complete(line: AttributeLine, type_: CodecType, words: Words) -> CodecType:
+    """Return a codec's type with that of its column."""
+    known = words.codecs
+    if known is not None and type_.codec not in known:
+        hint = did_you_mean(type_.codec, known)
+        line.at.fail(
+            f'unknown codec "{type_.codec}"', str(type_), f"{hint}Known codecs: {', '.join(known)}."
+        )
+    try:
+        return words.complete(type_)
+    except CodecError as error:
+        problem, _, advice = str(error).partition(": ")
+        line.at.fail(problem, str(type_), f"{advice[:1].upper()}{advice[1:]}." if advice else "")

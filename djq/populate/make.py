@@ -29,7 +29,7 @@ from djq.populate.failures import JobError
 from djq.populate.git import commit_of
 from djq.populate.overruns import shown
 from djq.populate.version import code_version
-from djq.tables.encode import utc_now
+from djq.tables.accepting import utc_now
 from djq.tables.insert import show_key
 from djq.tables.making import Making, making, values_of
 

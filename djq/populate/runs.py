@@ -20,7 +20,8 @@ from djq.hints import suggest
 from djq.populate import plan, restrictions
 from djq.populate.jobs import user_name
 from djq.populate.options import PopulateOptions
-from djq.tables.encode import RowEncoder, utc_now
+from djq.tables.accepting import utc_now
+from djq.tables.encode import RowEncoder
 from djq.tables.query import Query
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
@@ -69,7 +69,7 @@ class Dialect:
         if type_ is None:
             return sa.types.NULLTYPE
         if isinstance(type_, CodecType):
-            return self._json() if type_.store is not None else self._bytes()
+            return self.column_type(replace(attribute, type=type_.kept))
         if attribute.is_auto and self.is_sqlite:
             return sa.Integer()  # the only one that counts up
         if isinstance(type_, NativeType):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.dialects import mysql, sqlite
 
-from djq.definition.attributes import NativeType
+from djq.definition.attributes import CodecType, NativeType
 from djq.definition.heading import Heading
 from djq.errors import DefinitionError
 from djq.sql.clauses import full_heading
@@ -121,9 +121,10 @@ def _is_same_type(attribute: Attribute, its: Attribute, column: Column, dialect:
     is_marked = split_comment(column.comment)[0] is not None
     if dialect.is_sqlite and not is_marked:
         return dialect.column_type(attribute).compile(dialect=sqlite.dialect()) == column.type
-    if attribute.type == its.type:
+    column_of = attribute.type.column if isinstance(attribute.type, CodecType) else None
+    if attribute.type == its.type and column_of is None:
         return True
-    if is_marked and not isinstance(attribute.type, NativeType):
+    if is_marked and not isinstance(attribute.type, NativeType) and attribute.type != its.type:
         return False
     wanted = dialect.column_type(attribute).compile(dialect=mysql.dialect())
     return _plain(wanted) == _plain(column.type)

@@ -13,6 +13,7 @@ from djq.definition import spec as specs
 from djq.definition.spec import TableName, TableSpec, Words
 from djq.errors import DefinitionError
 from djq.hints import did_you_mean
+from djq.tables.coding import complete
 from djq.tables.table import Part, Table
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Declaration:
             tier=cls.tier,
             master=before,
             hidden=cls.hidden_attributes if master is None else (),
-            words=Words(codecs.names(), cls.reserved_names),
+            words=Words(codecs.names(), complete, cls.reserved_names),
         )
         spec = read(text, resolve=self._resolver(local, cls, resolved))
         cls.spec, cls.schema = spec, self.schema

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from djq.codecs import blob
 from djq.codecs.compression import MAGIC
-from djq.codecs.registry import get
 from djq.definition.acceptance import Value
 from djq.definition.attributes import Attribute, CodecType, NativeType
 from djq.errors import CodecError
-from djq.storage.content import Reference
-from djq.tables.encode import ENCODED
+from djq.tables.accepting import ENCODED
+from djq.tables.coding import Coding
 from djq.tables.shapes import squeezed
 
 if TYPE_CHECKING:
@@ -94,20 +93,8 @@ def _decode_of(attribute: Attribute, connection: Connection, *, squeeze: bool) -
         return _plain_number
     decode: Decode = _any_value
     if isinstance(attribute.type, CodecType):
-        decode = get(attribute.type.codec).decode
-        if attribute.type.store is not None:
-            decode = _loaded(decode, connection)
+        decode = Coding.of(attribute.type, connection).decode
     return (lambda value: squeezed(decode(value))) if squeeze else decode
-
-
-def _loaded(decode: Decode, connection: Connection) -> Decode:
-    """Return what decodes the object that a reference in a row names."""
-
-    def load(value: Value) -> Value:
-        reference = Reference.from_json(value)
-        return decode(connection.store(reference.store).get(reference))
-
-    return load
 
 
 def _any_value(data: Value) -> Value:

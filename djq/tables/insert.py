@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from djq.definition.spec import AUTO_TIERS, TableSpec
 from djq.errors import IntegrityError, UsageError
+from djq.tables.accepting import utc_now
 from djq.tables.announcing import announce
-from djq.tables.encode import utc_now
 from djq.tables.explain import Refused, explain, show_key
 from djq.tables.intake import default_chunk, read
 from djq.tables.making import Making, current_of

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from djq.errors import IntegrityError, RowError
-from djq.tables.encode import utc_now
+from djq.tables.accepting import utc_now
 from djq.tables.explain import Refused, explain, show_key
 from djq.tables.gather import unknown
 

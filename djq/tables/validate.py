@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from djq.errors import RowError
-from djq.tables.encode import utc_now
+from djq.tables.accepting import utc_now
 from djq.tables.intake import default_chunk, read
 
 if TYPE_CHECKING:

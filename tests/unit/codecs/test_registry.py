@@ -10,11 +10,10 @@ def test_a_codec_is_found_by_its_name():
     codec = registry.get("blob")
     assert codec.name == "blob"
     assert codec.decode(codec.encode({"a": 1})) == {"a": 1}
-    assert registry.names() == ("blob",)
 
 
 def test_an_unknown_codec_is_refused_with_the_nearest_name():
     with pytest.raises(CodecError, match=r"unknown codec <blub>\. Did you mean <blob>\?"):
         registry.get("blub")
-    with pytest.raises(CodecError, match=r"Known codecs: <blob>"):
+    with pytest.raises(CodecError, match=r"Known codecs: .*<blob>"):
         registry.get("xyz")

@@ -1,0 +1,55 @@
+"""`<hash@store>`: bytes under their content address, the end of most chains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from djq.codecs.codec import Codec
+from djq.errors import CodecError
+from djq.storage.content import Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from djq.codecs.codec import Context
+    from djq.codecs.messagepack import Value
+
+
+class HashCodec(Codec):
+    """Bytes as an object of a store that is named after its content, once for equal bytes."""
+
+    name: ClassVar[str] = "hash"
+    writes_objects: ClassVar[bool] = True
+    uses_key: ClassVar[bool] = False
+
+    def get_dtype(self, is_store: bool) -> str:
+        """Return `json`, which holds the reference.
+
+        Raises
+        ------
+        CodecError
+            No store is named.
+        """
+        if not is_store:
+            message = "<hash> keeps its bytes in a store: write <hash@store>, or <hash@>"
+            raise CodecError(message)
+        return "json"
+
+    def validate(self, value: object) -> None:
+        """Refuse what is not bytes."""
+        if not isinstance(value, bytes | bytearray | memoryview | list):
+            message = f"<hash> takes bytes, not {type(value).__name__}: <blob> takes any value"
+            raise TypeError(message)
+
+    def encode(self, value: bytes | Sequence[bytes], *, context: Context) -> dict[str, Any]:
+        """Put the bytes into the store, and return the reference."""
+        store = context.open_store(context.store_name or "")
+        data = value if isinstance(value, bytes) else b"".join(value)  # of parts
+        reference: Reference = store.put(data)
+        return reference.to_json()
+
+    def decode(self, stored: Value, *, context: Context) -> bytes:
+        """Return the bytes of the object, verified."""
+        reference = Reference.from_json(stored)
+        found: bytes = context.open_store(reference.store).get(reference)
+        return found
