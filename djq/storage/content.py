@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from djq.errors import ObjectCorruptedError, ObjectMissingError, StorageError
+from djq.storage.buffers import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from djq.storage.base import ObjectStore
+    from djq.storage.buffers import Data
 
 #: The folder of content-addressed objects within a store, beside whatever else is kept there.
 FOLDER: Final = "hash"
@@ -74,7 +76,7 @@ class ContentStore:
         """Return the name and the store."""
         return f"ContentStore({self.name!r}, {self.store!r})"
 
-    def put(self, data: bytes) -> Reference:
+    def put(self, data: Data) -> Reference:
         """Store `data` under its content address, once; afterwards it survives a crash.
 
         Call it *before* the row that holds the reference is inserted: a crash in between leaves an
@@ -87,13 +89,13 @@ class ContentStore:
         StorageError
             The store refused.
         """
-        digest = hashlib.sha256(data).hexdigest()
+        digest, size = _digest(data)
         path = f"{FOLDER}/{digest[:_N_FOLDER_DIGITS]}/{digest}"
-        if not self._has(path, len(data)):
+        if not self._has(path, size):
             self.store.put(path, data)
-        return Reference(self.name, path, f"{ALGORITHM}:{digest}", len(data))
+        return Reference(self.name, path, f"{ALGORITHM}:{digest}", size)
 
-    def get(self, reference: Reference) -> bytes:
+    def get(self, reference: Reference) -> memoryview:
         """Return the object, verified against its size and hash.
 
         Raises
@@ -132,6 +134,15 @@ class ContentStore:
     def _has(self, path: str, size: int) -> bool:
         """Return whether the object is there; one of another size is damaged, to be replaced."""
         try:
-            return self.store.size(path) == size
+            return self.store.stat(path).size == size
         except ObjectMissingError:
             return False
+
+
+def _digest(data: Data) -> tuple[str, int]:
+    """Return the SHA-256 of `data`, part by part, and its size [bytes]."""
+    sha256, size = hashlib.sha256(), 0
+    for piece in pieces(data):
+        sha256.update(piece)
+        size += piece.nbytes
+    return sha256.hexdigest(), size

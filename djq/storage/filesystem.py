@@ -5,19 +5,24 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from djq.errors import ConfigError, ObjectMissingError, StorageError, StoreUnavailableError
-from djq.storage.base import check_path
+from djq.storage.base import Stat, check_path
+from djq.storage.buffers import PIECE_BYTES, coalesce, cut, pieces, source_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
+    from io import FileIO
 
     from djq.settings import StoreSettings
+    from djq.storage.buffers import Data
 
 #: Files on their way in; on the store's own file system, so that a rename moves them. Never listed.
 TEMPORARY: Final = ".djq-incoming"
@@ -34,6 +39,8 @@ _TRANSIENT: Final = frozenset(
     }
     | {errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT}
 )
+#: A disk reads this as fast as it finds the next place [bytes].
+_GAP_BYTES: Final = 64 << 10
 _HAS_FOLDER_SYNC: Final = os.name != "nt"
 
 
@@ -55,17 +62,18 @@ class FolderStore:
         """Return the folder."""
         return f"FolderStore({str(self.root)!r})"
 
-    def put(self, path: str, data: bytes) -> None:
+    def put(self, path: str, data: Data) -> None:
         """Write the object to a temporary file, flush it to the disk, and move it to its place."""
         target = self._locate(path)
-        with _our_errors("put", path):
+        with source_errors(), _our_errors("put", path):
             incoming = self.root / TEMPORARY
             self._make_durable(incoming)
             self._make_durable(target.parent)
             temporary = incoming / secrets.token_hex(16)
             try:
                 with temporary.open("xb") as file:
-                    file.write(data)
+                    for piece in pieces(data):
+                        file.write(piece)
                     file.flush()
                     os.fsync(file.fileno())
                 temporary.replace(target)
@@ -74,32 +82,38 @@ class FolderStore:
                 raise
             _sync_folder(target.parent)
 
-    def get(self, path: str) -> bytes:
+    def get(self, path: str) -> memoryview:
         """Return the object at `path`."""
         with _our_errors("get", path):
-            return self._locate(path).read_bytes()
+            return memoryview(self._locate(path).read_bytes())
 
-    def get_range(self, path: str, start: int, length: int) -> bytes:
+    def get_range(self, path: str, start: int, length: int) -> memoryview:
         """Return at most `length` bytes from `start` on."""
-        with _our_errors("get", path), self._locate(path).open("rb") as file:
-            file.seek(start)
-            return file.read(length)
+        return self.get_ranges(path, [(start, start + length)])[0]
 
-    def exists(self, path: str) -> bool:
-        """Return whether an object lies at `path`."""
-        try:
-            self.size(path)
-        except ObjectMissingError:
-            return False
-        return True
+    def get_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[memoryview]:
+        """Return the bytes of each range, neighbours read at once."""
+        read: list[tuple[int, memoryview]] = []
+        with _our_errors("get", path), self._locate(path).open("rb", buffering=0) as file:
+            for start, stop in coalesce(ranges, gap=_GAP_BYTES):
+                file.seek(start)
+                read.append((start, memoryview(_read(file, stop - start))))
+        return cut(ranges, read)
 
-    def size(self, path: str) -> int:
-        """Return the object's size [bytes]."""
+    def iterate(self, path: str, chunk_bytes: int = PIECE_BYTES) -> Iterator[memoryview]:
+        """Yield the object in chunks; a file that is open stays what it was."""
+        with _our_errors("get", path), self._locate(path).open("rb", buffering=0) as file:
+            while chunk := _read(file, chunk_bytes):
+                yield memoryview(chunk)
+
+    def stat(self, path: str) -> Stat:
+        """Return the file's size and time."""
         target = self._locate(path)
-        with _our_errors("size", path):
-            if target.is_dir():
+        with _our_errors("stat", path):
+            found = target.stat()
+            if stat.S_ISDIR(found.st_mode):
                 raise IsADirectoryError(path)
-            return target.stat().st_size
+            return _stat(path, found)
 
     def delete(self, path: str) -> None:
         """Remove the object at `path`, if there is one."""
@@ -108,23 +122,23 @@ class FolderStore:
             if not target.is_dir():
                 target.unlink(missing_ok=True)
 
-    def list(self, prefix: str = "") -> Iterator[str]:
-        """Yield the paths of all objects in the folder `prefix`."""
-        folders = [prefix] if prefix else [""]
+    def list(self, prefix: str = "") -> Iterator[Stat]:
+        """Yield all objects in the folder `prefix`."""
+        folders = [prefix]
         top = self._locate(prefix) if prefix else self.root
         with _our_errors("list", prefix):
             if not top.is_dir():
                 return
             while folders:
                 folder = folders.pop()
-                for name, is_folder in _entries(self.root / folder):
+                for name, found in _entries(self.root / folder):
                     path = f"{folder}/{name}" if folder else name
                     if path == TEMPORARY:
                         continue
-                    if is_folder:
+                    if stat.S_ISDIR(found.st_mode):
                         folders.append(path)
                     else:
-                        yield path
+                        yield _stat(path, found)
 
     def _locate(self, path: str) -> Path:
         if check_path(path).split("/", 1)[0] == TEMPORARY:
@@ -144,13 +158,37 @@ class FolderStore:
         self._durable.add(folder)
 
 
-def _entries(folder: Path) -> list[tuple[str, bool]]:
-    """Return the names in `folder` and whether each is a folder; none if it is gone by now."""
+def _entries(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the names in `folder` and what each is; without those that are gone by now."""
     try:
         with os.scandir(folder) as entries:
-            return [(entry.name, entry.is_dir()) for entry in entries]
+            names = [entry.name for entry in entries]
     except FileNotFoundError:
-        return []
+        return
+    for name in names:
+        try:
+            found = (folder / name).stat()
+        except FileNotFoundError:
+            continue
+        yield name, found
+
+
+def _stat(path: str, found: os.stat_result) -> Stat:
+    return Stat(path, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+
+def _read(file: FileIO, n_bytes: int) -> bytes:
+    """Return `n_bytes`, fewer only at the end of the file: one read may give fewer."""
+    chunk = file.read(n_bytes)
+    if not chunk or len(chunk) == n_bytes:
+        return chunk
+    chunks = [chunk]
+    while missing := n_bytes - sum(map(len, chunks)):
+        chunk = file.read(missing)
+        if not chunk:
+            break
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _sync_folder(folder: Path) -> None:

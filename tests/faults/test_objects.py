@@ -37,7 +37,7 @@ def pictures(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTy
 
 def stored() -> set[str]:
     """The paths of all objects in the store."""
-    return set(dj.conn().store("pictures").store.list())
+    return {found.path for found in dj.conn().store("pictures").store.list()}
 
 
 def run_with_kills(fleet: Fleet, pictures: ModuleType, **env: object) -> int:

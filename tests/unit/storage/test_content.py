@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from typing import TYPE_CHECKING
@@ -7,10 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from djq.errors import ObjectMissingError, StorageError, StoreUnavailableError
+from djq.storage.base import Stat
+from djq.storage.buffers import pieces
 from djq.storage.content import ContentStore, Reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from djq.storage.buffers import Data
+
+NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
 
 
 class DictStore:
@@ -20,33 +27,37 @@ class DictStore:
         self.objects: dict[str, bytes] = {}
         self.calls: list[str] = []
 
-    def put(self, path: str, data: bytes) -> None:
+    def put(self, path: str, data: Data) -> None:
         self.calls.append("put")
-        self.objects[path] = data
+        self.objects[path] = b"".join(pieces(data))
 
-    def get(self, path: str) -> bytes:
+    def get(self, path: str) -> memoryview:
         self.calls.append("get")
-        if path not in self.objects:
-            raise ObjectMissingError(path)
-        return self.objects[path]
+        return memoryview(self._find(path))
 
-    def get_range(self, path: str, start: int, length: int) -> bytes:
+    def get_range(self, path: str, start: int, length: int) -> memoryview:
         return self.get(path)[start : start + length]
 
-    def exists(self, path: str) -> bool:
-        return path in self.objects
+    def get_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[memoryview]:
+        return [self.get(path)[start:stop] for start, stop in ranges]
 
-    def size(self, path: str) -> int:
-        self.calls.append("size")
-        if path not in self.objects:
-            raise ObjectMissingError(path)
-        return len(self.objects[path])
+    def iterate(self, path: str, chunk_bytes: int = 1) -> Iterator[memoryview]:
+        yield from pieces(self.get(path), chunk_bytes)
+
+    def stat(self, path: str) -> Stat:
+        self.calls.append("stat")
+        return Stat(path, len(self._find(path)), NOW)
 
     def delete(self, path: str) -> None:
         self.objects.pop(path, None)
 
-    def list(self, prefix: str = "") -> Iterator[str]:
-        yield from (path for path in self.objects if path.startswith(prefix))
+    def list(self, prefix: str = "") -> Iterator[Stat]:
+        yield from (self.stat(path) for path in self.objects if path.startswith(prefix))
+
+    def _find(self, path: str) -> bytes:
+        if path not in self.objects:
+            raise ObjectMissingError(path)
+        return self.objects[path]
 
 
 @pytest.fixture
@@ -70,7 +81,7 @@ def test_the_address_is_the_sha256_of_the_bytes(content: ContentStore, store: Di
 def test_an_address_is_written_once(content: ContentStore, store: DictStore):
     content.put(b"data")
     content.put(b"data")
-    assert store.calls == ["size", "put", "size"]
+    assert store.calls == ["stat", "put", "stat"]
 
 
 def test_a_get_asks_once(content: ContentStore, store: DictStore):

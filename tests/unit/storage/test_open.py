@@ -9,9 +9,9 @@ import pytest
 from djq.errors import ConfigError
 from djq.settings import StoreSettings
 from djq.storage import open as opening
+from djq.storage.bucket import BucketStore
 from djq.storage.filesystem import FolderStore
 from djq.storage.open import open_store
-from djq.storage.s3 import BucketStore
 
 
 def folder(url: str) -> Path:
