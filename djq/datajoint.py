@@ -27,6 +27,7 @@ FIELDS = {
     "display.width": "display_width",
     "display.show_tuple_count": "display_show_tuple_count",
     "stores.default": "default_store",
+    "download_path": "download_path",
 }
 #: What djq always does: DataJoint's name → that value, and why there is no other.
 FIXED: dict[str, tuple[object, str]] = {
@@ -52,7 +53,6 @@ WITHOUT = {
     "loglevel": 'use logging.getLogger("djq").setLevel(…)',
     "display.diagram_direction": "say it where the diagram is made",
     "display.diagram_theme": "say it where the diagram is made",
-    "download_path": "files are read where they are",
     "cache": "objects are read from their store",
     "ignore_config_file": f"{FILE_NAME} is read only where there is no djq.toml",
     "provenance.capture": "computed rows always carry their provenance",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from djq.codecs.codec import Context
     from djq.codecs.messagepack import Value
+    from djq.storage.buffers import Buffer
 
 
 class HashCodec(Codec):
@@ -41,15 +42,14 @@ class HashCodec(Codec):
             message = f"<hash> takes bytes, not {type(value).__name__}: <blob> takes any value"
             raise TypeError(message)
 
-    def encode(self, value: bytes | Sequence[bytes], *, context: Context) -> dict[str, Any]:
+    def encode(self, value: Buffer | Sequence[Buffer], *, context: Context) -> dict[str, Any]:
         """Put the bytes into the store, and return the reference."""
         store = context.open_store(context.store_name or "")
-        data = value if isinstance(value, bytes) else b"".join(value)  # of parts
-        reference: Reference = store.put(data)
+        reference: Reference = store.put(value)
         return reference.to_json()
 
-    def decode(self, stored: Value, *, context: Context) -> bytes:
+    def decode(self, stored: Value, *, context: Context) -> memoryview:
         """Return the bytes of the object, verified."""
         reference = Reference.from_json(stored)
-        found: bytes = context.open_store(reference.store).get(reference)
+        found: memoryview = context.open_store(reference.store).get(reference)
         return found
