@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 
 from djq.codecs import arrays, dtypes, messagepack
+from djq.codecs.chunks import ChunkIndex, ChunkReader
 from djq.codecs.compression import (
     CHUNK_BYTES,
     MAX_CHUNK_BYTES,
-    ChunkReader,
     Frame,
     compress,
     read_frame,
@@ -77,7 +77,7 @@ def read(frame: Frame) -> Value:
         The frame is malformed or damaged.
     """
     size, step, sizes = frame.head["size"], frame.head["chunk"], frame.head["arrays"]
-    reader = ChunkReader(frame.head["index"], frame.body)
+    reader = ChunkReader(ChunkIndex(frame.head["index"]), frame.body)
     if not _is_size(size) or not _is_size(step) or not 0 < step <= MAX_CHUNK_BYTES:
         message = "the sizes in the header of this blob are malformed"
         raise CodecError(message)

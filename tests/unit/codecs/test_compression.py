@@ -4,9 +4,10 @@ import blosc2
 import numpy as np
 import pytest
 
-from djq.codecs.arrays import chunk_shape
 from djq.codecs.blob import decode, encode
-from djq.codecs.compression import CHUNK_BYTES, ChunkReader, compress
+from djq.codecs.chunks import ChunkIndex, ChunkReader
+from djq.codecs.compression import CHUNK_BYTES, compress
+from djq.codecs.grids import slab_shape
 from djq.errors import CodecError
 
 
@@ -29,11 +30,11 @@ def test_one_byte_types_are_not_shuffled_and_others_are():
 
 
 def test_chunks_are_slabs_of_four_megabytes():
-    assert chunk_shape((), 8) == ()
-    assert chunk_shape((0, 5), 8) == (1, 5)
-    assert chunk_shape((10, 10), 8) == (10, 10)
-    assert chunk_shape((100, 1024, 1024), 8) == (1, 512, 1024)
-    assert chunk_shape((3,), 10 * CHUNK_BYTES) == (1,)
+    assert slab_shape((), 8) == ()
+    assert slab_shape((0, 5), 8) == (1, 5)
+    assert slab_shape((10, 10), 8) == (10, 10)
+    assert slab_shape((100, 1024, 1024), 8) == (1, 512, 1024)
+    assert slab_shape((3,), 10 * CHUNK_BYTES) == (1,)
 
 
 def test_a_chunk_that_shrank_too_much_is_padded():
@@ -41,7 +42,7 @@ def test_a_chunk_that_shrank_too_much_is_padded():
     chunks = compress([raw], typesize=1, max_ratio=64)
     assert len(chunks.parts[0]) == raw.size / 64
     back = np.ones_like(raw)
-    ChunkReader(chunks.index, memoryview(chunks.parts[0])).read(0, back)
+    ChunkReader(ChunkIndex(chunks.index), memoryview(chunks.parts[0])).read(0, back)
     assert not back.any()
 
 
@@ -52,7 +53,7 @@ def test_every_kind_of_chunk_header_that_djq_does_not_write_is_refused():
         damaged = bytearray(chunk)
         damaged[position] ^= 0xFF
         forged = compress([np.frombuffer(bytes(damaged), np.uint8)], typesize=1, least=1 << 30)
-        reader = ChunkReader(forged.index, memoryview(bytes(damaged)))
+        reader = ChunkReader(ChunkIndex(forged.index), memoryview(bytes(damaged)))
         try:
             reader.read(0, out)
         except CodecError:
@@ -69,7 +70,7 @@ def test_memory_that_was_never_written_cannot_be_asked_for():
     chunk[31] = 0x40
     # when, then
     forged = compress([np.frombuffer(bytes(chunk), np.uint8)], typesize=1, least=1 << 30)
-    reader = ChunkReader(forged.index, memoryview(bytes(chunk)))
+    reader = ChunkReader(ChunkIndex(forged.index), memoryview(bytes(chunk)))
     with pytest.raises(CodecError, match="not one that djq writes"):
         reader.read(0, np.empty(1 << 16, np.uint8))
 
@@ -81,7 +82,7 @@ def test_a_chunk_by_another_writer_of_the_format_is_read():
     )
     index = compress([np.frombuffer(stored, np.uint8)], typesize=1, least=1 << 30).index
     back = np.empty(array.nbytes, np.uint8)
-    ChunkReader(index, memoryview(stored)).read(0, back)
+    ChunkReader(ChunkIndex(index), memoryview(stored)).read(0, back)
     assert np.array_equal(back.view(array.dtype), array)
 
 
