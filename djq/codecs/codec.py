@@ -21,8 +21,10 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 _EXTRAS: Final = ("key", "store_name", "context")
 #: djq's own, by name, so that each loads only where a definition uses it.
 BUILTIN: Final = {
+    "array": "djq.objects.arrays:ArrayCodec",
     "blob": "djq.codecs.plain:BlobCodec",
     "hash": "djq.objects.hashed:HashCodec",
+    "npy": "djq.objects.npy:NpyCodec",
 }
 #: Codecs that Python classes brought, by name. Importing the class is what makes it known.
 registered: Final[dict[str, Codec]] = {}
