@@ -136,8 +136,8 @@ def add(cls: type[Codec]) -> None:
             f"class {cls.__name__}(…, register=False) if it is only a base of others"
         )
         raise CodecError(message)
-    home = BUILTIN.get(name) or (_home(type(registered[name])) if name in registered else None)
-    if home is not None and home != _home(cls):
+    home = BUILTIN.get(name) or (_home(type(registered[name])) if name in registered else "")
+    if home not in {"", _home(cls)}:
         message = (
             f'{cls.__qualname__}: the name "{name}" belongs to the codec {home}: choose another one'
         )
