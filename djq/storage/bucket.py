@@ -246,8 +246,13 @@ class BucketStore:
             message = f"{where}: the object was replaced while it was read; read it again"
             raise StoreUnavailableError(message) from error
         except GenericError as error:
-            message = f"{where}: the store did not answer, also after retries: {error}"
+            message = f"{where}: the store did not answer, also after retries: {_first_line(error)}"
             raise StoreUnavailableError(message) from error
         except (BaseError, PermissionError, ValueError, OSError) as error:
-            message = f"{where}: {error}"
+            message = f"{where}: {_first_line(error)}"
             raise StorageError(message) from error
+
+
+def _first_line(error: Exception) -> str:
+    """Return what the client says, without the internals that it prints below."""
+    return str(error).strip().split("\n", 1)[0]
