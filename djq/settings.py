@@ -180,6 +180,8 @@ class Settings(BaseSettings):
     stores: Mapping[str, StoreSettings] = Field(default_factory=dict)
     #: The store of `<blob@>`, which names none.
     default_store: Annotated[str, Field(min_length=1)] = "default"
+    #: How many objects one insert or fetch moves at a time.
+    store_threads: Annotated[int, Field(ge=1)] = 8
     #: Where files are written that are fetched from `<attach>`.
     download_path: Path = Path()
     #: Modules that define the pipeline, for workers and schedulers.

@@ -15,6 +15,7 @@ from djq.errors import CodecError, StorageError
 from djq.tables.accepting import ENCODED
 from djq.tables.coding import Coding
 from djq.tables.explain import show_key
+from djq.tables.moving import moved
 from djq.tables.shapes import squeezed
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class _RowDecoder:
     def read(self, rows: Iterable[Cells]) -> Iterator[Cells]:
         """Yield rows with the user's values; several threads read objects of rows to come."""
         if self._objects:
-            rows = map(self._load, rows)
+            rows = moved(self._connection, self._load, rows, self._weigh)
         return map(self._finish, rows)
 
     def _weigh(self, row: Cells) -> int:
