@@ -901,7 +901,7 @@ class TestRepeats:
         alive.release(second, released(chunk(), made=second.keys))
         assert bench.everything_free()
 
-    def test_a_chunk_that_is_begun_is_not_queued_again(
+    def test_a_chunk_that_is_begun_has_what_its_holder_got(
         self, alive: Reservations, bench: RedisBench
     ) -> None:
         # Given: a chunk whose second key was in other hands when it was queued, and is free now.
@@ -910,8 +910,9 @@ class TestRepeats:
         held = alive.reserve(chunk("c1", "[1]"), A)
         alive.drop(["c0"], "cancelled")
         # When: the scheduler, which heard an error, queues it again.
-        assert queued(alive, chunk()) == [()]
-        # Then: its holder still has it.
+        assert queued(alive, chunk()) == [("[1]",)]
+        # Then: its holder still has it, and another message for it gets nothing.
+        assert alive.reserve(chunk("c1", "[1]"), B).keys == ()
         assert alive.holders.prune("main-a", [], is_lost=False) == 1
         assert held.keys == ("[1]",)
         assert bench.everything_free()

@@ -47,14 +47,15 @@ class ModelReservations(ModelServer):
         memory = self.enter()
         answers: list[tuple[str, ...]] = []
         for chunk in chunks:
-            if memory.chunks.get(chunk.id, (None, None))[1] is not None:
-                answers.append(())
-                continue
+            states = {key: self.state(chunk.table, key) for key in chunk.keys}
+            is_begun = memory.chunks.get(chunk.id, (None, None))[1] is not None
             accepted = tuple(
-                key for key in chunk.keys if self.state(chunk.table, key) in {None, ("q", chunk.id)}
+                key
+                for key, state in states.items()
+                if (not is_begun if state is None else state[-1] == chunk.id)
             )
-            memory.jobs.update({(chunk.table, key): ("q", chunk.id) for key in accepted})
-            if accepted:
+            if accepted and not is_begun:
+                memory.jobs.update({(chunk.table, key): ("q", chunk.id) for key in accepted})
                 record = ChunkRecord(chunk.id, chunk.table, chunk.run, accepted, is_reserved=False)
                 memory.chunks[chunk.id] = (record, None)
             answers.append(accepted)

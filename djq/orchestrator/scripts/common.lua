@@ -45,6 +45,10 @@ local function holder_of(state)
   return string.match(state, '^r|([^|]*)|')
 end
 
+local function chunk_of(state)
+  return string.match(state, '[^|]*$')
+end
+
 local function main_of(holder)
   return string.match(holder, '^(.*)/[^/]*$')
 end
@@ -238,7 +242,7 @@ local function known_states_of(jobs, ids)
   local states, is_known = states_of(jobs, ids), {}
   for i, state in ipairs(states) do
     if state then
-      local chunk = string.match(state, '[^|]*$')
+      local chunk = chunk_of(state)
       if is_known[chunk] == nil then is_known[chunk] = redis.call('HEXISTS', name('chunks'), chunk) == 1 end
       if not is_known[chunk] then states[i] = false end
     end
@@ -253,7 +257,7 @@ local function states_for(holder, jobs, ids)
   for i, state in ipairs(states) do
     local owner = state and holder_of(state)
     if owner and owner ~= holder and not is_alive(owner) then
-      free_chunk(owner, string.match(state, '[^|]*$'), true, ENDED)
+      free_chunk(owner, chunk_of(state), true, ENDED)
       states[i] = false
     end
   end

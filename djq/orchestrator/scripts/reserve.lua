@@ -18,7 +18,7 @@ local states = states_for(holder, jobs, ids)
 local granted, positions, ours = {}, {}, {}
 for i, id in ipairs(ids) do
   if states[i] == mark or is_free_for(states[i], holder) then
-    if states[i] and string.match(states[i], '[^|]*$') == chunk then ours[#ours + 1] = id end
+    if states[i] and chunk_of(states[i]) == chunk then ours[#ours + 1] = id end
     granted[#granted + 1] = id
     positions[#positions + 1] = i - 1
   end
