@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from djq.codecs import arrays, objects, values
+from djq.codecs import arrays, mym, objects, values
 from djq.codecs.compression import read_frame
 from djq.errors import CodecError
 
@@ -57,8 +57,8 @@ def decode(data: bytes | bytearray | memoryview) -> Value:
     Parameters
     ----------
     data
-        What `encode` returned. Anything else is refused, in time and memory bounded by its length,
-        and nothing in it is run.
+        What `encode` returned, or DataJoint or MATLAB's mYm wrote. Anything else is refused, in
+        time and memory bounded by its length, and nothing in it is run.
 
     Returns
     -------
@@ -70,7 +70,10 @@ def decode(data: bytes | bytearray | memoryview) -> Value:
     CodecError
         The bytes are not a blob, damaged, cut off, or of a newer version.
     """
-    frame = read_frame(memoryview(data).cast("B"), _KEYS)
+    data = memoryview(data).cast("B")
+    if mym.is_one(data):
+        return mym.decode(data)
+    frame = read_frame(data, _KEYS)
     return arrays.read(frame) if frame.kind == arrays.KIND else values.read(frame)
 
 

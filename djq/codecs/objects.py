@@ -145,22 +145,58 @@ def _text_dtype(missing: Sequence[object], *, is_coercing: bool) -> np.dtype[Any
 
 def _read_structured(data: bytes, unpack: Unpack) -> NDArray[Any] | np.generic[Any]:
     shape, names, titles, is_aligned, is_record, columns = unpack(data)
-    sizes = arrays.parse_shape([] if shape is None else shape)
-    for column in columns:
-        if _like(column).shape[: len(sizes)] != sizes:
-            message = f"a field of a structured array of shape {sizes} has another shape"
-            raise CodecError(message)
-    formats = [(column.dtype, column.shape[len(sizes) :]) for column in columns]
-    fields = {"names": names, "formats": formats}
+    array = join_fields(
+        names,
+        [_like(column) for column in columns],
+        arrays.parse_shape([] if shape is None else shape),
+        titles=titles,
+        is_aligned=bool(is_aligned),
+        is_record=bool(is_record),
+    )
+    return cast("Any", array[()]) if shape is None else array
+
+
+def join_fields(
+    names: Sequence[str],
+    columns: Sequence[NDArray[Any]],
+    shape: tuple[int, ...],
+    *,
+    titles: Sequence[str | None] = (),
+    is_aligned: bool = False,
+    is_record: bool = False,
+) -> NDArray[Any]:
+    """Return a structured array of its own memory.
+
+    Parameters
+    ----------
+    names, titles
+        Of the fields.
+    columns
+        The values of each field: `shape`, then the shape of the field itself.
+    is_record
+        Return a record array.
+
+    Raises
+    ------
+    CodecError
+        A column has another shape.
+    ValueError
+        NumPy has no such dtype.
+    """
+    if not all(column.shape[: len(shape)] == shape for column in columns):
+        message = f"a field of a structured array of shape {shape} has another shape"
+        raise CodecError(message)
+    formats = [(column.dtype, column.shape[len(shape) :]) for column in columns]
+    fields: dict[str, Any] = {"names": names, "formats": formats}
     if any(title is not None for title in titles):
         fields["titles"] = titles
-    dtype: np.dtype[Any] = np.dtype(cast("Any", fields), align=bool(is_aligned))
+    dtype: np.dtype[Any] = np.dtype(cast("Any", fields), align=is_aligned)
     if is_record:
         dtype = np.dtype((np.record, dtype))
-    array = arrays.empty(sizes, dtype)
+    array = arrays.empty(shape, dtype)
     for name, column in zip(names, columns, strict=True):
         array[name][...] = column
-    return cast("Any", array[()]) if shape is None else array
+    return array
 
 
 def _read_masked(data: bytes, unpack: Unpack) -> np.ma.MaskedArray[Any, Any]:

@@ -8,11 +8,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from djq.codecs import blob
-from djq.codecs.compression import MAGIC
 from djq.codecs.registry import get
 from djq.definition.acceptance import Value
 from djq.definition.attributes import Attribute, CodecType, NativeType
-from djq.errors import CodecError
 from djq.storage.content import Reference
 from djq.tables.encode import ENCODED
 from djq.tables.shapes import squeezed
@@ -113,15 +111,7 @@ def _loaded(decode: Decode, connection: Connection) -> Decode:
 def _any_value(data: Value) -> Value:
     """Return what the `longblob` family holds: an encoded value, or bytes."""
     data = bytes(data)
-    if data.startswith(MAGIC):
-        return blob.decode(data)
-    if data.startswith(ENCODED):
-        message = (
-            f"the value is in DataJoint's format {data[:3].decode()}, which djq cannot read yet; "
-            "read it with DataJoint, and insert it again"
-        )
-        raise CodecError(message)
-    return data
+    return blob.decode(data) if data.startswith(ENCODED) else data
 
 
 def _plain_number(value: Value) -> Value:
