@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 KIND: Final = b"A"
 KEYS: Final = frozenset({"dtype", "shape", "chunks", "index"})
-#: Others (units, masks) would silently lose what they have beside the elements.
+#: Others (units, labels) would silently lose what they have beside the elements.
 _CLASSES: Final = frozenset({np.ndarray, np.recarray, np.memmap})
 #: NumPy's own limit.
 _MAX_DIMENSIONS: Final = 64
@@ -42,13 +42,24 @@ def describe(array: NDArray[Any]) -> object:
     CodecError
         The array's class or dtype cannot be stored.
     """
+    check_class(array)
+    return dtypes.describe(array.dtype)
+
+
+def check_class(array: NDArray[Any]) -> None:
+    """Refuse subclasses of arrays, but for records and maps of files.
+
+    Raises
+    ------
+    CodecError
+        The array would not come back as what it is.
+    """
     if type(array) not in _CLASSES:
         message = (
             f"{type(array).__name__} cannot be stored, since it would come back as a plain array: "
             "pass numpy.asarray of it, and what gets lost by that beside it"
         )
         raise CodecError(message)
-    return dtypes.describe(array.dtype)
 
 
 def write(array: NDArray[Any]) -> list[bytes]:
@@ -86,7 +97,7 @@ def read(frame: Frame) -> NDArray[Any]:
         The frame is malformed or damaged.
     """
     dtype = dtypes.parse(frame.head["dtype"])
-    shape, chunks = _sizes(frame.head["shape"], 0), _sizes(frame.head["chunks"], 1)
+    shape, chunks = parse_shape(frame.head["shape"]), _sizes(frame.head["chunks"], 1)
     reader = ChunkReader(frame.head["index"], frame.body)
     _check_sizes(dtype, shape, chunks, reader)
     if reader.n_bytes != len(frame.body):
@@ -134,7 +145,7 @@ def from_bytes(raw: object, shape: object, dtype: np.dtype[Any]) -> NDArray[Any]
     CodecError
         There are more or fewer bytes than the shape needs.
     """
-    sizes = _sizes(shape, 0)
+    sizes = parse_shape(shape)
     if not isinstance(raw, bytes) or math.prod(sizes) * dtype.itemsize != len(raw):
         message = f"an array of shape {sizes} of {dtype} has another number of bytes"
         raise CodecError(message)
@@ -143,6 +154,17 @@ def from_bytes(raw: object, shape: object, dtype: np.dtype[Any]) -> NDArray[Any]
         _view_bytes(array)[:] = np.frombuffer(raw, dtype=np.uint8)
     _check_texts(array)
     return array
+
+
+def parse_shape(shape: object) -> tuple[int, ...]:
+    """Return the shape that a blob claims.
+
+    Raises
+    ------
+    CodecError
+        It is not a list of sizes, or longer than NumPy can have it.
+    """
+    return _sizes(shape, 0)
 
 
 def to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:

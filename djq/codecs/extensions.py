@@ -47,6 +47,10 @@ class Extension(IntEnum):
     TIMEDELTA = 12
     DECIMAL = 13
     UUID = 14
+    OBJECT_ARRAY = 15
+    TEXTS = 16
+    STRUCTURED_ARRAY = 17
+    MASKED_ARRAY = 18
 
 
 #: Packs or unpacks what an extension contains.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from djq.codecs import arrays, dtypes, messagepack
+from djq.codecs import arrays, dtypes, messagepack, objects
 from djq.codecs.compression import (
     CHUNK_BYTES,
     MAX_CHUNK_BYTES,
@@ -45,6 +45,8 @@ MAX_NESTING: Final = 64
 _MAX_LENGTH: Final = 1 << 16
 #: Of lists and maps; the parser stops at half of it, and the library's writer one level later.
 _MAX_DEPTH: Final = 2048
+#: How to read what an extension contains.
+_READERS: Final = {**READERS, **objects.READERS}
 #: Shorter data is neither too long nor too deep for the parser, only malformed [bytes].
 _MIN_STEPWISE_BYTES: Final = 500
 
@@ -154,11 +156,8 @@ class Packer:
 
     def _extend(self, value: object) -> object:
         """Turn what MessagePack does not know into an extension or a plain value."""
-        if isinstance(value, np.ndarray):
-            return self._array(cast("NDArray[Any]", value))
-        if isinstance(value, np.generic):
-            array = np.asarray(cast("Any", value))
-            return self._extension(Extension.SCALAR, [arrays.describe(array), array.tobytes()])
+        if isinstance(value, (np.ndarray, np.generic)):
+            return self._array(cast("NDArray[Any] | np.generic[Any]", value))
         if type(value) not in WRITERS:
             value = plain(value)
         writer = WRITERS.get(type(value))
@@ -167,7 +166,12 @@ class Packer:
         code, payload = writer(value, self.pack)
         return messagepack.extension(code, payload)
 
-    def _array(self, array: NDArray[Any]) -> object:
+    def _array(self, value: NDArray[Any] | np.generic[Any]) -> object:
+        if objects.is_more_than_bytes(value):
+            return messagepack.extension(*objects.write(value, self.pack))
+        array = np.asanyarray(value)
+        if isinstance(value, np.generic):
+            return self._extension(Extension.SCALAR, [arrays.describe(array), array.tobytes()])
         if array.nbytes > INLINE_BYTES:
             self.frames.append(arrays.write(array))
             return self._extension(Extension.ATTACHED_ARRAY, len(self.frames) - 1)
@@ -278,7 +282,7 @@ class Unpacker:
         if code == Extension.SCALAR:
             description, raw = self.unpack(data)
             return arrays.from_bytes(raw, [], dtypes.parse(description))[()]
-        reader = READERS.get(code)
+        reader = _READERS.get(code)
         if reader is None:
             message = f"unknown extension type {code}; update djq"
             raise CodecError(message)

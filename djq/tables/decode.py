@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from djq.codecs import blob
-from djq.codecs.compression import MAGIC
 from djq.definition.acceptance import Value
 from djq.definition.attributes import Attribute, CodecType, NativeType
 from djq.errors import CodecError, StorageError
@@ -178,15 +177,7 @@ def _weight(reference: Value) -> int:
 def _any_value(data: Value) -> Value:
     """Return what the `longblob` family holds: an encoded value, or bytes."""
     data = bytes(data)
-    if data.startswith(MAGIC):
-        return blob.decode(data)
-    if data.startswith(ENCODED):
-        message = (
-            f"the value is in DataJoint's format {data[:3].decode()}, which djq cannot read yet; "
-            "read it with DataJoint, and insert it again"
-        )
-        raise CodecError(message)
-    return data
+    return blob.decode(data) if data.startswith(ENCODED) else data
 
 
 def _plain_number(value: Value) -> Value:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
 import djq as dj
@@ -167,3 +169,18 @@ def test_arrays_go_through_the_default_store(schema):
     np.testing.assert_array_equal(Traces.fetch1("trace"), trace)
     Traces.update1({"id": 1, "trace": trace[:2]})
     np.testing.assert_array_equal(Traces.fetch1("trace"), trace[:2])
+
+
+@pytest.mark.parametrize("type_", ["<arrow>", "<arrow@raw>"])
+def test_tables_come_back_as_what_they_were(schema, type_):
+    text = f"id : int32\n---\nframe = null : {type_}"
+    frames = schema(type("Frames", (dj.Manual,), {"definition": text}))
+    left = pd.DataFrame({"a": [1, 2], "b": ["x", None]}, index=pd.Index([5, 6], name="i"))
+    right = pl.DataFrame({"a": [1.5, None], "b": [[1], [2, 3]]})
+    frames.insert([{"id": 1, "frame": left}, {"id": 2, "frame": right}, {"id": 3}])
+    found = frames.to_arrays("frame", order_by="id")
+    pd.testing.assert_frame_equal(found[0], left)
+    assert found[1].equals(right)
+    assert found[2] is None
+    with pytest.raises(RowError, match=r'row 1, attribute "frame": .*cannot be stored as an Arrow'):
+        frames.insert1({"id": 4, "frame": [1, 2]})
