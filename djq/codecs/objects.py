@@ -9,6 +9,7 @@ import numpy as np
 
 from djq.codecs import arrays, dtypes
 from djq.codecs.extensions import Extension
+from djq.codecs.grids import sizes
 from djq.errors import CodecError
 
 if TYPE_CHECKING:
@@ -109,12 +110,12 @@ def _missing_text(dtype: Any) -> list[object]:  # noqa: ANN401 - NumPy's stubs l
 
 def _fill(shape: object, items: object, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return an array of `items`, which must be as many as the shape needs."""
-    sizes = arrays.parse_shape(shape)
+    found = sizes(shape)
     elements = cast("Sequence[Value]", items) if isinstance(items, list) else ()
-    if math.prod(sizes) != len(elements):
-        message = f"an array of shape {sizes} has {len(elements)} elements"
+    if math.prod(found) != len(elements):
+        message = f"an array of shape {found} has {len(elements)} elements"
         raise CodecError(message)
-    array = arrays.empty(sizes, dtype)
+    array = arrays.empty(found, dtype)
     # Assigned as a list, objects that are lists or arrays would be taken apart; as an iterator,
     # texts take the process down (NumPy 2.4).
     is_text = dtype.kind == TEXT_KIND
@@ -148,7 +149,7 @@ def _read_structured(data: bytes, unpack: Unpack) -> NDArray[Any] | np.generic[A
     array = join_fields(
         names,
         [_like(column) for column in columns],
-        arrays.parse_shape([] if shape is None else shape),
+        sizes([] if shape is None else shape),
         titles=titles,
         is_aligned=bool(is_aligned),
         is_record=bool(is_record),

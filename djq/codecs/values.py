@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import numpy as np
 
 from djq.codecs import arrays, dtypes, messagepack, objects
+from djq.codecs.chunks import ChunkIndex, ChunkReader
 from djq.codecs.compression import (
     CHUNK_BYTES,
     MAX_CHUNK_BYTES,
-    ChunkReader,
     Frame,
     compress,
     read_frame,
@@ -62,7 +62,7 @@ def write(value: object) -> list[bytes]:
     packer = Packer()
     raw = np.frombuffer(packer.pack(value), dtype=np.uint8)
     pieces = (raw[start : start + CHUNK_BYTES] for start in range(0, raw.size, CHUNK_BYTES))
-    packed = compress(pieces, typesize=1, least=COMPRESSED_BYTES, max_ratio=MAX_RATIO)
+    packed = compress(pieces, least=COMPRESSED_BYTES, max_ratio=MAX_RATIO)
     sizes = [sum(map(len, frame)) for frame in packer.frames]
     head = {"size": raw.size, "chunk": CHUNK_BYTES, "index": packed.index, "arrays": sizes}
     return write_frame(
@@ -79,7 +79,7 @@ def read(frame: Frame) -> Value:
         The frame is malformed or damaged.
     """
     size, step, sizes = frame.head["size"], frame.head["chunk"], frame.head["arrays"]
-    reader = ChunkReader(frame.head["index"], frame.body)
+    reader = ChunkReader(ChunkIndex(frame.head["index"]), frame.body)
     if not _is_size(size) or not _is_size(step) or not 0 < step <= MAX_CHUNK_BYTES:
         message = "the sizes in the header of this blob are malformed"
         raise CodecError(message)
