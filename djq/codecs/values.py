@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from djq.codecs import arrays, dtypes, messagepack, objects
+from djq.codecs import arrays, dtypes, hashes, messagepack, objects
 from djq.codecs.compression import (
     CHUNK_BYTES,
     MAX_CHUNK_BYTES,
@@ -229,8 +229,9 @@ class _Open:
 
     def close(self) -> Value:
         """Return what was read."""
-        pairs = zip(self.items[::2], self.items[1::2], strict=True) if self.is_map else ()
-        return dict(pairs) if self.is_map else self.items
+        if not self.is_map:
+            return self.items
+        return hashes.to_dict(list(zip(self.items[::2], self.items[1::2], strict=True)))
 
 
 def _close(opened: list[_Open]) -> Value:

@@ -441,6 +441,37 @@ def test_a_bomb_takes_little_time_and_memory(name: str):
     assert peak < 1 << 30
 
 
+def colliding(n: int) -> list[int]:
+    """Return integers with the same hash."""
+    return [(2**61 - 1) * (i + 10) for i in range(n)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        dict.fromkeys(colliding(8000)),
+        dict.fromkeys([*range(70_000), *colliding(2000)]),
+        [(dict.fromkeys(colliding(8000)),)],
+        set(colliding(2000)),
+        frozenset(colliding(2000)),
+    ],
+    ids=["map", "long map", "map inside", "set", "frozenset"],
+)
+def test_keys_chosen_to_collide_are_refused(value: object):
+    blob = encode(value)
+    started = time.perf_counter()
+    with pytest.raises(CodecError, match="share a hash"):
+        decode(blob)
+    assert time.perf_counter() - started < 5
+
+
+def test_honest_keys_may_share_hashes():
+    value = {(i, -1 - j): None for i in range(20_000) for j in (0, 1)}
+    assert hash(-1) == hash(-2)
+    assert decode(encode(value)) == value
+    assert decode(encode(set(value))) == set(value)
+
+
 def test_a_hostile_writer_that_knows_the_checksums_gets_an_error_or_a_value():
     chance = random.Random(7)
     blobs = [encode(value) for value in golden_values().values()]
