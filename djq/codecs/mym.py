@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from djq.codecs import mym_arrays
+from djq.codecs import hashes, mym_arrays
 from djq.codecs.extensions import MALFORMED
 from djq.codecs.mym_cursor import Cursor
 from djq.errors import CodecError
@@ -122,14 +122,14 @@ def _read_items(cursor: Cursor) -> list[Value]:
 
 def _read_dict(cursor: Cursor) -> dict[Value, Value]:
     items = cursor.read_items(2 * cursor.read_size())
-    return dict(zip(items[::2], items[1::2], strict=True))
+    return hashes.to_dict(list(zip(items[::2], items[1::2], strict=True)))
 
 
 _READERS: Final[Mapping[int, Callable[[Cursor], Any]]] = {
     **mym_arrays.READERS,
     0x01: lambda cursor: tuple(_read_items(cursor)),
     0x02: _read_items,
-    0x03: lambda cursor: set(_read_items(cursor)),
+    0x03: lambda cursor: hashes.to_set(_read_items(cursor)),
     0x04: _read_dict,
     0x05: _read_text,
     0x06: lambda cursor: bytes(cursor.take(cursor.read_size())),

@@ -141,7 +141,9 @@ def _text_dtype(missing: Sequence[object], *, is_coercing: bool) -> np.dtype[Any
     options: dict[str, Any] = {"coerce": bool(is_coercing)}
     if missing:
         (options["na_object"],) = missing
-    return cast("np.dtype[Any]", np.dtypes.StringDType(**options))
+    dtype = cast("np.dtype[Any]", np.dtypes.StringDType(**options))
+    _missing_text(dtype)
+    return dtype
 
 
 def _read_structured(data: bytes, unpack: Unpack) -> NDArray[Any] | np.generic[Any]:

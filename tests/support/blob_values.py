@@ -173,7 +173,7 @@ _keys = st.recursive(
     _hashable, lambda inner: st.one_of(st.tuples(inner, inner), st.frozensets(inner)), max_leaves=4
 )
 _scalars = _arrays.filter(lambda array: array.size > 0).map(lambda array: array.flat[0])
-_shapes = npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4)
+_shapes = npst.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3)
 _texts = st.builds(
     lambda items, options: np.array(items, Texts(**options)),
     st.lists(st.text()),
@@ -204,8 +204,10 @@ def masked_arrays(draw: st.DrawFn, arrays: st.SearchStrategy[np.ndarray]) -> np.
     """Return arrays with any mask, or none, and any fill value."""
     array = draw(arrays)
     mask = np.zeros(array.shape, np.ma.make_mask_descr(array.dtype))
-    for position in np.ndindex(array.shape):
-        mask[position] = draw(st.booleans())
+    if mask.nbytes:
+        chance = np.random.default_rng(draw(st.integers(0, 1000)))
+        mask = np.frombuffer(chance.integers(0, 2, mask.nbytes, "u1"), mask.dtype)
+        mask = mask.reshape(array.shape)
     with np.errstate(over="ignore"):
         masked = np.ma.MaskedArray(array, draw(st.sampled_from([np.ma.nomask, mask])))
     if array.size and array.dtype.kind not in "OT" and draw(st.booleans()):

@@ -185,6 +185,7 @@ LONG_LISTS = pa.ListViewArray.from_arrays([0] * 10_000, [10_000] * 10_000, pa.nu
 @pytest.mark.parametrize(
     ("data", "words"),
     [
+        (encode(PANDAS["columns of levels"]).replace(b"'b')", b"'b' "), "was never closed"),
         (b"", "cannot be read"),
         (b"djq\1", "cannot be read"),
         (encode(ZEROS)[:-1], "memory|cut off"),

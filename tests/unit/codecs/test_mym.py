@@ -220,6 +220,16 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert int(ran.stdout) < 400_000  # KB
 
 
+@pytest.mark.parametrize("kind", [b"\3", b"\4"])
+def test_keys_chosen_to_collide_are_refused(kind: bytes):
+    # Of a dict every second one is a value.
+    keys = [((2**61 - 1) * i).to_bytes(10, "little", signed=True) for i in range(10_000)]
+    items = b"".join(dv.sizes(13) + b"\n\n\0" + key for key in keys)
+    n_items = len(keys) if kind == b"\3" else len(keys) // 2
+    with pytest.raises(CodecError, match="share a hash"):
+        mym.decode(b"dj0\0" + kind + dv.sizes(n_items) + items)
+
+
 def test_damaged_bytes_are_read_or_refused():
     chance = random.Random(11)
     raws = [raw for data in GOLDEN.values() if len(raw := inflated(data)) < 4000]
