@@ -22,8 +22,10 @@ _EXTRAS: Final = ("key", "store_name", "context")
 #: djq's own, by name, so that each loads only where a definition uses it.
 BUILTIN: Final = {
     "arrow": "djq.codecs.frames:ArrowCodec",
+    "array": "djq.objects.arrays:ArrayCodec",
     "blob": "djq.codecs.plain:BlobCodec",
     "hash": "djq.objects.hashed:HashCodec",
+    "npy": "djq.objects.npy:NpyCodec",
 }
 #: Codecs that Python classes brought, by name. Importing the class is what makes it known.
 registered: Final[dict[str, Codec]] = {}
