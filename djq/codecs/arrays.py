@@ -10,16 +10,29 @@ import numpy as np
 
 from djq.codecs import dtypes
 from djq.codecs.chunks import ChunkReader
-from djq.codecs.compression import MAX_ITEM_BYTES, Frame, compress, write_frame
+from djq.codecs.compression import (
+    MAX_ITEM_BYTES,
+    PLAIN,
+    Frame,
+    Method,
+    compress,
+    numbers,
+    shuffled,
+    write_frame,
+)
 from djq.codecs.grids import Grid, places, sizes, slab_shape, tile_shape
 from djq.errors import CodecError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 KIND: Final = b"A"
 KEYS: Final = frozenset({"dtype", "shape", "chunks", "index"})
-#: Others (units, masks) would silently lose what they have beside the elements.
+#: Kinds of dtypes whose elements are numbers.
+_NUMBERS: Final = "iufcmM"
+#: Others (units, labels) would silently lose what they have beside the elements.
 _CLASSES: Final = frozenset({np.ndarray, np.recarray, np.memmap})
 
 
@@ -31,13 +44,24 @@ def describe(array: NDArray[Any]) -> object:
     CodecError
         The array's class or dtype cannot be stored.
     """
+    check_class(array)
+    return dtypes.describe(array.dtype)
+
+
+def check_class(array: NDArray[Any]) -> None:
+    """Refuse subclasses of arrays, but for records and maps of files.
+
+    Raises
+    ------
+    CodecError
+        The array would not come back as what it is.
+    """
     if type(array) not in _CLASSES:
         message = (
             f"{type(array).__name__} cannot be stored, since it would come back as a plain array: "
             "pass numpy.asarray of it, and what gets lost by that beside it"
         )
         raise CodecError(message)
-    return dtypes.describe(array.dtype)
 
 
 def write(array: NDArray[Any], *, tiled: bool = False) -> list[bytes]:
@@ -57,8 +81,8 @@ def write(array: NDArray[Any], *, tiled: bool = False) -> list[bytes]:
         )
         raise CodecError(message)
     chunks = (tile_shape if tiled else slab_shape)(array.shape, array.dtype.itemsize)
-    raws = (to_bytes(array[where]) for where in places(array.shape, chunks)) if array.nbytes else ()
-    packed = compress(raws, typesize=_typesize(array.dtype))
+    grid = list(places(array.shape, chunks)) if array.nbytes else []
+    packed = compress((to_bytes(array[where]) for where in grid), _method(array, grid))
     head = {
         "dtype": description,
         "shape": list(array.shape),
@@ -157,7 +181,11 @@ def view_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
     return array.view(np.ndarray).reshape(-1).view(np.uint8)
 
 
-def _typesize(dtype: np.dtype[Any]) -> int:
-    """Choose what the shuffle filter takes for one element."""
-    by_kind = {"S": 1, "V": 1, "U": 4}
-    return dtype.itemsize if dtype.fields is not None else by_kind.get(dtype.kind, dtype.itemsize)
+def _method(array: NDArray[Any], grid: Sequence[tuple[Any, ...]]) -> Method:
+    """Choose how the chunks are compressed, by the dtype and what lies in the middle."""
+    dtype = array.dtype
+    if not grid or (dtype.kind in "SV" and dtype.fields is None):
+        return PLAIN
+    if dtype.kind not in _NUMBERS:
+        return shuffled(4 if dtype.kind == "U" else dtype.itemsize)
+    return numbers(dtype.itemsize, to_bytes(array[grid[len(grid) // 2]]))

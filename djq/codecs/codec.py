@@ -21,6 +21,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 _EXTRAS: Final = ("key", "store_name", "context")
 #: djq's own, by name, so that each loads only where a definition uses it.
 BUILTIN: Final = {
+    "arrow": "djq.codecs.frames:ArrowCodec",
     "array": "djq.objects.arrays:ArrayCodec",
     "blob": "djq.codecs.plain:BlobCodec",
     "hash": "djq.objects.hashed:HashCodec",
@@ -138,8 +139,8 @@ def add(cls: type[Codec]) -> None:
             f"class {cls.__name__}(…, register=False) if it is only a base of others"
         )
         raise CodecError(message)
-    home = BUILTIN.get(name) or (_home(type(registered[name])) if name in registered else None)
-    if home is not None and home != _home(cls):
+    home = BUILTIN.get(name) or (_home(type(registered[name])) if name in registered else "")
+    if home not in {"", _home(cls)}:
         message = (
             f'{cls.__qualname__}: the name "{name}" belongs to the codec {home}: choose another one'
         )

@@ -41,6 +41,8 @@ MAX_CHUNK_BYTES: Final = 16 << 20
 MAX_ITEM_BYTES: Final = (1 << 31) - (1 << 10)
 #: Below this a Blosc2 header costs more than compression saves [bytes].
 MIN_COMPRESSED_BYTES: Final = 128
+#: Of numbers, by which the method for all of them is chosen [bytes].
+SAMPLE_BYTES: Final = 128 << 10
 #: Blosc2 keeps the element size in one byte.
 _MAX_TYPESIZE: Final = 255
 #: Threads would start anew for each chunk and do not survive a fork; the fleet has a process per
@@ -139,10 +141,50 @@ def _unpack_head(packed: memoryview) -> dict[str, Any]:
     return cast("dict[str, Any]", head)
 
 
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How chunks are compressed: what readers find in the header of each, and need not be told."""
+
+    codec: str
+    level: int
+    filter: str
+    #: What the filter takes for one element [bytes].
+    typesize: int = 1
+
+
+#: Bytes and texts; Blosc2 does not skip the shuffle by itself, which would take 4 times longer in
+#: and 13 times longer out.
+PLAIN: Final = Method("ZSTD", 1, "NOFILTER")
+
+
+def shuffled(typesize: int) -> Method:
+    """Return the method for elements of several bytes: the smallest of the fast ones."""
+    if not 1 < typesize <= _MAX_TYPESIZE:
+        return PLAIN
+    return Method("ZSTD", 1, "SHUFFLE", typesize)
+
+
+def numbers(typesize: int, sample: NDArray[np.uint8]) -> Method:
+    """Return the method for numbers of several bytes, of which some bytes are given.
+
+    Noisy ones, as instruments record them, become as small by LZ4 behind a bit shuffle, which takes
+    half the time in and out. Where Zstandard saves a third or more (few values, many zeros), it is
+    taken: docs/decisions/0003-blob-format.md has the figures.
+    """
+    thorough = shuffled(typesize)
+    if thorough == PLAIN or sample.size < SAMPLE_BYTES:
+        return thorough
+    quick = Method("LZ4", 5, "BITSHUFFLE", typesize)
+    middle = (sample.size - SAMPLE_BYTES) // 2 // typesize * typesize
+    part = sample[middle : middle + SAMPLE_BYTES]
+    small, smaller = (len(_compress_chunk(part, method)) for method in (quick, thorough))
+    return thorough if 3 * smaller <= 2 * small else quick
+
+
 def compress(
     raws: Iterable[NDArray[np.uint8]],
+    method: Method = PLAIN,
     *,
-    typesize: int,
     least: int = MIN_COMPRESSED_BYTES,
     max_ratio: int | None = None,
 ) -> Chunks:
@@ -152,18 +194,16 @@ def compress(
     ----------
     raws
         One-dimensional contiguous bytes of each chunk.
-    typesize
-        Size of the elements [bytes]: multi-byte types are shuffled; one-byte types must not be,
-        since Blosc2 does not skip it (4 times slower in, 13 times slower out).
+    method
+        How; chunks that would grow are stored as they are.
     least
         Smaller chunks are stored as they are [bytes].
     max_ratio
         Pad chunks that shrink by more, so that a reader may take such a ratio for an attack.
     """
-    typesize = typesize if typesize <= _MAX_TYPESIZE else 1
     parts: list[bytes] = []
     for raw in raws:
-        part = _compress_chunk(raw, typesize) if raw.size >= least else raw.tobytes()
+        part = _compress_chunk(raw, method) if raw.size >= least else raw.tobytes()
         if max_ratio is not None and len(part) * max_ratio < raw.size:
             part += bytes(-(-raw.size // max_ratio) - len(part))
         parts.append(part)
@@ -177,14 +217,14 @@ def library() -> Any:  # noqa: ANN401 - it has no type stubs
     return importlib.import_module("blosc2")
 
 
-def _compress_chunk(raw: NDArray[np.uint8], typesize: int) -> bytes:
+def _compress_chunk(raw: NDArray[np.uint8], method: Method) -> bytes:
     blosc2 = library()
     compressed: bytes = blosc2.compress2(
         raw,
-        codec=blosc2.Codec.ZSTD,
-        clevel=1,
-        typesize=typesize,
-        filters=[blosc2.Filter.SHUFFLE if typesize > 1 else blosc2.Filter.NOFILTER],
+        codec=blosc2.Codec[method.codec],
+        clevel=method.level,
+        typesize=method.typesize,
+        filters=[blosc2.Filter[method.filter]],
         filters_meta=[0],
         nthreads=N_THREADS,
     )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from djq.storage.content import ContentStore
 
 
-class ArrayCodec(Codec):
+class ArrayCodec(Codec, register=False):
     """An array in djq's own format, in chunks that serve slices along every axis."""
 
     name: ClassVar[str] = "array"

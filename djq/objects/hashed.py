@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from djq.storage.buffers import Buffer
 
 
-class HashCodec(Codec):
+class HashCodec(Codec, register=False):
     """Bytes as an object of a store that is named after its content, once for equal bytes."""
 
     name: ClassVar[str] = "hash"

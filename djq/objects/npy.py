@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from djq.storage.content import ContentStore
 
 
-class NpyCodec(Codec):
+class NpyCodec(Codec, register=False):
     """An array as a `.npy` file under its content address; files of DataJoint are read, too."""
 
     name: ClassVar[str] = "npy"

@@ -162,7 +162,7 @@ class BucketStore:
             within = [(start, min(size, stop)) for start, stop in merged if start < size]
             if within == merged:
                 raise
-            read = self._ranges(path, within) if within else []
+            read = self._ranges(path, within)
         return cut(ranges, read)
 
     def iterate(self, path: str, chunk_bytes: int = PIECE_BYTES) -> Iterator[memoryview]:
@@ -220,6 +220,8 @@ class BucketStore:
         self, path: str, ranges: Sequence[tuple[int, int]]
     ) -> Sequence[tuple[int, memoryview]]:
         """Return each start, and the bytes from there, of ranges that begin inside the object."""
+        if not ranges:
+            return []
         starts, stops = [start for start, _ in ranges], [stop for _, stop in ranges]
         with self._our_errors("get", path):
             # Where it joined ranges itself it would break at one behind the end.
@@ -244,8 +246,13 @@ class BucketStore:
             message = f"{where}: the object was replaced while it was read; read it again"
             raise StoreUnavailableError(message) from error
         except GenericError as error:
-            message = f"{where}: the store did not answer, also after retries: {error}"
+            message = f"{where}: the store did not answer, also after retries: {_first_line(error)}"
             raise StoreUnavailableError(message) from error
         except (BaseError, PermissionError, ValueError, OSError) as error:
-            message = f"{where}: {error}"
+            message = f"{where}: {_first_line(error)}"
             raise StorageError(message) from error
+
+
+def _first_line(error: Exception) -> str:
+    """Return what the client says, without the internals that it prints below."""
+    return str(error).strip().split("\n", 1)[0]

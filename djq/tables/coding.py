@@ -118,23 +118,21 @@ class Coding:
     # --- out of the row ------------------------------------------------------------------------
 
     @cached_property
-    def load(self) -> Step:
-        """Decode by djq's codecs what the column keeps."""
+    def load(self) -> Step | None:
+        """Decode by djq's codecs what the column refers to; None: all is in the row."""
+        if not self.has_store:
+            return None
         links = self.chain.links[self.chain.n_own :]
-        steps = [_call(link, "decode", self.context) for link in reversed(links)]
-        return _compose([*steps, _own_bytes] if self.has_store else steps)
+        return _compose([*(self._decoding(link) for link in reversed(links)), _own_bytes])
 
     @cached_property
-    def finish(self) -> Step | None:
-        """Decode by the user's codecs what `load` returned; None if there are none."""
-        links = self.chain.links[: self.chain.n_own]
-        steps = [_call(link, "decode", self.context) for link in reversed(links)]
-        return _compose(steps) if steps else None
+    def finish(self) -> Step:
+        """Decode what `load` returned, or what is in the row."""
+        links = self.chain.links[: self.chain.n_own] if self.has_store else self.chain.links
+        return _compose([self._decoding(link) for link in reversed(links)])
 
-    @cached_property
-    def decode(self) -> Step:
-        """Decode what the column keeps."""
-        return self.load if self.finish is None else _compose([self.load, self.finish])
+    def _decoding(self, link: Codec) -> Step:
+        return _call(link, "decode", self.context)
 
 
 @lru_cache(maxsize=1024)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,6 +9,7 @@ from obstore.store import MemoryStore
 from pydantic import SecretStr
 
 from djq.errors import StorageError, StoreUnavailableError
+from djq.settings import StoreSettings
 from djq.storage.bucket import BucketStore
 from djq.storage.content import ContentStore
 from djq.storage.filesystem import FolderStore
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from djq.settings import StoreSettings
     from djq.storage.base import ObjectStore
     from tests.support.processes import Process
 
@@ -57,6 +58,28 @@ class TestBucketInMemory(ObjectStoreContract):
     @pytest.fixture
     def store(self) -> ObjectStore:
         return BucketStore(MemoryStore(), "memory")
+
+
+class TestFsspecInMemory(ObjectStoreContract):
+    @pytest.fixture
+    def store(self) -> ObjectStore:
+        url = f"memory://{secrets.token_hex(4)}/store"
+        return open_store("raw", StoreSettings(url=url)).store
+
+
+class TestFsspecOnDisk(ObjectStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> ObjectStore:
+        return open_store("raw", StoreSettings(url=f"local://{tmp_path}/not yet/there")).store
+
+
+class TestAzure(ObjectStoreContract):
+    @pytest.fixture
+    def store(self, azure_settings: StoreSettings) -> Iterator[ObjectStore]:
+        store = open_store("raw", azure_settings).store
+        yield store
+        # pytest keeps fixtures longer than the check for open connections lasts.
+        del store._client
 
 
 class TestS3(ObjectStoreContract):
