@@ -47,7 +47,7 @@ class ArrayCodec(Codec, register=False):
     def validate(self, value: object) -> None:
         """Refuse what is no array, or holds what cannot be stored."""
         if not isinstance(value, ArrayRef | NpyRef):
-            arrays.describe(an_array(value, self.name))
+            an_array(value, self.name)
 
     def encode(self, value: Value, *, context: Context) -> dict[str, Any]:
         """Put the array into the store, and return what the row says of it."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from djq.codecs import arrays
 from djq.codecs.grids import sizes
 from djq.errors import CodecError
 
@@ -16,20 +17,30 @@ if TYPE_CHECKING:
 
 
 def an_array(value: object, name: str) -> NDArray[Any]:
-    """Return `value` if it is an array.
+    """Return `value` if it is an array that the codec `name` stores.
 
     Raises
     ------
     TypeError
         It is something else.
     """
-    if isinstance(value, np.ndarray):
-        return cast("NDArray[Any]", value)
-    message = (
-        f"<{name}> takes NumPy arrays, not {type(value).__name__}: pass numpy.asarray of it, "
-        "or let the attribute be <blob@store>, which takes any value"
-    )
-    raise TypeError(message)
+    advice = "or let the attribute be <blob@store>, which takes any value"
+    if not isinstance(value, np.ndarray):
+        message = (
+            f"<{name}> takes NumPy arrays, not {type(value).__name__}: pass numpy.asarray of it, "
+            f"{advice}"
+        )
+        raise TypeError(message)
+    array = cast("NDArray[Any]", value)
+    try:
+        arrays.describe(array)
+    except CodecError as error:
+        message = (
+            f"<{name}> takes plain arrays of numbers, texts of fixed length, dates and raw bytes, "
+            f"not {type(array).__name__} of {array.dtype}: convert it, {advice}"
+        )
+        raise TypeError(message) from error
+    return array
 
 
 def a_shape(value: object) -> tuple[int, ...]:

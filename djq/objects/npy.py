@@ -50,9 +50,7 @@ class NpyCodec(Codec, register=False):
     def validate(self, value: object) -> None:
         """Refuse what is no array, or holds what such a file does not carry."""
         if not isinstance(value, ArrayRef | NpyRef):
-            array = an_array(value, self.name)
-            arrays.describe(array)
-            write_head(array)
+            write_head(an_array(value, self.name))
 
     def encode(self, value: Value, *, context: Context) -> dict[str, Any]:
         """Put the file into the store, and return what the row says of it."""

@@ -113,7 +113,7 @@ def test_equal_arrays_have_equal_handles(store):
     assert hash(one) == hash(same)
     assert one != other
     assert one != 5
-    assert len(store.puts) == 2
+    assert len(list(store.list("hash"))) == 2
 
 
 @pytest.mark.parametrize("dtype", [None, "f8", ">i4"])
@@ -232,11 +232,12 @@ def test_a_row_that_djq_did_not_write_is_refused(store, name, value):
 @pytest.mark.parametrize(
     ("value", "words"),
     [([1, 2], "not list: pass numpy.asarray"), (None, "not NoneType"), (1.5, "<blob@store>"),
-     (np.float64(3), "not float64"), (np.array([{}]), "dtype object"),
-     (np.ma.masked_array([1]), "MaskedArray cannot be stored")],
+     (np.float64(3), "not float64"), (np.array([{}]), "not ndarray of object"),
+     (np.zeros(1, "T"), "not ndarray of StringDType"),
+     (np.ma.masked_array([1]), "not MaskedArray of int64: convert it")],
 )  # fmt: skip
 def test_what_is_no_array_is_refused_with_advice(value, words):
-    with pytest.raises((TypeError, CodecError), match=words):
+    with pytest.raises(TypeError, match=words):
         get("array").validate(value)
 
 
