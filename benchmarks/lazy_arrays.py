@@ -70,6 +70,7 @@ def measure(kind: str, codec: str, array: np.ndarray[Any, Any], folder: Path) ->
         assert np.array_equal(found, array[index(len(array))])
         share = store.n_bytes / row["size"]
         print(f"  {name:20} {share:8.3%} {store.n_requests:5} requests {took * 1e3:8.1f} ms")
+    ref = get(codec).decode(row, context=context)
     begun = time.perf_counter()
     ref.load()
     print(f"  all: {array.nbytes / (time.perf_counter() - begun) / 1e6:.0f} MB/s out")
