@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 #: A server that restarts is back by then, and a lost one is reported soon enough.
 RETRIES: Final[RetryConfig] = {
-    "max_retries": 8,
+    # The time counts: waits are drawn by lot, and eight of them may be over in three seconds.
+    "max_retries": 1000,
     "retry_timeout": timedelta(seconds=15),
     "backoff": {
         "init_backoff": timedelta(milliseconds=100),
