@@ -48,6 +48,7 @@ _HARMLESS = frozenset(
         *("namespace", "heartbeat_s", "lease_s", "chunk_s", "database_timeout_s", "flower_port"),
         *(
             "default_store",
+            "store_threads",
             "state_dir",
             "fleet_file",
             "pipeline",
@@ -180,6 +181,8 @@ class Settings(BaseSettings):
     stores: Mapping[str, StoreSettings] = Field(default_factory=dict)
     #: The store of `<blob@>`, which names none.
     default_store: Annotated[str, Field(min_length=1)] = "default"
+    #: How many objects one process puts or gets at once; None: 8, and 4 of a folder.
+    store_threads: Annotated[int, Field(ge=1, le=256)] | None = None
     #: Modules that define the pipeline, for workers and schedulers.
     pipeline: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     #: Queues, workers and limits of the fleet; None: `fleet.toml` beside `djq.toml`, if any.
