@@ -8,6 +8,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import obstore
 from obstore.exceptions import BaseError, GenericError, PreconditionError
 
@@ -132,7 +133,7 @@ class BucketStore:
             size = found["size"]
             if size <= first.nbytes:
                 return first
-            whole = memoryview(bytearray(size))
+            whole = memoryview(np.empty(size, np.uint8))
             whole[: first.nbytes] = first
             starts = range(first.nbytes, size, PIECE_BYTES)
             for i in range(0, len(starts), N_PIECES_AT_ONCE):
