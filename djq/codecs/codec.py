@@ -22,6 +22,7 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 _EXTRAS: Final = ("key", "store_name", "context")
 #: djq's own, by name, so that each loads only where a definition uses it.
 BUILTIN: Final = {
+    "attach": "djq.objects.attachments:AttachCodec",
     "blob": "djq.codecs.plain:BlobCodec",
     "hash": "djq.objects.hashed:HashCodec",
 }
