@@ -24,7 +24,9 @@ _EXTRAS: Final = ("key", "store_name", "context")
 BUILTIN: Final = {
     "attach": "djq.objects.attachments:AttachCodec",
     "blob": "djq.codecs.plain:BlobCodec",
+    "filepath": "djq.objects.filepaths:FilepathCodec",
     "hash": "djq.objects.hashed:HashCodec",
+    "object": "djq.objects.managed:ObjectCodec",
 }
 #: Codecs that Python classes brought, by name. Importing the class is what makes it known.
 registered: Final[dict[str, Codec]] = {}

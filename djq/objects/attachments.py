@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 from djq.codecs.codec import Codec
 from djq.errors import CodecError
 from djq.objects.landing import land_beside
-from djq.storage.buffers import FileParts, flat
+from djq.objects.local import LocalFile, check_file
+from djq.storage.buffers import flat
 from djq.storage.content import Reference
 
 if TYPE_CHECKING:
@@ -74,42 +75,13 @@ class AttachCodec(Codec):
         return str(land_beside(context.download_path, name, content))
 
 
-def check_file(path: Path) -> int:
-    """Return the size of a file whose name can be kept [bytes].
-
-    Raises
-    ------
-    CodecError
-        There is none, or its name is not of Unicode.
-    """
-    try:
-        path.name.encode()
-        if path.is_file():
-            return path.stat().st_size
-        problem = "is a folder: <object@store> takes folders" if path.is_dir() else "is no file"
-    except (OSError, ValueError) as error:
-        problem = f"cannot be read: {error}"
-    message = f"{str(path)!r} {problem}"
-    raise CodecError(message)
-
-
-class Attachment(FileParts):
+class Attachment(LocalFile):
     """The parts of an attachment: the name, and the content while it is read."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the parts.
-
-        Raises
-        ------
-        CodecError
-            The file cannot be read.
-        """
+        """Yield the parts."""
         yield self.path.name.encode() + _END
-        try:
-            yield from super().__iter__()
-        except OSError as error:
-            message = f"{self.path} cannot be read: {error.strerror or error}"
-            raise CodecError(message) from error
+        yield from super().__iter__()
 
 
 def _split(chunks: Iterator[Buffer]) -> tuple[str, Iterator[Buffer]]:
