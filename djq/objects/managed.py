@@ -105,9 +105,13 @@ class ObjectCodec(Codec):
 
 def store_new(source: Source, ext: str | None, context: Context) -> ObjectRef:
     """Write a file or folder to a new path; the extension is its own where none is given."""
+    ext = check_extension(_own_extension(source) if ext is None else ext)
+    return store_at(new_path(context, ext), source, ext, context)
+
+
+def store_at(path: str, source: Source, ext: str, context: Context) -> ObjectRef:
+    """Write a file or folder to a path where nothing is."""
     content: ContentStore = context.open_store(context.store_name or "")
-    ext = _own_extension(source) if ext is None else ext
-    path = new_path(context, ext := check_extension(ext))
     return described(_put(content.store, path, source), path, ext, content)
 
 

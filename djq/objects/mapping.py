@@ -162,6 +162,9 @@ class _Outgoing(tempfile.SpooledTemporaryFile[bytes]):
         super().__init__(max_size=_SPOOL_BYTES)
         self._target = store, path
 
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
     def close(self) -> None:
         if not self.closed:
             store, path = self._target
