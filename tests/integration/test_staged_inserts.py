@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,8 @@ from djq.errors import (
     UsageError,
 )
 from djq.objects import staged as staging
+from djq.settings import load
+from djq.storage.filesystem import FolderStore
 from tests.integration.test_files import paths, raw, tree
 from tests.support.s3 import s3_settings
 
@@ -29,6 +32,10 @@ class OopsError(Exception):
 
 @pytest.fixture
 def recording(schema, raw):
+    return declare(schema)
+
+
+def declare(schema):
     @schema
     class Rig(dj.Lookup):
         definition = """
@@ -289,3 +296,43 @@ def test_without_fsspec_it_is_said_what_to_install(recording, monkeypatch):
     monkeypatch.setattr("djq.objects.handle.pkgutil.resolve_name", missing)
     with pytest.raises(ConfigError, match=r"djq\[fsspec\]"):
         stage(recording, lambda staged: staged.store("raw"))
+
+
+KILLED = """
+import os, signal, sys
+import djq as dj
+from djq.settings import load
+from djq.sql.engine import Database
+from tests.integration.test_staged_inserts import declare, ROW
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+table = declare(dj.Schema(sys.argv[1], connection=dj.Connection(load())))
+with table.staged_insert1 as staged:
+    staged.rec.update(ROW)
+    staged.open("raw").write(b"1")
+    (staged.folder("note") / "a").write_bytes(b"1")
+    if sys.argv[2] == "in the block":
+        die()
+    Database.insert = die
+"""
+
+
+@pytest.mark.parametrize(("when", "n_objects"), [("in the block", 0), ("before the row", 3)])
+def test_a_killed_process_leaves_no_row(
+    connection, schema_name, start_process, tmp_path, when, n_objects
+):
+    settings = load(
+        database_url=connection.settings.resolved_database_url,
+        state_dir=tmp_path / ".djq",
+        stores={"raw": {"url": str(tmp_path / "raw")}},
+    )
+    env = {"TMPDIR": str(tmp_path)}
+    process = start_process("-c", KILLED, schema_name, when, settings=settings, env=env)
+
+    assert process.wait(60) == -signal.SIGKILL, process.text()
+
+    recording = declare(dj.Schema(schema_name, connection=connection))
+    assert len(recording) == 0
+    assert len(paths(FolderStore(tmp_path / "raw"))) == n_objects
