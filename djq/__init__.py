@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from djq.diagrams.diagram import Diagram as ERD  # noqa: N814 - DataJoint's older spelling
     from djq.errors import DjqError as DataJointError
     from djq.errors import DjqError as DjqError
+    from djq.objects.handle import ObjectRef as ObjectRef
     from djq.orchestrator.run import Run as Run
     from djq.orchestrator.submission import runs as runs
     from djq.orchestrator.submission import submit as submit
@@ -72,6 +73,7 @@ _HOMES = {
     "Lookup": "djq.tables.table:Lookup",
     "Manual": "djq.tables.table:Manual",
     "Not": "djq.algebra.forms:Not",
+    "ObjectRef": "djq.objects.handle:ObjectRef",
     "Part": "djq.tables.table:Part",
     "Plan": "djq.populate.planning:Plan",
     "PopulateOptions": "djq.populate.options:PopulateOptions",
@@ -118,6 +120,7 @@ __all__ = [
     "Lookup",
     "Manual",
     "Not",
+    "ObjectRef",
     "Part",
     "Plan",
     "PopulateOptions",
