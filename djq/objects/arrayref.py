@@ -82,6 +82,11 @@ class ArrayRef:
         return self._chunked.stored.reference.path
 
     @property
+    def address(self) -> str:
+        """The hash of the object's bytes: equal for equal arrays."""
+        return self._chunked.stored.reference.hash
+
+    @property
     def stored_bytes(self) -> int:
         """What its object takes in the store [bytes]."""
         return self._chunked.stored.reference.size
@@ -101,11 +106,11 @@ class ArrayRef:
         """Whether both refer to the same content; what it is, is not read."""
         if not isinstance(other, ArrayRef):
             return NotImplemented
-        return self._chunked.stored.reference.hash == other._chunked.stored.reference.hash
+        return self.address == other.address
 
     def __hash__(self) -> int:
         """Return the hash of the content's address."""
-        return hash(self._chunked.stored.reference.hash)
+        return hash(self.address)
 
     # --- what is read --------------------------------------------------------------------------
 

@@ -85,6 +85,12 @@ class NpyRef:
         return self._stored.reference.path
 
     @property
+    def address(self) -> str:
+        """The hash of the file's bytes; of DataJoint's files, its store and path."""
+        reference = self._stored.reference
+        return reference.hash or f"{reference.store}/{reference.path}"
+
+    @property
     def is_loaded(self) -> bool:
         """Whether `load` has read the file."""
         return self._loaded is not None
@@ -103,16 +109,11 @@ class NpyRef:
 
     def __eq__(self, other: object) -> bool:
         """Whether both refer to the same file; what it holds, is not read."""
-        return self._address == other._address if isinstance(other, NpyRef) else NotImplemented
+        return self.address == other.address if isinstance(other, NpyRef) else NotImplemented
 
     def __hash__(self) -> int:
         """Return the hash of the file's address."""
-        return hash(self._address)
-
-    @property
-    def _address(self) -> str:
-        reference = self._stored.reference
-        return reference.hash or f"{reference.store}/{reference.path}"
+        return hash(self.address)
 
     # --- what is read --------------------------------------------------------------------------
 

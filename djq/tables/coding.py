@@ -93,15 +93,18 @@ class Coding:
 
     @cached_property
     def prepare(self) -> Step:
-        """Encode a value by the user's codecs."""
-        links = self.chain.links[: self.chain.n_own]
-        return _compose([_encoding(link, self.context) for link in links])
+        """Encode a value by the user's codecs; what djq's first one takes, can be stored then."""
+        own, rest = self.chain.links[: self.chain.n_own], self.chain.links[self.chain.n_own :]
+        steps = [_encoding(link, self.context) for link in own]
+        return _compose([*steps, *(_validating(link) for link in rest[:1] if _validates(link))])
 
     @cached_property
     def keep(self) -> Step:
         """Encode by djq's codecs what `prepare` returned."""
         links = self.chain.links[self.chain.n_own :]
-        return _compose([*(_encoding(link, self.context) for link in links), self.accept])
+        steps = [_call(link, "encode", self.context) for link in links[:1]]
+        steps += [_encoding(link, self.context) for link in links[1:]]
+        return _compose([*steps, self.accept])
 
     def check(self, value: Value) -> Value:
         """Refuse what `encode` would refuse, without writing an object."""
@@ -144,14 +147,19 @@ def _needs_key(link: Codec) -> bool:
 
 def _encoding(link: Codec, context: Context) -> Step:
     encode = _call(link, "encode", context)
-    if type(link).validate is Codec.validate:
-        return encode
+    return _compose([_validating(link), encode]) if _validates(link) else encode
 
-    def checked(value: Value) -> Value:
+
+def _validates(link: Codec) -> bool:
+    return type(link).validate is not Codec.validate
+
+
+def _validating(link: Codec) -> Step:
+    def validate(value: Value) -> Value:
         link.validate(value)
-        return encode(value)
+        return value
 
-    return checked
+    return validate
 
 
 def _call(link: Codec, method: str, context: Context) -> Step:
