@@ -93,6 +93,8 @@ class Codec:
     name: ClassVar[str] = ""
     #: Whether `encode` writes objects: a dry run leaves it out.
     writes_objects: ClassVar[bool] = False
+    #: Whether `decode` reads objects, so that it pays to decode many values at the same time.
+    reads_objects: ClassVar[bool] = False
     #: Whether `key` and `context.key` are looked at, which djq then fills for each row.
     uses_key: ClassVar[bool] = True
 

@@ -113,7 +113,7 @@ def test_equal_arrays_have_equal_handles(store):
     assert hash(one) == hash(same)
     assert one != other
     assert one != 5
-    assert len(store.puts) == 2
+    assert len([path for path in store.puts if path.startswith("hash/")]) == 2
 
 
 @pytest.mark.parametrize("dtype", [None, "f8", ">i4"])
