@@ -133,7 +133,7 @@ class BucketStore:
             size = found["size"]
             if size <= first.nbytes:
                 return first
-            whole = memoryview(np.empty(size, np.uint8))
+            whole = np.empty(size, np.uint8).data
             whole[: first.nbytes] = first
             starts = range(first.nbytes, size, PIECE_BYTES)
             for i in range(0, len(starts), N_PIECES_AT_ONCE):
