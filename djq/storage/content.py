@@ -91,7 +91,7 @@ class ContentStore:
         self.name = name
         self.store = store
         self.n_threads = n_threads
-        self.clock = StoreClock(store)
+        self.clock: StoreClock = StoreClock(store)
 
     def __repr__(self) -> str:
         """Return the name and the store."""
