@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from djq.errors import DjqError as DataJointError
     from djq.errors import DjqError as DjqError
     from djq.objects.arrayref import ArrayRef as ArrayRef
+    from djq.objects.handle import ObjectRef as ObjectRef
     from djq.objects.npyref import NpyRef as NpyRef
     from djq.orchestrator.run import Run as Run
     from djq.orchestrator.submission import runs as runs
@@ -75,6 +76,7 @@ _HOMES = {
     "Lookup": "djq.tables.table:Lookup",
     "Manual": "djq.tables.table:Manual",
     "Not": "djq.algebra.forms:Not",
+    "ObjectRef": "djq.objects.handle:ObjectRef",
     "NpyRef": "djq.objects.npyref:NpyRef",
     "Part": "djq.tables.table:Part",
     "Plan": "djq.populate.planning:Plan",
@@ -124,6 +126,7 @@ __all__ = [
     "Manual",
     "Not",
     "NpyRef",
+    "ObjectRef",
     "Part",
     "Plan",
     "PopulateOptions",

@@ -48,6 +48,7 @@ _HARMLESS = frozenset(
         *("namespace", "heartbeat_s", "lease_s", "chunk_s", "database_timeout_s", "flower_port"),
         *(
             "default_store",
+            "store_threads",
             "state_dir",
             "fleet_file",
             "pipeline",
@@ -180,8 +181,8 @@ class Settings(BaseSettings):
     stores: Mapping[str, StoreSettings] = Field(default_factory=dict)
     #: The store of `<blob@>`, which names none.
     default_store: Annotated[str, Field(min_length=1)] = "default"
-    #: How many objects one insert or fetch moves at a time.
-    store_threads: Annotated[int, Field(ge=1)] = 8
+    #: How many objects one process puts or gets at once; None: 8, and 4 of a folder.
+    store_threads: Annotated[int, Field(ge=1, le=256)] | None = None
     #: Where files are written that are fetched from `<attach>`.
     download_path: Path = Path()
     #: Modules that define the pipeline, for workers and schedulers.

@@ -21,6 +21,7 @@ class HashCodec(Codec, register=False):
 
     name: ClassVar[str] = "hash"
     writes_objects: ClassVar[bool] = True
+    reads_objects: ClassVar[bool] = True
     uses_key: ClassVar[bool] = False
 
     def get_dtype(self, is_store: bool) -> str:

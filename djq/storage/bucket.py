@@ -8,6 +8,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import obstore
 from obstore.exceptions import BaseError, GenericError, PreconditionError
 
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
 #: A server that restarts is back by then, and a lost one is reported soon enough.
 RETRIES: Final[RetryConfig] = {
-    "max_retries": 8,
+    # The time counts: waits are drawn by lot, and eight of them may be over in three seconds.
+    "max_retries": 1000,
     "retry_timeout": timedelta(seconds=15),
     "backoff": {
         "init_backoff": timedelta(milliseconds=100),
@@ -131,7 +133,7 @@ class BucketStore:
             size = found["size"]
             if size <= first.nbytes:
                 return first
-            whole = memoryview(bytearray(size))
+            whole = np.empty(size, np.uint8).data
             whole[: first.nbytes] = first
             starts = range(first.nbytes, size, PIECE_BYTES)
             for i in range(0, len(starts), N_PIECES_AT_ONCE):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from djq.errors import ConfigError
 from djq.storage.content import ContentStore
+from djq.storage.transfers import N_THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from djq.settings import StoreSettings
     from djq.storage.base import ObjectStore
 
+#: A disk has no way to wait for that more threads would fill.
+FOLDER_THREADS: Final = 4
 #: By name, so that a store's client loads only where such a store is used.
 _SCHEMES: Final = {
     "file": "djq.storage.filesystem:open_folder",
@@ -49,4 +52,5 @@ def open_store(name: str, settings: StoreSettings) -> ContentStore:
         if door == _OTHERS:
             message += f"; without it there are {', '.join(f'{each}://' for each in _SCHEMES)}"
         raise ConfigError(message) from error
-    return ContentStore(name, opener(name, settings))
+    n_threads = FOLDER_THREADS if scheme == "file" else N_THREADS
+    return ContentStore(name, opener(name, settings), n_threads)

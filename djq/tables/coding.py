@@ -119,16 +119,16 @@ class Coding:
 
     @cached_property
     def load(self) -> Step | None:
-        """Decode by djq's codecs what the column refers to; None: all is in the row."""
-        if not self.has_store:
-            return None
+        """Decode by djq's codecs what the column refers to; None: nothing has to be read."""
         links = self.chain.links[self.chain.n_own :]
+        if not any(link.reads_objects for link in links):
+            return None
         return _compose([*(self._decoding(link) for link in reversed(links)), _own_bytes])
 
     @cached_property
     def finish(self) -> Step:
-        """Decode what `load` returned, or what is in the row."""
-        links = self.chain.links[: self.chain.n_own] if self.has_store else self.chain.links
+        """Decode what `load` returned, or all of what is in the row."""
+        links = self.chain.links if self.load is None else self.chain.links[: self.chain.n_own]
         return _compose([self._decoding(link) for link in reversed(links)])
 
     def _decoding(self, link: Codec) -> Step:

@@ -107,10 +107,10 @@ class Connection:
             opened = self._stores[name] = settings, open_store(name, settings)
         return opened[1]
 
-    @property
-    def transfers(self) -> Transfers:
-        """How many objects are moved at once."""
-        return Transfers(n_threads=self.settings.store_threads)
+    def transfers(self, *stores: str) -> Transfers:
+        """Return how many objects of these stores are moved at once."""
+        n_threads = self.settings.store_threads
+        return Transfers(n_threads or max(self.store(name).n_threads for name in stores))
 
     # --- the server ----------------------------------------------------------------------------
 

@@ -80,9 +80,11 @@ class _Field:
         finish: Decode = _any_value if attribute.type is not None else _plain_number
         #: What any thread may do before, and reads an object; None: there is none.
         self.load: Decode | None = None
+        self.store = ""
         if isinstance(attribute.type, CodecType):
             coding = Coding.of(attribute.type, connection)
             self.load, finish = coding.load, coding.finish
+            self.store = coding.context.store_name or ""
             self._coding = coding if coding.needs_key else None
         #: What the thread does that fetches, in the order of the rows.
         self.finish: Decode = self._last(finish)
@@ -115,7 +117,8 @@ class _RowDecoder:
     def read(self, rows: Iterable[Cells]) -> Iterator[Cells]:
         """Yield rows with the user's values; several threads read objects of rows to come."""
         if self._objects:
-            rows = moved(self._connection, self._load, rows, self._weigh)
+            stores = {field.store for field in self._objects}
+            rows = moved(self._load, rows, self._weigh, self._connection.transfers(*stores))
         return map(self._finish, rows)
 
     def _weigh(self, row: Cells) -> int:

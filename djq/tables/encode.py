@@ -37,6 +37,11 @@ class Part:
         """Whether objects are stored, which waits until all else is known to be right."""
         return self.coding is not None and self.coding.has_store
 
+    @property
+    def store(self) -> str:
+        """The name of the store of its objects, empty if there are none."""
+        return (self.coding.context.store_name if self.coding is not None else None) or ""
+
 
 @dataclass(frozen=True)
 class RowEncoder:
@@ -173,8 +178,8 @@ class RowEncoder:
             except StorageError as error:
                 raise self._at(done.first + i, part, error) from error
 
-        numbers = range(len(column))
-        found = list(moved(self.connection, put, numbers, lambda i: size_of(column[i])))
+        transfers = self.connection.transfers(part.store)
+        found = list(moved(put, range(len(column)), lambda i: size_of(column[i]), transfers))
         done.faults += [value for value in found if isinstance(value, Fault)]
         return found
 

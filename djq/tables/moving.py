@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from djq.definition.acceptance import Value
-    from djq.tables.connection import Connection
+    from djq.storage.transfers import Transfers
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def moved(
-    connection: Connection, move: Callable[[T], R], items: Iterable[T], size: Callable[[T], int]
+    move: Callable[[T], R], items: Iterable[T], size: Callable[[T], int], transfers: Transfers
 ) -> Iterator[R]:
     """Yield what `move` returns for each item, in order; its errors are raised as they are.
 
     `move` is called in several threads at once; `size` says what an item holds in memory [bytes].
     """
     try:
-        yield from connection.transfers.map(move, items, size)
+        yield from transfers.map(move, items, size)
     except ItemError as failure:
         raise failure.error from failure.error.__cause__
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from pydantic import SecretStr
 
 from djq.errors import StorageError, StoreUnavailableError
 from djq.settings import StoreSettings
+from djq.storage import clouds
 from djq.storage.bucket import BucketStore
 from djq.storage.content import ContentStore
 from djq.storage.filesystem import FolderStore
@@ -90,7 +92,12 @@ class TestS3(ObjectStoreContract):
         # pytest keeps fixtures longer than the check for open connections lasts.
         del store._client
 
-    def test_a_server_that_is_away_is_unavailable_and_may_come_back(self, store: ObjectStore):
+    def test_a_server_that_is_away_is_unavailable_and_may_come_back(
+        self, s3_settings: StoreSettings, monkeypatch: pytest.MonkeyPatch
+    ):
+        impatient = clouds.RETRIES | {"retry_timeout": timedelta(seconds=0.5)}
+        monkeypatch.setattr(clouds, "RETRIES", impatient)
+        store = open_store("raw", s3_settings).store
         content = ContentStore("raw", store)
         kept = content.put(b"kept")
         server = s3_server()
@@ -112,6 +119,7 @@ class TestS3(ObjectStoreContract):
         assert content.get(kept) == b"kept"
         new = wait_until(lambda: _try(lambda: content.put(b"new")), timeout_s=60)
         assert content.get(new) == b"new"
+        del store._client
 
     def test_wrong_credentials_are_refused(self, s3_settings: StoreSettings):
         wrong = s3_settings.model_copy(update={"secret_key": SecretStr("wrong-secret")})

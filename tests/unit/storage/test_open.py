@@ -76,6 +76,11 @@ def test_the_account_of_azure_may_stand_in_the_url():
     assert store._client.prefix == "a"
 
 
+def test_a_bucket_is_asked_by_more_threads_than_a_folder(tmp_path: Path):
+    assert open_store("raw", StoreSettings(url="s3://lab")).n_threads == 8
+    assert open_store("raw", StoreSettings(url=str(tmp_path))).n_threads == 4
+
+
 def test_other_file_systems_are_those_of_fsspec(tmp_path: Path):
     store = open_store("raw", StoreSettings(url=f"local://{tmp_path}/a/")).store
     assert repr(store) == f"FsspecStore('local://{tmp_path}/a')"
