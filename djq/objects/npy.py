@@ -83,7 +83,9 @@ def _reference(stored: Value) -> Reference:
     try:
         return Reference.from_json(stored)
     except StorageError:
-        fields = cast("Mapping[str, Any]", stored) if isinstance(stored, dict) else {}
+        if not isinstance(stored, dict):
+            raise
+        fields = cast("Mapping[str, Any]", stored)
         store, path = fields.get("store"), fields.get("path")
         if not isinstance(store, str) or not isinstance(path, str) or "hash" in fields:
             raise

@@ -51,8 +51,7 @@ class Selection:
         UnusualIndexError
             The index names fields, or has a single bool.
         """
-        given: tuple[Index, ...] = index if isinstance(index, tuple) else (index,)
-        items = [_plain(item) for item in given]
+        items = [_plain(item) for item in _items(index)]
         # Elements without bytes cost nothing: NumPy itself says what is wrong.
         np.broadcast_to(_NOTHING, shape)[index]
         return _select([*_expanded(items, len(shape))], shape)
@@ -82,6 +81,10 @@ class Selection:
             ones = (1,) * (len(self.points) - 1)
             read = read.reshape(read.shape[:1] + ones + read.shape[1:]).transpose(order)
         return read[self.final]
+
+
+def _items(index: Index) -> tuple[Index, ...]:
+    return index if isinstance(index, tuple) else (index,)  # pyright: ignore[reportUnknownVariableType] # a tuple of anything
 
 
 def _plain(item: Index) -> Index:
