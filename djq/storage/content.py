@@ -87,7 +87,7 @@ class ContentStore:
     def __init__(self, name: str, store: ObjectStore) -> None:
         self.name = name
         self.store = store
-        self.clock = StoreClock(store)
+        self.clock: StoreClock = StoreClock(store)
 
     def __repr__(self) -> str:
         """Return the name and the store."""
