@@ -28,11 +28,12 @@ _MAX_NAME_BYTES: Final = 255
 _MAX_ROW_BYTES: Final = (1 << 30) - (1 << 20)
 
 
-class AttachCodec(Codec):
+class AttachCodec(Codec, register=False):
     """A file with its name: bytes in the row, or streamed to and from a store."""
 
     name: ClassVar[str] = "attach"
     writes_objects: ClassVar[bool] = True
+    reads_objects: ClassVar[bool] = True
     uses_key: ClassVar[bool] = False
 
     def get_dtype(self, is_store: bool) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from djq.storage.content import ContentStore
 
 
-class FilepathCodec(Codec):
+class FilepathCodec(Codec, register=False):
     """The path of a file or folder within a store; nothing is copied, and nothing collected."""
 
     name: ClassVar[str] = "filepath"

@@ -163,7 +163,7 @@ class ObjectRef(ObjectRecord):
             for _ in read_verified(self.objects, path, size, files[i].sha256):
                 pass
 
-        run_all(check, len(files))
+        run_all(check, [file.size for file in files])
         return True
 
     @property

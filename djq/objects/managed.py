@@ -35,7 +35,7 @@ class Stored:
     ref: ObjectRef
 
 
-class ObjectCodec(Codec):
+class ObjectCodec(Codec, register=False):
     """Files, folders, bytes and streams, each at a path of its own, which is never written again.
 
     A value is the path of a file or folder of this machine, bytes, a stream with `read`, an

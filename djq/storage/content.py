@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from djq.errors import ObjectCorruptedError, ObjectMissingError, StorageError, UsageError
 from djq.storage.buffers import pieces, source_errors
 from djq.storage.clock import StoreClock
+from djq.storage.transfers import N_THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -77,6 +78,8 @@ class ContentStore:
         The store's name in the settings.
     store
         Where its objects lie.
+    n_threads
+        How many objects are put or got at once, if nobody says otherwise.
 
     Attributes
     ----------
@@ -84,9 +87,10 @@ class ContentStore:
         The store's clock, by which the ages of its objects count.
     """
 
-    def __init__(self, name: str, store: ObjectStore) -> None:
+    def __init__(self, name: str, store: ObjectStore, n_threads: int = N_THREADS) -> None:
         self.name = name
         self.store = store
+        self.n_threads = n_threads
         self.clock: StoreClock = StoreClock(store)
 
     def __repr__(self) -> str:
