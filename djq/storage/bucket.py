@@ -162,7 +162,7 @@ class BucketStore:
             within = [(start, min(size, stop)) for start, stop in merged if start < size]
             if within == merged:
                 raise
-            read = self._ranges(path, within) if within else []
+            read = self._ranges(path, within)
         return cut(ranges, read)
 
     def iterate(self, path: str, chunk_bytes: int = PIECE_BYTES) -> Iterator[memoryview]:
@@ -220,6 +220,8 @@ class BucketStore:
         self, path: str, ranges: Sequence[tuple[int, int]]
     ) -> Sequence[tuple[int, memoryview]]:
         """Return each start, and the bytes from there, of ranges that begin inside the object."""
+        if not ranges:
+            return []
         starts, stops = [start for start, _ in ranges], [stop for _, stop in ranges]
         with self._our_errors("get", path):
             # Where it joined ranges itself it would break at one behind the end.

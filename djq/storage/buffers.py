@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
+    from pathlib import Path
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 #: Parts are stored one after the other, and are never joined as a whole. An iterator is asked once,
@@ -28,6 +29,25 @@ def flat(part: Buffer) -> memoryview:
     view = memoryview(part)
     # Python does not cast what has no elements.
     return view.cast("B") if view.nbytes else memoryview(b"")
+
+
+class FileParts:
+    """The content of a file in parts, read while they are taken, as often as they are taken.
+
+    Parameters
+    ----------
+    path
+        The file; nothing is asked of it yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the parts; a file that cannot be read raises OSError."""
+        with self.path.open("rb") as file:
+            while part := file.read(PIECE_BYTES):
+                yield part
 
 
 def parts(data: Data) -> Iterable[Buffer]:
@@ -67,6 +87,8 @@ def pieces(data: Data, size: int = PIECE_BYTES) -> Iterator[memoryview]:
             view = flat(part)
             for start in range(0, view.nbytes, size):
                 yield view[start : start + size]
+    except SourceError:
+        raise
     except Exception as error:
         raise SourceError(error) from error
 

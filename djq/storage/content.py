@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from djq.errors import ObjectCorruptedError, ObjectMissingError, StorageError
-from djq.storage.buffers import pieces
+from djq.errors import ObjectCorruptedError, ObjectMissingError, StorageError, UsageError
+from djq.storage.buffers import pieces, source_errors
+from djq.storage.clock import StoreClock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from djq.storage.base import ObjectStore
     from djq.storage.buffers import Data
@@ -20,6 +25,11 @@ FOLDER: Final = "hash"
 ALGORITHM: Final = "sha256"
 #: Folders of at most some thousand entries for a million objects.
 _N_FOLDER_DIGITS: Final = 2
+#: An object that was put so lately is as good as new. Garbage collection must wait longer, by what
+#: the longest transaction takes.
+FRESH: Final = timedelta(hours=1)
+#: What DataJoint writes: the MD5 of the content in base32, in lower case, without padding.
+_DATAJOINT_HASH: Final = re.compile("[a-z2-7]{26}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +39,7 @@ class Reference:
     #: The store's name in the settings.
     store: str
     path: str
-    #: `sha256:` and 64 hexadecimal digits.
+    #: `sha256:` and 64 hexadecimal digits; DataJoint's have no kind.
     hash: str
     #: [bytes]
     size: int
@@ -66,11 +76,17 @@ class ContentStore:
         The store's name in the settings.
     store
         Where its objects lie.
+
+    Attributes
+    ----------
+    clock
+        The store's clock, by which the ages of its objects count.
     """
 
     def __init__(self, name: str, store: ObjectStore) -> None:
         self.name = name
         self.store = store
+        self.clock = StoreClock(store)
 
     def __repr__(self) -> str:
         """Return the name and the store."""
@@ -80,19 +96,33 @@ class ContentStore:
         """Store `data` under its content address, once; afterwards it survives a crash.
 
         Call it *before* the row that holds the reference is inserted: a crash in between leaves an
-        object that nothing refers to, never a row without its object.
+        object that nothing refers to, never a row without its object. From here on the object is
+        at most an hour old, or new: garbage collection, which takes only older ones, leaves time
+        to insert the row.
+
+        Parameters
+        ----------
+        data
+            What can be read twice: for its address, and to store it. Anything but a buffer, a list
+            or a tuple is checked to be the same the second time.
 
         Raises
         ------
+        UsageError
+            `data` is an iterator, which can be read only once.
         StoreUnavailableError
             The store did not answer; trying again may help.
         StorageError
-            The store refused.
+            The store refused, or `data` changed while it was stored.
         """
+        if isinstance(data, Iterator):
+            message = "an iterator has no content address: it can be read once; give its parts"
+            raise UsageError(message)
         digest, size = _digest(data)
         path = f"{FOLDER}/{digest[:_N_FOLDER_DIGITS]}/{digest}"
-        if not self._has(path, size):
-            self.store.put(path, data)
+        if not self._keeps(path, size):
+            is_steady = isinstance(data, bytes | bytearray | memoryview | list | tuple)
+            self.store.put(path, data if is_steady else _unchanged(data, digest))
         return Reference(self.name, path, f"{ALGORITHM}:{digest}", size)
 
     def get(self, reference: Reference) -> memoryview:
@@ -107,6 +137,7 @@ class ContentStore:
         StoreUnavailableError
             The store did not answer; trying again may help.
         """
+        hash_of = self._hash_of(reference)
         try:
             data = self.store.get(reference.path)
         except ObjectMissingError as error:
@@ -115,34 +146,64 @@ class ContentStore:
                 "it was removed, or never written here"
             )
             raise ObjectMissingError(message) from error
-        algorithm, _, digest = reference.hash.partition(":")
-        if algorithm != ALGORITHM:
-            message = (
-                f'store "{reference.store}": the hash of {reference.path} is of unknown kind '
-                f'"{algorithm[:40]}"; update djq'
-            )
-            raise StorageError(message)
-        if len(data) != reference.size or hashlib.sha256(data).hexdigest() != digest:
+        if data.nbytes != reference.size or hash_of(data) != reference.hash:
             message = (
                 f'store "{reference.store}": the object at {reference.path} is damaged: it has '
-                f"{len(data)} of {reference.size} bytes, and another hash than its address says; "
+                f"{data.nbytes} of {reference.size} bytes, and another hash than its address says; "
                 "restore it from a backup"
             )
             raise ObjectCorruptedError(message)
         return data
 
-    def _has(self, path: str, size: int) -> bool:
-        """Return whether the object is there; one of another size is damaged, to be replaced."""
+    def _hash_of(self, reference: Reference) -> Callable[[memoryview], str]:
+        algorithm, separator, _ = reference.hash.partition(":")
+        if not separator and _DATAJOINT_HASH.fullmatch(reference.hash):
+            return _datajoint_hash
+        if algorithm != ALGORITHM or not separator:
+            message = (
+                f'store "{reference.store}": the hash of {reference.path} is of unknown kind '
+                f'"{algorithm[:40]}"; update djq'
+            )
+            raise StorageError(message)
+        return lambda data: f"{ALGORITHM}:{hashlib.sha256(data).hexdigest()}"
+
+    def _keeps(self, path: str, size: int) -> bool:
+        """Return whether the object is there, and will not be collected before the row is.
+
+        One of another size is damaged, and an old one may be about to be collected, since nothing
+        refers to it yet: both are written again.
+        """
         try:
-            return self.store.stat(path).size == size
+            found = self.store.stat(path)
         except ObjectMissingError:
             return False
+        return found.size == size and self.clock.now() - found.modified < FRESH
 
 
 def _digest(data: Data) -> tuple[str, int]:
     """Return the SHA-256 of `data`, part by part, and its size [bytes]."""
     sha256, size = hashlib.sha256(), 0
+    with source_errors():
+        for piece in pieces(data):
+            sha256.update(piece)
+            size += piece.nbytes
+    return sha256.hexdigest(), size
+
+
+def _unchanged(data: Data, digest: str) -> Iterator[memoryview]:
+    """Yield the pieces of `data`, and fail before the end if they are not those of `digest`."""
+    sha256 = hashlib.sha256()
+    last = memoryview(b"")
     for piece in pieces(data):
         sha256.update(piece)
-        size += piece.nbytes
-    return sha256.hexdigest(), size
+        yield last
+        last = piece
+    if sha256.hexdigest() != digest:
+        message = "the data changed while it was stored, and was not stored; try again"
+        raise StorageError(message)
+    yield last
+
+
+def _datajoint_hash(data: memoryview) -> str:
+    md5 = hashlib.md5(data, usedforsecurity=False).digest()
+    return base64.b32encode(md5).rstrip(b"=").lower().decode()

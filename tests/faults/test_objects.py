@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import djq as dj
+from djq.storage.content import FOLDER
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ def pictures(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTy
 
 
 def stored() -> set[str]:
-    """The paths of all objects in the store."""
-    return {found.path for found in dj.conn().store("pictures").store.list()}
+    """The paths of all values in the store."""
+    return {found.path for found in dj.conn().store("pictures").store.list(FOLDER)}
 
 
 def run_with_kills(fleet: Fleet, pictures: ModuleType, **env: object) -> int:
