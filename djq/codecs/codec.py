@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from djq.errors import CodecError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from djq.codecs.messagepack import Value
 
@@ -118,6 +119,33 @@ class Codec:
     def decode(self, stored: Any, *args: Any, **extras: Any) -> Any:  # noqa: ANN401
         """Return the value that `encode` was given."""
         raise NotImplementedError
+
+    def referenced_paths(self, stored: Any) -> Iterable[tuple[str, str | None]]:  # noqa: ANN401
+        """Return what a value of the column refers to: pairs of a path and its store's name.
+
+        A path stands for the object there, and for all objects below it if it is a folder; a store
+        of None is the default one. Garbage collection keeps these and nothing else, and asks the
+        last codec of a chain without reading an object: a codec whose JSON is not `{"store": …,
+        "path": …}` tells here what lies in stores.
+
+        Parameters
+        ----------
+        stored
+            What the row holds: JSON as a dict or as its text; anything else refers to nothing.
+        """
+        reference = cast("object", stored)
+        if isinstance(reference, str | bytes):
+            try:
+                reference = json.loads(reference)
+            except ValueError:
+                return ()
+        if not isinstance(reference, dict):
+            return ()
+        fields = cast("dict[str, object]", reference)
+        path, store = fields.get("path"), fields.get("store")
+        if not isinstance(path, str) or not path or not isinstance(store, str | None):
+            return ()
+        return ((path, store or None),)
 
 
 def add(cls: type[Codec]) -> None:
