@@ -96,9 +96,9 @@ _HOMES = {
     "submit": "djq.orchestrator.submission:submit",
     "virtual_schema": "djq.tables.virtual:virtual_schema",
 }
-_MODULES = ("errors",)
+_MODULES = {"errors": "djq.errors", "gc": "djq.tables.garbage"}
 #: Names of DataJoint that later releases will have.
-_NOT_YET = ("Instance", "gc", "migrate")
+_NOT_YET = ("Instance", "migrate")
 
 __all__ = [
     "ERD",
@@ -147,7 +147,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - each name has its own type
     """Import a public name when it is first used (PEP 562)."""
     if name in _MODULES:
-        return importlib.import_module(f"djq.{name}")
+        return importlib.import_module(_MODULES[name])
     if name not in _HOMES:
         message = f"module 'djq' has no attribute {name!r}"
         if name in _NOT_YET:
