@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from djq.populate.planning import Plan as Plan
     from djq.populate.planning import plan as plan
     from djq.settings import Settings as Settings
+    from djq.tables import garbage as gc
+    from djq.tables.checking import fsck as fsck
     from djq.tables.configuration import config as config
     from djq.tables.connection import Connection as Connection
     from djq.tables.connection import conn as conn
@@ -87,6 +89,7 @@ _HOMES = {
     "config": "djq.tables.configuration:config",
     "conn": "djq.tables.connection:conn",
     "create_virtual_module": "djq.tables.virtual:VirtualModule",
+    "fsck": "djq.tables.checking:fsck",
     "get_codec": "djq.codecs.registry:get",
     "list_codecs": "djq.codecs.registry:names",
     "list_schemas": "djq.tables.virtual:list_schemas",
@@ -133,6 +136,8 @@ __all__ = [
     "config",
     "conn",
     "create_virtual_module",
+    "fsck",
+    "gc",
     "get_codec",
     "list_codecs",
     "list_schemas",

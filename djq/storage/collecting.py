@@ -16,7 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from djq.errors import ObjectMissingError, UsageError
-from djq.storage.content import FOLDER, FRESH
+from djq.storage.content import FOLDER, FRESH, digest_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,11 +38,8 @@ MAX_SKEW: Final = timedelta(hours=1)
 OBJECT_FOLDER: Final = "object"
 #: Where djq puts what may be collected.
 FOLDERS: Final = (FOLDER, OBJECT_FOLDER)
-#: What djq put, by the shape of its path; everything else in a store belongs to somebody else.
-_OURS: Final = (
-    re.compile(rf"{FOLDER}/(?P<head>[0-9a-f]{{2}})/(?P=head)[0-9a-f]{{62}}"),
-    re.compile(rf"{OBJECT_FOLDER}/(?:[^/]+/)+[^/]+_[0-9a-f]{{16}}(?:\.[^/]*)?(?:/.+)?"),
-)
+#: The token tells them from what somebody else may keep there.
+_OBJECT: Final = re.compile(rf"{OBJECT_FOLDER}/(?:[^/]+/)+[^/]+_[0-9a-f]{{16}}(?:\.[^/]*)?(?:/.+)?")
 #: Paths that are looked up at once.
 _BATCH: Final = 4_096
 #: Requests under way at a time.
@@ -50,8 +47,11 @@ N_THREADS: Final = 16
 
 
 def is_ours(path: str) -> bool:
-    """Tell whether djq put the object, so that it may be collected."""
-    return any(shape.fullmatch(path) for shape in _OURS)
+    """Tell whether djq put the object, so that it may be collected; by the shape of its path.
+
+    Everything else in a store belongs to somebody else.
+    """
+    return digest_in(path) is not None or _OBJECT.fullmatch(path) is not None
 
 
 def cutoff(now: datetime, grace: timedelta, oldest_transaction: timedelta | None) -> datetime:

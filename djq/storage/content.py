@@ -25,6 +25,9 @@ FOLDER: Final = "hash"
 ALGORITHM: Final = "sha256"
 #: Folders of at most some thousand entries for a million objects.
 _N_FOLDER_DIGITS: Final = 2
+_ADDRESS: Final = re.compile(
+    rf"{FOLDER}/(?P<head>[0-9a-f]{{2}})/(?P<digest>(?P=head)[0-9a-f]{{62}})"
+)
 #: An object that was put so lately is as good as new. Garbage collection must wait longer, by what
 #: the longest transaction takes.
 FRESH: Final = timedelta(hours=1)
@@ -178,6 +181,12 @@ class ContentStore:
         except ObjectMissingError:
             return False
         return found.size == size and self.clock.now() - found.modified < FRESH
+
+
+def digest_in(path: str) -> str | None:
+    """Return the SHA-256 that a content address names; None: the path is none of djq's."""
+    match = _ADDRESS.fullmatch(path)
+    return match["digest"] if match else None
 
 
 def _digest(data: Data) -> tuple[str, int]:

@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from djq.algebra.expressions import Call, Name
+from djq.algebra.equality import equals
+from djq.algebra.expressions import Call, Name, both
 from djq.algebra.nodes import Relation, Restriction
 from djq.codecs.codec import Codec
 from djq.codecs.registry import resolve
@@ -134,8 +135,13 @@ def _places(table: TableName, its: TableColumns) -> Iterator[Place]:
             yield Place(table, attribute, chain.links[-1], chain.store or "")
 
 
-def read(snapshot: Snapshot, place: Place, connection: Connection) -> Iterator[Found]:
-    """Yield the references of one attribute, in flat memory.
+def read(
+    snapshot: Snapshot,
+    place: Place,
+    connection: Connection,
+    of: Mapping[str, Value] | None = None,
+) -> Iterator[Found]:
+    """Yield the references of one attribute, in flat memory; `of` is the key of a single row.
 
     Raises
     ------
@@ -149,7 +155,8 @@ def read(snapshot: Snapshot, place: Place, connection: Connection) -> Iterator[F
     key = [a for a in spec.heading if a.in_key]
     heading = Heading((*key, Attribute(place.attribute, type_, nullable=True)))
     is_there = Call("not", (Call("is null", (Name(place.attribute),)),))
-    for *values, stored in snapshot.stream(Restriction(Relation(place.table, heading), is_there)):
+    wanted = both(is_there, *(equals(heading[n], value) for n, value in (of or {}).items()))
+    for *values, stored in snapshot.stream(Restriction(Relation(place.table, heading), wanted)):
         row = dict(zip((a.name for a in key), values, strict=True))
         for pointer in _pointers(place, row, stored, connection.settings.default_store):
             yield Found(place, row, pointer)
