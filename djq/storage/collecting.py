@@ -8,6 +8,7 @@ docs/decisions/0016-garbage-collection.md.
 from __future__ import annotations
 
 import re
+import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from djq.errors import ObjectMissingError, UsageError
 from djq.storage.content import FOLDER, FRESH, digest_in
+from djq.storage.sweeps import SWEEP_S, announced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -42,6 +44,8 @@ FOLDERS: Final = (FOLDER, OBJECT_FOLDER)
 _OBJECT: Final = re.compile(rf"{OBJECT_FOLDER}/(?:[^/]+/)+[^/]+_[0-9a-f]{{16}}(?:\.[^/]*)?(?:/.+)?")
 #: Paths that are looked up at once.
 _BATCH: Final = 4_096
+#: Objects that are announced and deleted together; each such round waits a minute.
+ROUND: Final = 100_000
 #: Requests under way at a time.
 N_THREADS: Final = 16
 
@@ -129,11 +133,18 @@ def garbage(
             yield each
 
 
-def sweep(store: ObjectStore, found: Iterable[Stat], before: datetime) -> Iterator[Stat]:
+def sweep(
+    store: ObjectStore,
+    found: Iterable[Stat],
+    before: datetime,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    wall: Callable[[], float] = time.time,
+) -> Iterator[Stat]:
     """Delete garbage, several objects at a time, and yield what was deleted.
 
-    Each is looked at once more right before: one that somebody put again meanwhile, because a row
-    is about to refer to it, is as good as new and stays.
+    It is announced first, and each object is looked at once more: one that somebody put again
+    meanwhile, because a row is about to refer to it, is as good as new and stays.
     """
 
     def take(each: Stat) -> Stat | None:
@@ -142,10 +153,16 @@ def sweep(store: ObjectStore, found: Iterable[Stat], before: datetime) -> Iterat
                 return None
         except ObjectMissingError:
             return None
+        if wall() > deadline:
+            return None  # the next collection takes it
         store.delete(each.path)
         return each
 
-    yield from (each for each in in_parallel(take, found) if each is not None)
+    for batch in batches(found, ROUND):
+        deadline = wall() + SWEEP_S
+        with announced(store, [each.path for each in batch], sleep):
+            gone = in_parallel(take, batch)
+            yield from (each for each in gone if each is not None)
 
 
 def in_parallel(

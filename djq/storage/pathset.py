@@ -52,7 +52,7 @@ class PathSet:
     def add(self, path: str) -> None:
         """Take a path into the set."""
         self.n_added += 1
-        self._buffer.append(_digest(path))
+        self._buffer.append(digest_of(path))
         if len(self._buffer) >= _BUFFER:
             self._flush()
 
@@ -60,7 +60,7 @@ class PathSet:
         """Tell for each path whether it, or a folder that it lies in, is in the set."""
         known = self._known()
         owners = [i for i, path in enumerate(paths) for _ in _places(path)]
-        wanted = np.array([_digest(p) for path in paths for p in _places(path)], np.uint64)
+        wanted = np.array([digest_of(p) for path in paths for p in _places(path)], np.uint64)
         found = [False] * len(paths)
         if not known.size or not wanted.size:
             return found
@@ -85,7 +85,8 @@ class PathSet:
         self._buffer.clear()
 
 
-def _digest(path: str) -> int:
+def digest_of(path: str) -> int:
+    """Return 8 bytes that stand for a path."""
     digest = hashlib.blake2b(path.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES)
     return int.from_bytes(digest.digest(), "little")
 

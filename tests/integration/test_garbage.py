@@ -14,7 +14,7 @@ from djq.codecs import codec as codecs
 from djq.errors import StorageError, UsageError
 from djq.settings import load
 from djq.sql.identity import identity_of
-from djq.storage import collecting, content
+from djq.storage import collecting, content, sweeps
 from djq.storage.owners import FOLDER as MARKS
 from djq.tables import coding, garbage
 
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400
 OLD_S = 3 * DAY_S
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch):
+    """Nobody else puts objects: nobody needs to hear of it before they go."""
+    monkeypatch.setattr(sweeps, "LEAD_S", 0)
 
 
 @pytest.fixture

@@ -11,9 +11,16 @@ import djq as dj
 from djq.ops import cli
 from djq.ops.status import Status
 from djq.settings import load
+from djq.storage import sweeps
 from djq.storage.content import FOLDER
 
 THREE_DAYS_S = 3 * 86_400
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch):
+    """Nobody else puts objects: nobody needs to hear of it before they go."""
+    monkeypatch.setattr(sweeps, "LEAD_S", 0)
 
 
 @pytest.fixture
