@@ -174,7 +174,7 @@ def _pointers(
             "Mend the row, or let the codec say what it refers to (Codec.referenced_paths)"
         )
         raise StorageError(message)
-    fields = _fields(stored) if len(named) == 1 else {}
+    fields: Mapping[str, Any] = _fields(stored) if len(named) == 1 else {}
     size, hash_ = fields.get("size"), fields.get("hash")
     for path, store in named:
         yield Pointer(
