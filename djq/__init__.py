@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from djq.diagrams.diagram import Diagram as ERD  # noqa: N814 - DataJoint's older spelling
     from djq.errors import DjqError as DataJointError
     from djq.errors import DjqError as DjqError
+    from djq.objects.arrayref import ArrayRef as ArrayRef
+    from djq.objects.handle import ObjectRef as ObjectRef
+    from djq.objects.npyref import NpyRef as NpyRef
     from djq.orchestrator.run import Run as Run
     from djq.orchestrator.submission import runs as runs
     from djq.orchestrator.submission import submit as submit
@@ -58,6 +61,7 @@ __version__ = "0.1.0"
 #: Public name → where it is defined.
 _HOMES = {
     "AndList": "djq.algebra.forms:AndList",
+    "ArrayRef": "djq.objects.arrayref:ArrayRef",
     "Codec": "djq.codecs.codec:Codec",
     "Compute": "djq.populate.autopopulate:Computed",
     "Computed": "djq.populate.autopopulate:Computed",
@@ -74,6 +78,8 @@ _HOMES = {
     "Lookup": "djq.tables.table:Lookup",
     "Manual": "djq.tables.table:Manual",
     "Not": "djq.algebra.forms:Not",
+    "ObjectRef": "djq.objects.handle:ObjectRef",
+    "NpyRef": "djq.objects.npyref:NpyRef",
     "Part": "djq.tables.table:Part",
     "Plan": "djq.populate.planning:Plan",
     "PopulateOptions": "djq.populate.options:PopulateOptions",
@@ -106,6 +112,7 @@ _NOT_YET = ("Instance", "migrate")
 __all__ = [
     "ERD",
     "AndList",
+    "ArrayRef",
     "Codec",
     "Compute",
     "Computed",
@@ -121,6 +128,8 @@ __all__ = [
     "Lookup",
     "Manual",
     "Not",
+    "NpyRef",
+    "ObjectRef",
     "Part",
     "Plan",
     "PopulateOptions",

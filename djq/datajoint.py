@@ -60,8 +60,14 @@ WITHOUT = {
 }
 GROUPS = frozenset(n.split(".")[0] for n in (*PARTS, *FIELDS, *FIXED, *WITHOUT) if "." in n)
 #: Keys of one store in DataJoint's words.
-_STORE_KEYS = {"endpoint", "access_key", "secret_key", "region"}
-_OTHER_STORE_KEYS = {"protocol", "location", "bucket", "secure", "url", "stage", "subfolding"}
+_STORE_KEYS = {"endpoint", "access_key", "secret_key", "region", "options"}
+_AZURE_KEYS = {"account_name", "account_key"}
+_OTHER_STORE_KEYS = {
+    *("protocol", "location", "bucket", "container", "secure", "url", "stage", "subfolding"),
+    *_AZURE_KEYS,
+}
+#: What each kind of store is called there, and the key that it cannot do without.
+_PROTOCOLS = {"file": "location", "s3": "bucket", "gcs": "bucket", "azure": "container"}
 
 
 # --- addresses ----------------------------------------------------------------------------------
@@ -129,23 +135,37 @@ def store(name: str, words: object) -> dict[str, Any]:
     own = {key: given[key] for key in _STORE_KEYS & given.keys()}
     if "url" in given:
         return own | {"url": str(given["url"])}
-    location = str(given.get("location", ""))
-    match given.get("protocol"):
-        case "file" if location:
-            return {"url": location}
-        case "s3" if given.get("bucket"):
-            endpoint = own.get("endpoint")
-            if endpoint is not None and "://" not in str(endpoint):
-                own["endpoint"] = f"{'https' if given.get('secure') else 'http'}://{endpoint}"
-            return own | {"url": f"s3://{given['bucket']}/{location.strip('/')}"}
-        case "file" | "s3" as protocol:
-            message = f'store "{name}": protocol "{protocol}" needs '
-            message += '"location"' if protocol == "file" else '"bucket"'
-        case None:
-            message = f'store "{name}": give "url", or "protocol" and "location"'
-        case protocol:
-            message = f'store "{name}": protocol "{protocol}" is not one of file, s3'
-    raise ConfigError(message)
+    protocol = given.get("protocol")
+    if protocol is None:
+        message = f'store "{name}": give "url", or "protocol" and "location"'
+        raise ConfigError(message)
+    if protocol not in _PROTOCOLS:
+        message = f'store "{name}": protocol "{protocol}" is not one of {", ".join(_PROTOCOLS)}'
+        raise ConfigError(message)
+    needed = _PROTOCOLS[protocol]
+    if not given.get(needed):
+        message = f'store "{name}": protocol "{protocol}" needs "{needed}"'
+        raise ConfigError(message)
+    return own | _place(protocol, str(given[needed]), given)
+
+
+def _place(protocol: str, place: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the store is, and what else depends on its kind."""
+    location = f"{place}/{str(given.get('location', '')).strip('/')}"
+    match protocol:
+        case "file":
+            return {"url": place}
+        case "gcs":
+            return {"url": f"gs://{location}"}
+        case "azure":
+            keys = {key: given[key] for key in sorted(_AZURE_KEYS & given.keys())}
+            return {"url": f"az://{location}", "options": keys}
+        case _:
+            endpoint = given.get("endpoint")
+            if endpoint is None or "://" in str(endpoint):
+                return {"url": f"s3://{location}"}
+            scheme = "https" if given.get("secure") else "http"
+            return {"url": f"s3://{location}", "endpoint": f"{scheme}://{endpoint}"}
 
 
 def _named(words: object) -> dict[str, Any] | None:

@@ -36,6 +36,12 @@ Every exception that djq raises on purpose derives from `DjqError`::
         └── LeaseLostError       the reservation moved on: the result must not be committed
 
 A message says what was wrong (with the value), where (table, attribute, line, key) and what to do.
+
+What may be meant so is told by a warning; `warnings.simplefilter("error", RestrictionWarning)`
+makes it an exception::
+
+    UserWarning
+    └── RestrictionWarning       what says nothing of the keys restricts `populate` to nothing
 """
 
 from __future__ import annotations
@@ -167,3 +173,7 @@ class ControlFlow(DjqError):  # noqa: N818 - not a failure
 
 class LeaseLostError(ControlFlow):
     """The reservation of this key moved on; its result must not be committed."""
+
+
+class RestrictionWarning(UserWarning):
+    """A restriction of `populate` has no attribute of the keys, and leaves all of them."""

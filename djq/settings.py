@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -17,6 +18,8 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    StrictBool,
+    StrictInt,
     ValidationError,
     model_validator,
 )
@@ -45,6 +48,7 @@ _HARMLESS = frozenset(
         *("namespace", "heartbeat_s", "lease_s", "chunk_s", "database_timeout_s", "flower_port"),
         *(
             "default_store",
+            "store_threads",
             "state_dir",
             "fleet_file",
             "pipeline",
@@ -109,18 +113,43 @@ def _function_names(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name.lower() for name in names)
 
 
+def _from_json(options: object) -> object:
+    """Accept a JSON object from the environment beside one variable for each option."""
+    if not isinstance(options, str):
+        return options
+    try:
+        return json.loads(options)
+    except ValueError:
+        message = 'no JSON object; write {"name": "value"}'
+        raise ValueError(message) from None
+
+
 class StoreSettings(BaseModel):
     """Where one store keeps its objects."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
-    #: `file:///path` or a plain path, or `s3://bucket/prefix`.
+    #: `file:///path` or a plain path; `s3://bucket/prefix`, `gs://…`, `az://container/prefix`;
+    #: any other that fsspec knows.
     url: str
-    #: S3 only: the server's address, when it is not Amazon's.
+    #: The server's address, when it is not Amazon's, Google's or Azure's.
     endpoint: str | None = None
+    #: S3 only, as the two keys.
     region: str | None = None
     access_key: SecretStr | None = None
     secret_key: SecretStr | None = None
+    #: What else the store's client takes, credentials of other clouds among them; texts are secret.
+    options: Annotated[
+        Mapping[str, StrictBool | StrictInt | SecretStr], BeforeValidator(_from_json)
+    ] = Field(default_factory=dict[str, bool | int | SecretStr])
+
+    @property
+    def plain_options(self) -> dict[str, str | int | bool]:
+        """The options with their secrets readable: never log them."""
+        return {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for name, value in self.options.items()
+        }
 
 
 class Settings(BaseSettings):
@@ -152,6 +181,8 @@ class Settings(BaseSettings):
     stores: Mapping[str, StoreSettings] = Field(default_factory=dict)
     #: The store of `<blob@>`, which names none.
     default_store: Annotated[str, Field(min_length=1)] = "default"
+    #: How many objects one process puts or gets at once; None: 8, and 4 of a folder.
+    store_threads: Annotated[int, Field(ge=1, le=256)] | None = None
     #: Where files are written that are fetched from `<attach>`.
     download_path: Path = Path()
     #: Modules that define the pipeline, for workers and schedulers.

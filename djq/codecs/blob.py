@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from djq.codecs import arrays, values
+from djq.codecs import arrays, mym, objects, values
 from djq.codecs.compression import read_frame
 from djq.errors import CodecError
 
@@ -29,10 +29,10 @@ def encode(value: object) -> bytes:
     Parameters
     ----------
     value
-        A NumPy array or scalar without Python objects; None, bool, int of any size, float,
-        complex, str, bytes, datetime, date, time, timedelta, Decimal, UUID; and lists, tuples,
-        sets, frozensets and dicts of all those. Instances of subclasses of the containers, numbers
-        and texts come back as the plain type, bytearray as bytes.
+        A NumPy array or scalar, masked ones and those of Python objects included; None, bool, int
+        of any size, float, complex, str, bytes, datetime, date, time, timedelta, Decimal, UUID; and
+        lists, tuples, sets, frozensets and dicts of all those. Instances of subclasses of the
+        containers, numbers and texts come back as the plain type, bytearray as bytes.
 
     Returns
     -------
@@ -68,8 +68,8 @@ def decode(data: bytes | bytearray | memoryview) -> Value:
     Parameters
     ----------
     data
-        What `encode` returned. Anything else is refused, in time and memory bounded by its length,
-        and nothing in it is run.
+        What `encode` returned, or DataJoint or MATLAB's mYm wrote. Anything else is refused, in
+        time and memory bounded by its length, and nothing in it is run.
 
     Returns
     -------
@@ -81,13 +81,17 @@ def decode(data: bytes | bytearray | memoryview) -> Value:
     CodecError
         The bytes are not a blob, damaged, cut off, or of a newer version.
     """
-    frame = read_frame(memoryview(data).cast("B"), _KEYS)
+    data = memoryview(data).cast("B")
+    if mym.is_one(data):
+        return mym.decode(data)
+    frame = read_frame(data, _KEYS)
     return arrays.read(frame) if frame.kind == arrays.KIND else values.read(frame)
 
 
 def _write(value: object) -> list[bytes]:
     if isinstance(value, np.ndarray):
-        return arrays.write(cast("NDArray[Any]", value))
+        array = cast("NDArray[Any]", value)
+        return values.write(array) if objects.is_more_than_bytes(array) else arrays.write(array)
     return values.write(value)
 
 
@@ -120,6 +124,8 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
     elif isinstance(value, (set, frozenset)):
         for part in cast("set[object]", value):
             yield f".item({_shorten(part)})", part
+    elif isinstance(value, (np.ndarray, np.generic)):
+        yield from objects.parts(cast("Any", value))
 
 
 def _shorten(key: object) -> str:

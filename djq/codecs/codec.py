@@ -22,8 +22,14 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z")
 _EXTRAS: Final = ("key", "store_name", "context")
 #: djq's own, by name, so that each loads only where a definition uses it.
 BUILTIN: Final = {
+    "arrow": "djq.codecs.frames:ArrowCodec",
+    "array": "djq.objects.arrays:ArrayCodec",
+    "attach": "djq.objects.attachments:AttachCodec",
     "blob": "djq.codecs.plain:BlobCodec",
+    "filepath": "djq.objects.filepaths:FilepathCodec",
     "hash": "djq.objects.hashed:HashCodec",
+    "npy": "djq.objects.npy:NpyCodec",
+    "object": "djq.objects.managed:ObjectCodec",
 }
 #: Codecs that Python classes brought, by name. Importing the class is what makes it known.
 registered: Final[dict[str, Codec]] = {}
@@ -87,6 +93,8 @@ class Codec:
     name: ClassVar[str] = ""
     #: Whether `encode` writes objects: a dry run leaves it out.
     writes_objects: ClassVar[bool] = False
+    #: Whether `decode` reads objects, so that it pays to decode many values at the same time.
+    reads_objects: ClassVar[bool] = False
     #: Whether `key` and `context.key` are looked at, which djq then fills for each row.
     uses_key: ClassVar[bool] = True
 
@@ -164,8 +172,8 @@ def add(cls: type[Codec]) -> None:
             f"class {cls.__name__}(…, register=False) if it is only a base of others"
         )
         raise CodecError(message)
-    home = BUILTIN.get(name) or (_home(type(registered[name])) if name in registered else None)
-    if home is not None and home != _home(cls):
+    home = BUILTIN.get(name) or (_home(type(registered[name])) if name in registered else "")
+    if home not in {"", _home(cls)}:
         message = (
             f'{cls.__qualname__}: the name "{name}" belongs to the codec {home}: choose another one'
         )

@@ -41,21 +41,16 @@ MAX_CHUNK_BYTES: Final = 16 << 20
 MAX_ITEM_BYTES: Final = (1 << 31) - (1 << 10)
 #: Below this a Blosc2 header costs more than compression saves [bytes].
 MIN_COMPRESSED_BYTES: Final = 128
+#: Of numbers, by which the method for all of them is chosen [bytes].
+SAMPLE_BYTES: Final = 128 << 10
 #: Blosc2 keeps the element size in one byte.
 _MAX_TYPESIZE: Final = 255
 #: Threads would start anew for each chunk and do not survive a fork; the fleet has a process per
 #: core instead.
-_N_THREADS: Final = 1
+N_THREADS: Final = 1
 
-_INDEX: Final = np.dtype([("stored", "<u4"), ("checksum", "<u8")])
-
-_BLOSC2_HEADER: Final = struct.Struct("<BBBBIII6sBB6sBB")
-_BLOSC2_VERSION: Final = 5
-#: No filter, byte shuffle, bit shuffle; LZ4 and Zstandard: what writers of version 1 may use.
-_FILTERS: Final = frozenset(bytes([code, 0, 0, 0, 0, 0]) for code in (0, 1, 2))
-_CODECS: Final = frozenset({1, 5})
-#: An ordinary chunk, and one of nothing but zeros.
-_SPECIAL: Final = frozenset({0x00, 0x10})
+#: Of each chunk: its stored size [bytes] and checksum.
+INDEX: Final = np.dtype([("stored", "<u4"), ("checksum", "<u8")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +141,50 @@ def _unpack_head(packed: memoryview) -> dict[str, Any]:
     return cast("dict[str, Any]", head)
 
 
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How chunks are compressed: what readers find in the header of each, and need not be told."""
+
+    codec: str
+    level: int
+    filter: str
+    #: What the filter takes for one element [bytes].
+    typesize: int = 1
+
+
+#: Bytes and texts; Blosc2 does not skip the shuffle by itself, which would take 4 times longer in
+#: and 13 times longer out.
+PLAIN: Final = Method("ZSTD", 1, "NOFILTER")
+
+
+def shuffled(typesize: int) -> Method:
+    """Return the method for elements of several bytes: the smallest of the fast ones."""
+    if not 1 < typesize <= _MAX_TYPESIZE:
+        return PLAIN
+    return Method("ZSTD", 1, "SHUFFLE", typesize)
+
+
+def numbers(typesize: int, sample: NDArray[np.uint8]) -> Method:
+    """Return the method for numbers of several bytes, of which some bytes are given.
+
+    Noisy ones, as instruments record them, become as small by LZ4 behind a bit shuffle, which takes
+    half the time in and out. Where Zstandard saves a third or more (few values, many zeros), it is
+    taken: docs/decisions/0003-blob-format.md has the figures.
+    """
+    thorough = shuffled(typesize)
+    if thorough == PLAIN or sample.size < SAMPLE_BYTES:
+        return thorough
+    quick = Method("LZ4", 5, "BITSHUFFLE", typesize)
+    middle = (sample.size - SAMPLE_BYTES) // 2 // typesize * typesize
+    part = sample[middle : middle + SAMPLE_BYTES]
+    small, smaller = (len(_compress_chunk(part, method)) for method in (quick, thorough))
+    return thorough if 3 * smaller <= 2 * small else quick
+
+
 def compress(
     raws: Iterable[NDArray[np.uint8]],
+    method: Method = PLAIN,
     *,
-    typesize: int,
     least: int = MIN_COMPRESSED_BYTES,
     max_ratio: int | None = None,
 ) -> Chunks:
@@ -159,22 +194,20 @@ def compress(
     ----------
     raws
         One-dimensional contiguous bytes of each chunk.
-    typesize
-        Size of the elements [bytes]: multi-byte types are shuffled; one-byte types must not be,
-        since Blosc2 does not skip it (4 times slower in, 13 times slower out).
+    method
+        How; chunks that would grow are stored as they are.
     least
         Smaller chunks are stored as they are [bytes].
     max_ratio
         Pad chunks that shrink by more, so that a reader may take such a ratio for an attack.
     """
-    typesize = typesize if typesize <= _MAX_TYPESIZE else 1
     parts: list[bytes] = []
     for raw in raws:
-        part = _compress_chunk(raw, typesize) if raw.size >= least else raw.tobytes()
+        part = _compress_chunk(raw, method) if raw.size >= least else raw.tobytes()
         if max_ratio is not None and len(part) * max_ratio < raw.size:
             part += bytes(-(-raw.size // max_ratio) - len(part))
         parts.append(part)
-    index = np.array([(len(part), xxhash.xxh3_64_intdigest(part)) for part in parts], dtype=_INDEX)
+    index = np.array([(len(part), xxhash.xxh3_64_intdigest(part)) for part in parts], dtype=INDEX)
     return Chunks(index.tobytes(), parts)
 
 
@@ -184,115 +217,15 @@ def library() -> Any:  # noqa: ANN401 - it has no type stubs
     return importlib.import_module("blosc2")
 
 
-def _compress_chunk(raw: NDArray[np.uint8], typesize: int) -> bytes:
+def _compress_chunk(raw: NDArray[np.uint8], method: Method) -> bytes:
     blosc2 = library()
     compressed: bytes = blosc2.compress2(
         raw,
-        codec=blosc2.Codec.ZSTD,
-        clevel=1,
-        typesize=typesize,
-        filters=[blosc2.Filter.SHUFFLE if typesize > 1 else blosc2.Filter.NOFILTER],
+        codec=blosc2.Codec[method.codec],
+        clevel=method.level,
+        typesize=method.typesize,
+        filters=[blosc2.Filter[method.filter]],
         filters_meta=[0],
-        nthreads=_N_THREADS,
+        nthreads=N_THREADS,
     )
     return compressed if len(compressed) < raw.size else raw.tobytes()
-
-
-class ChunkReader:
-    """The chunks of one frame's body, verified as they are read.
-
-    Parameters
-    ----------
-    index
-        The index from the frame's head.
-    body
-        The bytes after the head; may go on after the last chunk.
-
-    Raises
-    ------
-    CodecError
-        The index is malformed or promises more bytes than there are.
-    """
-
-    def __init__(self, index: object, body: memoryview) -> None:
-        if not isinstance(index, bytes) or len(index) % _INDEX.itemsize:
-            message = "the chunk index of this blob is malformed"
-            raise CodecError(message)
-        table = np.frombuffer(index, dtype=_INDEX)
-        self._checksums: list[int] = table["checksum"].tolist()
-        self._stops: list[int] = np.cumsum(table["stored"], dtype=np.int64).tolist()
-        self._body = body
-        if self.n_bytes > len(body):
-            message = f"this blob is cut off: {len(body)} of {self.n_bytes} bytes are there"
-            raise CodecError(message)
-
-    def __len__(self) -> int:
-        """Return the number of chunks."""
-        return len(self._stops)
-
-    @property
-    def n_bytes(self) -> int:
-        """Stored size of all chunks together [bytes]."""
-        return self._stops[-1] if self._stops else 0
-
-    def read(self, position: int, out: NDArray[np.uint8]) -> None:
-        """Verify the chunk at `position` and decompress it into `out`, which it must fill exactly.
-
-        Raises
-        ------
-        CodecError
-            The chunk is damaged.
-        """
-        start = self._stops[position - 1] if position else 0
-        stored = self._body[start : self._stops[position]]
-        if xxhash.xxh3_64_intdigest(stored) != self._checksums[position]:
-            message = f"chunk {position} of this blob is damaged: its checksum does not match"
-            raise CodecError(message)
-        if len(stored) == out.size:
-            out[:] = np.frombuffer(stored, dtype=np.uint8)
-            return
-        try:
-            _check_chunk(stored, out.size)
-            library().decompress2(stored, dst=out, nthreads=_N_THREADS)
-        except (ValueError, RuntimeError) as error:
-            message = f"chunk {position} of this blob cannot be decompressed: {error}"
-            raise CodecError(message) from error
-
-
-def _check_chunk(stored: memoryview, n_raw: int) -> None:
-    """Refuse what no writer makes before the C library sees it, which trusts these sizes."""
-    if len(stored) < _BLOSC2_HEADER.size:
-        message = "shorter than its header"
-        raise ValueError(message)
-    fields = _BLOSC2_HEADER.unpack_from(stored)
-    (
-        version,
-        _,
-        _,
-        typesize,
-        n_bytes,
-        block,
-        n_stored,
-        filters,
-        codec,
-        codec_meta,
-        metas,
-        reserved,
-        special,
-    ) = fields
-    is_expected = (
-        version == _BLOSC2_VERSION
-        and typesize > 0
-        and n_bytes == n_raw
-        and 0 < block <= n_raw
-        and _BLOSC2_HEADER.size <= n_stored <= len(stored)
-        and filters in _FILTERS
-        and codec in _CODECS
-        and codec_meta == 0
-        and not any(metas)
-        and reserved == 0
-        and special in _SPECIAL
-    )
-    if not is_expected:
-        message = "its header is not one that djq writes"
-        raise ValueError(message)

@@ -37,15 +37,12 @@ def describe(dtype: np.dtype[Any]) -> object:
     Raises
     ------
     CodecError
-        Elements of this dtype are Python objects or have no fixed size.
+        Elements of this dtype are not made of numbers, texts, dates and raw bytes alone.
     """
-    if dtype.kind == "T":
-        message = 'NumPy texts of variable length cannot be stored; convert them with .astype("U")'
-        raise CodecError(message)
     if dtype.hasobject or dtype.kind not in KINDS:
         message = (
             f"NumPy arrays of dtype {dtype} cannot be stored; "
-            "use a list, or an array of numbers, texts or dates"
+            "convert them with .astype to numbers, texts, dates or objects"
         )
         raise CodecError(message)
     if dtype.subdtype is not None:
@@ -60,19 +57,32 @@ def describe(dtype: np.dtype[Any]) -> object:
 def _describe_fields(
     dtype: np.dtype[Any], names: tuple[str, ...], fields: Mapping[Any, tuple[Any, ...]]
 ) -> dict[str, object]:
-    titles = [fields[name][2] if len(fields[name]) > 2 else None for name in names]  # noqa: PLR2004 - dtype, offset, title
-    if not all(title is None or isinstance(title, str) for title in titles):
-        message = f"NumPy dtype {dtype!r} has a field title that is not text"
-        raise CodecError(message)
     return {
         "names": list(names),
         "formats": [describe(fields[name][0]) for name in names],
         "offsets": [fields[name][1] for name in names],
-        "titles": titles,
+        "titles": titles(dtype),
         "itemsize": dtype.itemsize,
         "aligned": dtype.isalignedstruct,
         "record": dtype.type is np.record,
     }
+
+
+def titles(dtype: np.dtype[Any]) -> list[str | None]:
+    """Return the titles of the fields of a structured dtype.
+
+    Raises
+    ------
+    CodecError
+        A title is not text.
+    """
+    fields = cast("Mapping[Any, tuple[Any, ...]]", dtype.fields)
+    # A field is its dtype and offset, and maybe a title.
+    found = [(*fields[name], None)[2] for name in cast("tuple[str, ...]", dtype.names)]
+    if not all(title is None or isinstance(title, str) for title in found):
+        message = f"NumPy dtype {dtype!r} has a field title that is not text"
+        raise CodecError(message)
+    return found
 
 
 def parse(description: Value, *, nesting: int = 0) -> np.dtype[Any]:

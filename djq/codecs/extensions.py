@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from djq.codecs.hashes import to_set
 from djq.codecs.messagepack import UnpackError, Value, pack_list
 
 #: What malformed input makes the readers and parsers raise.
@@ -47,6 +48,10 @@ class Extension(IntEnum):
     TIMEDELTA = 12
     DECIMAL = 13
     UUID = 14
+    OBJECT_ARRAY = 15
+    TEXTS = 16
+    STRUCTURED_ARRAY = 17
+    MASKED_ARRAY = 18
 
 
 #: Packs or unpacks what an extension contains.
@@ -143,8 +148,8 @@ WRITERS: Final[dict[type, Callable[[Any, Pack], tuple[Extension, bytes]]]] = {
 
 READERS: Final[dict[int, Callable[[bytes, Unpack], Any]]] = {
     Extension.TUPLE: lambda data, unpack: tuple(unpack(data)),
-    Extension.SET: lambda data, unpack: set(unpack(data)),
-    Extension.FROZENSET: lambda data, unpack: frozenset(unpack(data)),
+    Extension.SET: lambda data, unpack: to_set(unpack(data)),
+    Extension.FROZENSET: lambda data, unpack: frozenset(to_set(unpack(data))),
     Extension.COMPLEX: lambda data, _: complex(*_COMPLEX.unpack(data)),
     Extension.INTEGER: lambda data, _: int.from_bytes(data, "little", signed=True),
     Extension.DATETIME: _read_datetime,

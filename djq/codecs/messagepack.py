@@ -7,6 +7,8 @@ from typing import Any, Final, Protocol, TypeAlias, cast
 
 import msgpack  # type: ignore[import-untyped] # no stubs exist
 
+from djq.codecs import hashes
+
 #: Whatever the user stores.
 Value: TypeAlias = Any
 #: A value that MessagePack does not know → an `extension`, or a value that it does.
@@ -17,6 +19,9 @@ Hook = Callable[[int, bytes], Value]
 #: First bytes of lists and maps: fixarray, array 16, array 32; fixmap, map 16, map 32.
 LISTS: Final = frozenset({*range(0x90, 0xA0), 0xDC, 0xDD})
 MAPS: Final = frozenset({*range(0x80, 0x90), 0xDE, 0xDF})
+
+#: In fewer bytes there is no room for so many keys of one hash that it matters.
+_CHECKED_BYTES: Final = 1 << 16
 
 
 class Stream(Protocol):
@@ -63,7 +68,9 @@ def extension(code: int, payload: bytes) -> object:
 
 def unpack(data: bytes | memoryview, *, hook: Hook | None = None, max_length: int) -> Value:
     """Return the value of `data`; ValueError for lists and maps longer than `max_length`."""
-    more = {} if hook is None else {"ext_hook": hook}
+    more: dict[str, object] = {} if hook is None else {"ext_hook": hook}
+    if len(data) > _CHECKED_BYTES:
+        more["object_pairs_hook"] = hashes.to_dict
     return _library.unpackb(
         data, strict_map_key=False, max_array_len=max_length, max_map_len=max_length, **more
     )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from djq.codecs.messagepack import Value
 
 
-class BlobCodec(Codec):
+class BlobCodec(Codec, register=False):
     """`<blob>`: any value, in djq's own format."""
 
     name: ClassVar[str] = "blob"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pkgutil
 import re
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -97,13 +98,14 @@ def names() -> tuple[str, ...]:
     return tuple(sorted({*BUILTIN, *registered, *(entry.name for entry in _offered())}))
 
 
+@cache
 def _load_builtin(name: str) -> Codec:
     try:
-        pkgutil.resolve_name(BUILTIN[name])
+        cls: type[Codec] = pkgutil.resolve_name(BUILTIN[name])
     except ModuleNotFoundError as error:
         message = f"<{name}> needs {error.name}: pip install '{_EXTRAS.get(name, 'djq')}'"
         raise CodecError(message) from error
-    return registered[name]
+    return cls()
 
 
 def _offered() -> Iterable[Any]:

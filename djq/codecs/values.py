@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from djq.codecs import arrays, dtypes, messagepack
+from djq.codecs import arrays, dtypes, hashes, messagepack, objects
+from djq.codecs.chunks import ChunkIndex, ChunkReader
 from djq.codecs.compression import (
     CHUNK_BYTES,
     MAX_CHUNK_BYTES,
-    ChunkReader,
     Frame,
     compress,
     read_frame,
@@ -24,7 +24,7 @@ from djq.codecs.extensions import MALFORMED, READERS, WRITERS, Extension, plain
 from djq.errors import CodecError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -41,10 +41,19 @@ MAX_RATIO: Final = 64
 INLINE_BYTES: Final = 256
 #: Each level of tuples and sets takes 40 kB of the C stack in the parser.
 MAX_NESTING: Final = 64
+#: The library writes lists and dicts by recursion in C: 1023 levels of them in each level of tuples
+#: would end the process, at about 30,000 in all. So many levels of tuples may hold as many as it
+#: lets them, those inside of them fewer.
+_FREE_NESTING: Final = 4
+_MAX_INNER_DEPTH: Final = 32
+#: Where older versions of the library end.
+_MIN_LIBRARY_DEPTH: Final = 511
 #: The parser takes memory for a list before it sees the elements; longer ones go step by step.
 _MAX_LENGTH: Final = 1 << 16
 #: Of lists and maps; the parser stops at half of it, and the library's writer one level later.
 _MAX_DEPTH: Final = 2048
+#: How to read what an extension contains.
+_READERS: Final = {**READERS, **objects.READERS}
 #: Shorter data is neither too long nor too deep for the parser, only malformed [bytes].
 _MIN_STEPWISE_BYTES: Final = 500
 
@@ -60,7 +69,7 @@ def write(value: object) -> list[bytes]:
     packer = Packer()
     raw = np.frombuffer(packer.pack(value), dtype=np.uint8)
     pieces = (raw[start : start + CHUNK_BYTES] for start in range(0, raw.size, CHUNK_BYTES))
-    packed = compress(pieces, typesize=1, least=COMPRESSED_BYTES, max_ratio=MAX_RATIO)
+    packed = compress(pieces, least=COMPRESSED_BYTES, max_ratio=MAX_RATIO)
     sizes = [sum(map(len, frame)) for frame in packer.frames]
     head = {"size": raw.size, "chunk": CHUNK_BYTES, "index": packed.index, "arrays": sizes}
     return write_frame(
@@ -77,7 +86,7 @@ def read(frame: Frame) -> Value:
         The frame is malformed or damaged.
     """
     size, step, sizes = frame.head["size"], frame.head["chunk"], frame.head["arrays"]
-    reader = ChunkReader(frame.head["index"], frame.body)
+    reader = ChunkReader(ChunkIndex(frame.head["index"]), frame.body)
     if not _is_size(size) or not _is_size(step) or not 0 < step <= MAX_CHUNK_BYTES:
         message = "the sizes in the header of this blob are malformed"
         raise CodecError(message)
@@ -143,22 +152,27 @@ class Packer:
         if self._nesting > MAX_NESTING:
             message = f"nested deeper than {MAX_NESTING} levels, or part of itself"
             raise CodecError(message)
+        if self._nesting > _FREE_NESTING and _is_deeper(value, _MAX_INNER_DEPTH):
+            message = (
+                f"lists and dicts nested deeper than {_MAX_INNER_DEPTH} levels, "
+                f"inside of {self._nesting} tuples, sets or arrays"
+            )
+            raise CodecError(message)
         self._nesting += 1
         try:
             return messagepack.pack(value, self._extend)
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
-            message = f"{type(value).__name__} cannot be stored: {error}"
-            raise CodecError(message) from error
+            reason = f"{type(value).__name__} cannot be stored: {error}"
+            if _is_deeper(value, _MIN_LIBRARY_DEPTH - 1):
+                reason = f"nested deeper than {_MIN_LIBRARY_DEPTH} levels, or part of itself"
+            raise CodecError(reason) from error
         finally:
             self._nesting -= 1
 
     def _extend(self, value: object) -> object:
         """Turn what MessagePack does not know into an extension or a plain value."""
-        if isinstance(value, np.ndarray):
-            return self._array(cast("NDArray[Any]", value))
-        if isinstance(value, np.generic):
-            array = np.asarray(cast("Any", value))
-            return self._extension(Extension.SCALAR, [arrays.describe(array), array.tobytes()])
+        if isinstance(value, (np.ndarray, np.generic)):
+            return self._array(cast("NDArray[Any] | np.generic[Any]", value))
         if type(value) not in WRITERS:
             value = plain(value)
         writer = WRITERS.get(type(value))
@@ -167,7 +181,12 @@ class Packer:
         code, payload = writer(value, self.pack)
         return messagepack.extension(code, payload)
 
-    def _array(self, array: NDArray[Any]) -> object:
+    def _array(self, value: NDArray[Any] | np.generic[Any]) -> object:
+        if objects.is_more_than_bytes(value):
+            return messagepack.extension(*objects.write(value, self.pack))
+        array = np.asanyarray(value)
+        if isinstance(value, np.generic):
+            return self._extension(Extension.SCALAR, [arrays.describe(array), array.tobytes()])
         if array.nbytes > INLINE_BYTES:
             self.frames.append(arrays.write(array))
             return self._extension(Extension.ATTACHED_ARRAY, len(self.frames) - 1)
@@ -177,6 +196,27 @@ class Packer:
 
     def _extension(self, code: Extension, payload: object) -> object:
         return messagepack.extension(code, messagepack.pack(payload))
+
+
+def _is_deeper(value: object, n_levels: int) -> bool:
+    """Return whether lists and dicts in lists and dicts go down further than this."""
+    level = [value]
+    for _ in range(n_levels + 1):
+        # By their addresses: a list that contains itself twice would double each level.
+        inner = {id(part): part for each in level for part in _containers(each)}
+        level = list(inner.values())
+    return bool(level)
+
+
+def _containers(value: Value) -> Iterator[object]:
+    parts: Iterable[object] = ()
+    if isinstance(value, (dict, list)):
+        parts = cast("Any", value.values() if isinstance(value, dict) else value)
+    return filter(_is_container, parts)
+
+
+def _is_container(value: object) -> bool:
+    return isinstance(value, (dict, list))
 
 
 class _Open:
@@ -189,8 +229,9 @@ class _Open:
 
     def close(self) -> Value:
         """Return what was read."""
-        pairs = zip(self.items[::2], self.items[1::2], strict=True) if self.is_map else ()
-        return dict(pairs) if self.is_map else self.items
+        if not self.is_map:
+            return self.items
+        return hashes.to_dict(list(zip(self.items[::2], self.items[1::2], strict=True)))
 
 
 def _close(opened: list[_Open]) -> Value:
@@ -278,7 +319,7 @@ class Unpacker:
         if code == Extension.SCALAR:
             description, raw = self.unpack(data)
             return arrays.from_bytes(raw, [], dtypes.parse(description))[()]
-        reader = READERS.get(code)
+        reader = _READERS.get(code)
         if reader is None:
             message = f"unknown extension type {code}; update djq"
             raise CodecError(message)

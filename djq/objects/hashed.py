@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from djq.storage.buffers import Buffer
 
 
-class HashCodec(Codec):
+class HashCodec(Codec, register=False):
     """Bytes as an object of a store that is named after its content, once for equal bytes."""
 
     name: ClassVar[str] = "hash"
     writes_objects: ClassVar[bool] = True
+    reads_objects: ClassVar[bool] = True
     uses_key: ClassVar[bool] = False
 
     def get_dtype(self, is_store: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import json
 import os
 import socket
 import sys
@@ -149,7 +150,8 @@ def _variables(settings: Settings) -> Iterator[tuple[str, str]]:
         variable, value = PREFIX + name.upper(), getattr(settings, name)
         if name == "stores":
             for store, its in settings.stores.items():
-                fields = [(f, getattr(its, f)) for f in type(its).model_fields]
+                fields = [(f, getattr(its, f)) for f in type(its).model_fields if f != "options"]
+                fields.append(("options", json.dumps(its.plain_options)))
                 prefix = f"{variable}__{store.upper()}__"
                 yield from _texts((prefix + field.upper(), value) for field, value in fields)
         else:

@@ -12,6 +12,7 @@ from djq.definition.attributes import Attribute, CoreType
 from djq.definition.spec import Tier
 from djq.errors import DefinitionError, UsageError
 from djq.populate.arguments import as_whole, check_flag
+from djq.populate.heeding import listed, warn_unheeded
 from djq.populate.here import Call
 from djq.populate.jobs import Jobs
 from djq.populate.makers import Maker, maker_of
@@ -172,7 +173,8 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         Parameters
         ----------
         restrictions
-            Conditions on the keys; all must hold.
+            Conditions on the keys; all must hold. One that has none of their attributes is told of
+            by a `RestrictionWarning`, and leaves all keys.
         suppress_errors
             Go on when a `make` raises, and return the errors. Otherwise the first one is raised,
             and the keys after it wait for the next call; on a fleet, the other keys are done first.
@@ -216,6 +218,8 @@ class AutoPopulate(Table, metaclass=AutoMeta):
         distributed = check_flag("populate", "distributed", distributed)
         n_processes, max_calls = _n_processes(processes), _max_calls(max_calls)
         kwargs = table.maker.check_kwargs(table, make_kwargs)
+        conditions = listed(restrictions)
+        warn_unheeded(table, conditions)
         if distributed:
             if kwargs or n_processes > 1:
                 message = (
@@ -226,7 +230,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
             submit = pkgutil.resolve_name(DISTRIBUTED)
             found: dict[str, Any] = submit(
                 tables=[table],
-                restrictions=restrictions,
+                restrictions=conditions,
                 suppress_errors=suppress_errors,
                 return_exception_objects=return_exception_objects,
                 max_calls=max_calls,
@@ -235,7 +239,7 @@ class AutoPopulate(Table, metaclass=AutoMeta):
             return found
         call = Call(
             table,
-            restrictions,
+            conditions,
             suppress_errors=suppress_errors,
             return_exception_objects=return_exception_objects,
             max_calls=max_calls,

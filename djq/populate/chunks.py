@@ -18,6 +18,7 @@ from djq.populate.make import (
     fail,
     make_key,
     nothing_inserted,
+    telling_torn,
 )
 from djq.tables.making import making
 
@@ -168,7 +169,7 @@ def _commit(assignment: Assignment, keys: Sequence[Key], attempt: int) -> list[O
     tails.begin()
     call = assignment.making(keys, attempt)
     work = table.maker.work_on_many(instance, keys, assignment.kwargs)
-    with instance.connection.transaction, making(call):
+    with telling_torn(assignment, keys), instance.connection.transaction, making(call):
         with assignment.limited(keys, call.started):
             work.insert()
         made = call.inserted

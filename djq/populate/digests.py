@@ -57,8 +57,8 @@ def digest(value: Value) -> bytes:
     Parameters
     ----------
     value
-        Plain values, numpy arrays and scalars, data frames of pandas and polars, Arrow tables,
-        dataclasses, and containers of all those. Dicts and sets count without their order.
+        Plain values, numpy arrays and scalars, handles of arrays, data frames of pandas and polars,
+        Arrow tables, dataclasses, and containers of all those. Dicts and sets count without order.
 
     Raises
     ------
@@ -181,6 +181,8 @@ def _arrow_table(table: Value) -> Value:
 
 
 _READERS: Mapping[tuple[str, str], Callable[[Value], Value]] = {
+    ("djq", "ArrayRef"): lambda ref: ref.address,
+    ("djq", "NpyRef"): lambda ref: ref.address,
     ("pandas", "DataFrame"): _pandas_frame,
     ("pandas", "Series"): _pandas_series,
     ("pandas", "Index"): lambda index: [index.name, index.to_numpy()],

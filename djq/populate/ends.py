@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import functools
 import os
 import signal
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
 Ends: TypeAlias = tuple[type[BaseException], ...]
+
+#: A signal that came where nothing can be raised comes again after so long [s].
+AGAIN_S = 0.001
 
 
 class Stopped(SystemExit):
@@ -49,6 +54,12 @@ class _Marked:
     handle: Callable[[int, FrameType | None], object]
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        if _runs(_before_fork, frame):
+            _missed.append(number)
+            return
+        if _runs(_after_fork, frame):
+            _send_again(number)
+            return
         try:
             self.handle(number, frame)
         except SystemExit as error:
@@ -82,20 +93,53 @@ def _let_go_of_forked() -> None:
     They have no keys to give back. Python loses a signal that it is to handle in a process that
     has just been forked: `multiprocessing.Process.terminate` would end nothing, and `join` wait.
     """
-    waiting = threading.local()
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+    )
 
-    def before() -> None:
-        is_handled = isinstance(signal.getsignal(signal.SIGTERM), _Marked)
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM] if is_handled else [])
-        waiting.blocked = blocked if is_handled else None
 
-    def in_parent() -> None:
-        if waiting.blocked is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, waiting.blocked)
+#: The signals that were blocked before a fork; None: no end is marked.
+_waiting = threading.local()
+#: What came before they were.
+_missed: list[int] = []
 
-    def in_child() -> None:
-        if waiting.blocked is not None:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_SETMASK, waiting.blocked)
 
-    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
+def _before_fork() -> None:
+    ends = [n for n in (signal.SIGINT, signal.SIGTERM) if isinstance(signal.getsignal(n), _Marked)]
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    _waiting.blocked = blocked if ends else None
+
+
+def _after_fork() -> None:
+    if _waiting.blocked is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, _waiting.blocked)
+    while _missed:
+        _send_again(_missed.pop())
+
+
+def _after_fork_in_child() -> None:
+    _missed.clear()
+    if isinstance(signal.getsignal(signal.SIGTERM), _Marked):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if _waiting.blocked is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, _waiting.blocked)
+
+
+def _runs(function: Callable[[], None], frame: FrameType | None) -> bool:
+    """Tell whether a signal came inside of a function: what is raised around a fork is dropped."""
+    while frame is not None:
+        if frame.f_code is function.__code__:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _send_again(number: int) -> None:
+    """Send this process a signal once more, when the fork is over."""
+
+    def send() -> None:
+        time.sleep(AGAIN_S)
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+
+    # Not by `threading`, whose locks the code may hold that the signal interrupted.
+    _thread.start_new_thread(send, ())

@@ -1,14 +1,18 @@
-"""Restrictions of keys as they are given, and those that say nothing: these are refused."""
+"""Restrictions of keys as they are given, and those that say nothing: refused, or told of."""
 
 from __future__ import annotations
 
+import inspect
+import traceback
+import warnings
 from typing import TYPE_CHECKING, cast
 
 from djq.algebra.conditions import materialized
 from djq.algebra.forms import AndList
-from djq.errors import QueryError, UsageError
+from djq.errors import QueryError, RestrictionWarning, UsageError
 from djq.hints import did_you_mean
 from djq.populate import plan
+from djq.populate.failures import is_of_users
 from djq.tables.query import Query
 
 if TYPE_CHECKING:
@@ -49,6 +53,32 @@ def check_keys(table: type[AutoPopulate], restrictions: Sequence[Value]) -> None
             f"or restrict by its key ({', '.join(key)}). {_did_you_mean(unheeded, key)}"
         )
         raise QueryError(message.rstrip())
+
+
+def warn_unheeded(table: type[AutoPopulate], restrictions: Sequence[Value]) -> None:
+    """Tell of restrictions that leave all keys.
+
+    They are not refused: pipelines restrict all of their tables by one key, as DataJoint lets them.
+    """
+    if not restrictions:
+        return
+    source = plan.wide_source(table)
+    unheeded = source.restrict(*restrictions).unheeded[len(source.unheeded) :]
+    if unheeded:
+        known = source.heading.names
+        message = (
+            f"{table.spec.display_name}.populate is restricted by {', '.join(unheeded)}, and its "
+            "keys have none of these attributes: all that are due are made. "
+            f"{_did_you_mean(unheeded, known)}Known: {', '.join(known)}"
+        )
+        warnings.warn(message, RestrictionWarning, stacklevel=_level_of_users())
+
+
+def _level_of_users() -> int:
+    """Return how far above our caller the innermost code of users is, as warnings count."""
+    frames = traceback.walk_stack(inspect.currentframe())
+    levels = (level for level, (frame, _) in enumerate(frames) if is_of_users(frame))
+    return next(levels, 1)
 
 
 def check_heeded(restricted: Query, name: str, consequence: str) -> None:

@@ -7,8 +7,8 @@ import os
 import platform
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -180,7 +180,7 @@ def make_key(assignment: Assignment, key: Key) -> Outcome:
                     work.prepare()
             call = assignment.making([key], patience.tries)
             call.started = started
-            with instance.connection.transaction, making(call):
+            with telling_torn(assignment, [key]), instance.connection.transaction, making(call):
                 # Not around the rest: a COMMIT that is interrupted is neither done nor undone.
                 with assignment.limited([key], started):
                     work.insert()
@@ -197,6 +197,34 @@ def make_key(assignment: Assignment, key: Key) -> Outcome:
             return fail(assignment, key, error, started)
         finally:
             memory.end(time.monotonic() - started)
+
+
+@contextmanager
+def telling_torn(assignment: Assignment, keys: Sequence[Key]) -> Generator[None]:
+    """Let a make that ended its transaction fail for that, though it raised what is no error.
+
+    What ends this process goes on: then the keys are recorded here, since half a result may be
+    committed, and would count as made.
+
+    Raises
+    ------
+    TransactionEndedError
+        The block left by a `SystemExit` or the like, and that does not end this process.
+    """
+    started = time.monotonic()
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        ended_by = error.__cause__
+        if not isinstance(ended_by, TransactionEndedError):
+            raise
+        if not isinstance(error, assignment.host.ends):
+            raise ended_by from error
+        for key in keys:
+            fail(assignment, key, ended_by, started)
+        raise
 
 
 def _check(assignment: Assignment, key: Key, call: Making) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from djq.definition.attributes import Attribute
+from djq.definition.attributes import Attribute, CodecType
 from djq.definition.heading import Heading
 from djq.definition.names import HIDDEN_COLUMN, describe_name
 from djq.definition.spec import ForeignKey, Index, TableName, TableSpec, Tier
 from djq.errors import MissingTableError
 from djq.sql.astral import unescape
-from djq.sql.words import read_default, read_type, split_comment
+from djq.sql.words import read_default, read_type, split_comment, with_column
 
 if TYPE_CHECKING:
     from djq.definition.attributes import AttributeType
@@ -109,6 +109,8 @@ class _Reader:
         own = column
         while True:
             marked = split_comment(column.comment)[0]
+            if isinstance(marked, CodecType):
+                return with_column(marked, own.type, is_sqlite=self.is_sqlite)
             if marked is not None:
                 return marked
             origin = self._origin(table, name)

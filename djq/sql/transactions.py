@@ -287,14 +287,17 @@ class Transactions(Connections):
         Raises
         ------
         TransactionEndedError
-            It cannot be undone, whatever the error was.
+            It cannot be undone, whatever the error was. What is no error, as `SystemExit`, goes on
+            with this one as its cause.
         """
         if error is not None:
             ended_by = self._own_state().ended_by
             self._undo(level)
-            is_told = isinstance(error, TransactionEndedError) or not isinstance(error, Exception)
+            is_told = isinstance(error, TransactionEndedError)
             if isinstance(ended_by, TransactionEndedError) and not is_told:
-                raise TransactionEndedError(str(ended_by)) from error
+                if isinstance(error, Exception):
+                    raise TransactionEndedError(str(ended_by)) from error
+                error.__cause__ = ended_by
             return
         try:
             self._finish(level)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from djq.definition.attributes import AttributeType, CoreType, NativeType, Special
+from djq.definition.attributes import AttributeType, CodecType, CoreType, NativeType, Special
 from djq.definition.grammar import Position, parse_type
 from djq.errors import DefinitionError
 from djq.sql.astral import unescape
@@ -55,6 +56,8 @@ _SQLITE: dict[str, AttributeType] = {
     "blob": NativeType("longblob"),
     "": NativeType("longblob"),
 }
+#: What servers call a column of JSON; MariaDB keeps it as text.
+_JSON = frozenset({"json", "longtext"})
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "integer", "bigint", "year"})
 _FLOATS = frozenset({"float", "double", "real", "float32", "float64"})
 
@@ -93,6 +96,18 @@ def read_type(words: str, *, is_sqlite: bool) -> AttributeType:
     if match["name"] == "json":
         return CoreType("json")
     return NativeType(match["name"], arguments, is_unsigned="unsigned" in rest)
+
+
+def with_column(type_: CodecType, words: str, *, is_sqlite: bool) -> CodecType:
+    """Return the type of a codec's column with what the column itself is, as its own words say."""
+    found = read_type(words, is_sqlite=is_sqlite)
+    if isinstance(found, CodecType):
+        return type_
+    if found.name in _JSON:
+        found = CoreType("json")
+    elif isinstance(found, NativeType) and found.is_blob:
+        found = CoreType("bytes")
+    return type_ if found == type_.kept else replace(type_, column=found)
 
 
 def _arguments(words: str) -> list[int | str]:

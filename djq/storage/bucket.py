@@ -8,6 +8,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import obstore
 from obstore.exceptions import BaseError, GenericError, PreconditionError
 
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
 #: A server that restarts is back by then, and a lost one is reported soon enough.
 RETRIES: Final[RetryConfig] = {
-    "max_retries": 8,
+    # The time counts: waits are drawn by lot, and eight of them may be over in three seconds.
+    "max_retries": 1000,
     "retry_timeout": timedelta(seconds=15),
     "backoff": {
         "init_backoff": timedelta(milliseconds=100),
@@ -131,7 +133,7 @@ class BucketStore:
             size = found["size"]
             if size <= first.nbytes:
                 return first
-            whole = memoryview(bytearray(size))
+            whole = np.empty(size, np.uint8).data
             whole[: first.nbytes] = first
             starts = range(first.nbytes, size, PIECE_BYTES)
             for i in range(0, len(starts), N_PIECES_AT_ONCE):
@@ -246,8 +248,13 @@ class BucketStore:
             message = f"{where}: the object was replaced while it was read; read it again"
             raise StoreUnavailableError(message) from error
         except GenericError as error:
-            message = f"{where}: the store did not answer, also after retries: {error}"
+            message = f"{where}: the store did not answer, also after retries: {_first_line(error)}"
             raise StoreUnavailableError(message) from error
         except (BaseError, PermissionError, ValueError, OSError) as error:
-            message = f"{where}: {error}"
+            message = f"{where}: {_first_line(error)}"
             raise StorageError(message) from error
+
+
+def _first_line(error: Exception) -> str:
+    """Return what the client says, without the internals that it prints below."""
+    return str(error).strip().split("\n", 1)[0]

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -20,9 +21,10 @@ from djq.errors import (
 from djq.storage.buffers import pieces, source_errors
 from djq.storage.clock import StoreClock
 from djq.storage.sweeps import SweepWatch
+from djq.storage.transfers import N_THREADS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Generator, Mapping
 
     from djq.storage.base import ObjectStore
     from djq.storage.buffers import Data
@@ -88,6 +90,8 @@ class ContentStore:
         The store's name in the settings.
     store
         Where its objects lie.
+    n_threads
+        How many objects are put or got at once, if nobody says otherwise.
 
     Attributes
     ----------
@@ -97,11 +101,12 @@ class ContentStore:
         What collections of garbage are about to delete.
     """
 
-    def __init__(self, name: str, store: ObjectStore) -> None:
+    def __init__(self, name: str, store: ObjectStore, n_threads: int = N_THREADS) -> None:
         self.name = name
         self.store = store
-        self.clock = StoreClock(store)
-        self.sweeps = SweepWatch(store, self.clock)
+        self.n_threads = n_threads
+        self.clock: StoreClock = StoreClock(store)
+        self.sweeps: SweepWatch = SweepWatch(store, self.clock)
 
     def __repr__(self) -> str:
         """Return the name and the store."""
@@ -158,35 +163,24 @@ class ContentStore:
         StoreUnavailableError
             The store did not answer; trying again may help.
         """
-        hash_of = self._hash_of(reference)
-        try:
+        check = _Check(reference)
+        with _missing(reference):
             data = self.store.get(reference.path)
-        except ObjectMissingError as error:
-            message = (
-                f'store "{reference.store}": no object at {reference.path}; '
-                "it was removed, or never written here"
-            )
-            raise ObjectMissingError(message) from error
-        if data.nbytes != reference.size or hash_of(data) != reference.hash:
-            message = (
-                f'store "{reference.store}": the object at {reference.path} is damaged: it has '
-                f"{data.nbytes} of {reference.size} bytes, and another hash than its address says; "
-                "restore it from a backup"
-            )
-            raise ObjectCorruptedError(message)
+        check.update(data)
+        check.finish()
         return data
 
-    def _hash_of(self, reference: Reference) -> Callable[[memoryview], str]:
-        algorithm, separator, _ = reference.hash.partition(":")
-        if not separator and _DATAJOINT_HASH.fullmatch(reference.hash):
-            return _datajoint_hash
-        if algorithm != ALGORITHM or not separator:
-            message = (
-                f'store "{reference.store}": the hash of {reference.path} is of unknown kind '
-                f'"{algorithm[:40]}"; update djq'
-            )
-            raise StorageError(message)
-        return lambda data: f"{ALGORITHM}:{hashlib.sha256(data).hexdigest()}"
+    def iterate(self, reference: Reference) -> Iterator[memoryview]:
+        """Yield the object in chunks, in flat memory; the errors are those of `get`.
+
+        Whether it is damaged is known behind its last chunk: keep nothing before the end.
+        """
+        check = _Check(reference)
+        with _missing(reference):
+            for chunk in self.store.iterate(reference.path):
+                check.update(chunk)
+                yield chunk
+        check.finish()
 
     def _keeps(self, path: str, size: int) -> bool:
         """Return whether the object is there, and will not be collected before the row is.
@@ -205,6 +199,57 @@ def digest_in(path: str) -> str | None:
     """Return the SHA-256 that a content address names; None: the path is none of djq's."""
     match = _ADDRESS.fullmatch(path)
     return match["digest"] if match else None
+
+
+class _Check:
+    """The size and hash of an object as far as it was read."""
+
+    def __init__(self, reference: Reference) -> None:
+        self._reference = reference
+        algorithm, separator, _ = reference.hash.partition(":")
+        self._is_datajoint = not separator and bool(_DATAJOINT_HASH.fullmatch(reference.hash))
+        if not self._is_datajoint and (algorithm != ALGORITHM or not separator):
+            message = (
+                f'store "{reference.store}": the hash of {reference.path} is of unknown kind '
+                f'"{algorithm[:40]}"; update djq'
+            )
+            raise StorageError(message)
+        self._hash = hashlib.md5(usedforsecurity=False) if self._is_datajoint else hashlib.sha256()
+        self._size = 0
+
+    def update(self, data: memoryview) -> None:
+        self._hash.update(data)
+        self._size += data.nbytes
+
+    def finish(self) -> None:
+        """Refuse an object that is not the one that was stored."""
+        wanted = self._reference
+        if self._size != wanted.size or self._found != wanted.hash:
+            message = (
+                f'store "{wanted.store}": the object at {wanted.path} is damaged: it has '
+                f"{self._size} of {wanted.size} bytes, and another hash than its address says; "
+                "restore it from a backup"
+            )
+            raise ObjectCorruptedError(message)
+
+    @property
+    def _found(self) -> str:
+        if self._is_datajoint:
+            return base64.b32encode(self._hash.digest()).rstrip(b"=").lower().decode()
+        return f"{ALGORITHM}:{self._hash.hexdigest()}"
+
+
+@contextmanager
+def _missing(reference: Reference) -> Generator[None]:
+    """Say which object is missing, of which store."""
+    try:
+        yield
+    except ObjectMissingError as error:
+        message = (
+            f'store "{reference.store}": no object at {reference.path}; '
+            "it was removed, or never written here"
+        )
+        raise ObjectMissingError(message) from error
 
 
 def _digest(data: Data) -> tuple[str, int]:
@@ -229,8 +274,3 @@ def _unchanged(data: Data, digest: str) -> Iterator[memoryview]:
         message = "the data changed while it was stored, and was not stored; try again"
         raise StorageError(message)
     yield last
-
-
-def _datajoint_hash(data: memoryview) -> str:
-    md5 = hashlib.md5(data, usedforsecurity=False).digest()
-    return base64.b32encode(md5).rstrip(b"=").lower().decode()

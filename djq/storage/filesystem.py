@@ -16,6 +16,7 @@ from urllib.request import url2pathname
 from djq.errors import ConfigError, ObjectMissingError, StorageError, StoreUnavailableError
 from djq.storage.base import Stat, check_path
 from djq.storage.buffers import PIECE_BYTES, coalesce, cut, pieces, source_errors
+from djq.storage.retries import retried
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 #: Files on their way in; on the store's own file system, so that a rename moves them. Never listed.
 TEMPORARY: Final = ".djq-incoming"
 #: What a network file system says when its server is away or busy.
-_TRANSIENT: Final = frozenset(
+TRANSIENT: Final = frozenset(
     {
         errno.EAGAIN,
         errno.EBUSY,
@@ -62,6 +63,7 @@ class FolderStore:
         """Return the folder."""
         return f"FolderStore({str(self.root)!r})"
 
+    @retried
     def put(self, path: str, data: Data) -> None:
         """Write the object to a temporary file, flush it to the disk, and move it to its place."""
         target = self._locate(path)
@@ -82,6 +84,7 @@ class FolderStore:
                 raise
             _sync_folder(target.parent)
 
+    @retried
     def get(self, path: str) -> memoryview:
         """Return the object at `path`."""
         with _our_errors("get", path):
@@ -91,6 +94,7 @@ class FolderStore:
         """Return at most `length` bytes from `start` on."""
         return self.get_ranges(path, [(start, start + length)])[0]
 
+    @retried
     def get_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[memoryview]:
         """Return the bytes of each range, neighbours read at once."""
         read: list[tuple[int, memoryview]] = []
@@ -106,6 +110,7 @@ class FolderStore:
             while chunk := _read(file, chunk_bytes):
                 yield memoryview(chunk)
 
+    @retried
     def stat(self, path: str) -> Stat:
         """Return the file's size and time."""
         target = self._locate(path)
@@ -115,6 +120,7 @@ class FolderStore:
                 raise IsADirectoryError(path)
             return _stat(path, found)
 
+    @retried
     def delete(self, path: str) -> None:
         """Remove the object at `path`, if there is one."""
         target = self._locate(path)
@@ -220,7 +226,7 @@ def _our_errors(verb: str, path: str) -> Generator[None]:
         message = f"no object at {path!r}"
         raise ObjectMissingError(message) from error
     except OSError as error:
-        kind = StoreUnavailableError if error.errno in _TRANSIENT else StorageError
+        kind = StoreUnavailableError if error.errno in TRANSIENT else StorageError
         message = f"{verb} {path!r}: {error.strerror or error}"
         raise kind(message) from error
 

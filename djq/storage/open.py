@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from djq.errors import ConfigError
 from djq.storage.content import ContentStore
+from djq.storage.transfers import N_THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,10 +16,21 @@ if TYPE_CHECKING:
     from djq.settings import StoreSettings
     from djq.storage.base import ObjectStore
 
+#: A disk has no way to wait for that more threads would fill.
+FOLDER_THREADS: Final = 4
 #: By name, so that a store's client loads only where such a store is used.
-_SCHEMES: Final = {"file": "djq.storage.filesystem:open_folder", "s3": "djq.storage.s3:open_bucket"}
-#: The extra that brings the client of each scheme.
-_EXTRAS: Final = {"s3": "djq[s3]"}
+_SCHEMES: Final = {
+    "file": "djq.storage.filesystem:open_folder",
+    "s3": "djq.storage.clouds:open_s3",
+    "gs": "djq.storage.clouds:open_google",
+    "az": "djq.storage.clouds:open_azure",
+    "abfs": "djq.storage.clouds:open_azure",
+    "abfss": "djq.storage.clouds:open_azure",
+}
+#: Any other scheme.
+_OTHERS: Final = "djq.storage.fsspec:open_filesystem"
+#: The extra that brings the client of each.
+_EXTRAS: Final = {"djq.storage.clouds": "djq[s3]", "djq.storage.fsspec": "djq[fsspec]"}
 
 
 def open_store(name: str, settings: StoreSettings) -> ContentStore:
@@ -31,15 +43,14 @@ def open_store(name: str, settings: StoreSettings) -> ContentStore:
     """
     match = re.match(r"([a-z][a-z0-9+.-]*)://", settings.url, re.IGNORECASE)
     scheme = match[1].lower() if match else "file"
-    if scheme not in _SCHEMES:
-        known = ", ".join(f"{each}://" for each in _SCHEMES)
-        message = (
-            f'store "{name}": unknown scheme "{scheme}" in its URL; known: {known}, or a plain path'
-        )
-        raise ConfigError(message)
+    door = _SCHEMES.get(scheme, _OTHERS)
     try:
-        opener: Callable[[str, StoreSettings], ObjectStore] = pkgutil.resolve_name(_SCHEMES[scheme])
+        opener: Callable[[str, StoreSettings], ObjectStore] = pkgutil.resolve_name(door)
     except ModuleNotFoundError as error:
-        message = f"store \"{name}\" needs {error.name}: pip install '{_EXTRAS.get(scheme, 'djq')}'"
+        extra = _EXTRAS.get(door.split(":")[0], "djq")
+        message = f"store \"{name}\" ({scheme}://) needs {error.name}: pip install '{extra}'"
+        if door == _OTHERS:
+            message += f"; without it there are {', '.join(f'{each}://' for each in _SCHEMES)}"
         raise ConfigError(message) from error
-    return ContentStore(name, opener(name, settings))
+    n_threads = FOLDER_THREADS if scheme == "file" else N_THREADS
+    return ContentStore(name, opener(name, settings), n_threads)

@@ -7,7 +7,7 @@ import decimal
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from djq.codecs import blob
+from djq.codecs import blob, mym
 from djq.codecs.compression import MAGIC
 from djq.definition.acceptance import Value
 from djq.definition.attributes import Attribute, CodecType, CoreType, NativeType
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 #: Types of numpy and pandas, by name, that have a value for "missing".
 MAY_MISS = frozenset({"float16", "float32", "longdouble", "datetime64", "NaTType"})
-#: How encoded blobs begin: djq's own, and DataJoint's two formats.
-ENCODED = (MAGIC, b"mYm\0", b"dj0\0")
+#: How encoded blobs begin: djq's own, and DataJoint's.
+ENCODED = (MAGIC, *mym.MAGICS)
 #: What the acceptance of a user's value may raise.
 WRONG = (ValueError, CodecError, TypeError, OverflowError)
 

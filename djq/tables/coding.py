@@ -93,15 +93,18 @@ class Coding:
 
     @cached_property
     def prepare(self) -> Step:
-        """Encode a value by the user's codecs."""
-        links = self.chain.links[: self.chain.n_own]
-        return _compose([_encoding(link, self.context) for link in links])
+        """Encode a value by the user's codecs; what djq's first one takes, can be stored then."""
+        own, rest = self.chain.links[: self.chain.n_own], self.chain.links[self.chain.n_own :]
+        steps = [_encoding(link, self.context) for link in own]
+        return _compose([*steps, *(_validating(link) for link in rest[:1] if _validates(link))])
 
     @cached_property
     def keep(self) -> Step:
         """Encode by djq's codecs what `prepare` returned."""
         links = self.chain.links[self.chain.n_own :]
-        return _compose([*(_encoding(link, self.context) for link in links), self.accept])
+        steps = [_call(link, "encode", self.context) for link in links[:1]]
+        steps += [_encoding(link, self.context) for link in links[1:]]
+        return _compose([*steps, self.accept])
 
     def check(self, value: Value) -> Value:
         """Refuse what `encode` would refuse, without writing an object."""
@@ -115,23 +118,21 @@ class Coding:
     # --- out of the row ------------------------------------------------------------------------
 
     @cached_property
-    def load(self) -> Step:
-        """Decode by djq's codecs what the column keeps."""
+    def load(self) -> Step | None:
+        """Decode by djq's codecs what the column refers to; None: nothing has to be read."""
         links = self.chain.links[self.chain.n_own :]
-        steps = [_call(link, "decode", self.context) for link in reversed(links)]
-        return _compose([*steps, _own_bytes] if self.has_store else steps)
+        if not any(link.reads_objects for link in links):
+            return None
+        return _compose([*(self._decoding(link) for link in reversed(links)), _own_bytes])
 
     @cached_property
-    def finish(self) -> Step | None:
-        """Decode by the user's codecs what `load` returned; None if there are none."""
-        links = self.chain.links[: self.chain.n_own]
-        steps = [_call(link, "decode", self.context) for link in reversed(links)]
-        return _compose(steps) if steps else None
+    def finish(self) -> Step:
+        """Decode what `load` returned, or all of what is in the row."""
+        links = self.chain.links if self.load is None else self.chain.links[: self.chain.n_own]
+        return _compose([self._decoding(link) for link in reversed(links)])
 
-    @cached_property
-    def decode(self) -> Step:
-        """Decode what the column keeps."""
-        return self.load if self.finish is None else _compose([self.load, self.finish])
+    def _decoding(self, link: Codec) -> Step:
+        return _call(link, "decode", self.context)
 
 
 @lru_cache(maxsize=1024)
@@ -146,14 +147,19 @@ def _needs_key(link: Codec) -> bool:
 
 def _encoding(link: Codec, context: Context) -> Step:
     encode = _call(link, "encode", context)
-    if type(link).validate is Codec.validate:
-        return encode
+    return _compose([_validating(link), encode]) if _validates(link) else encode
 
-    def checked(value: Value) -> Value:
+
+def _validates(link: Codec) -> bool:
+    return type(link).validate is not Codec.validate
+
+
+def _validating(link: Codec) -> Step:
+    def validate(value: Value) -> Value:
         link.validate(value)
-        return encode(value)
+        return value
 
-    return checked
+    return validate
 
 
 def _call(link: Codec, method: str, context: Context) -> Step:

@@ -12,6 +12,7 @@ from djq.errors import ConfigError, UsageError
 from djq.settings import Settings
 from djq.sql.engine import Database
 from djq.storage.open import open_store
+from djq.storage.transfers import Transfers
 from djq.tables.announcing import Announcer
 from djq.tables.configuration import config
 from djq.tables.making import refuse_ending
@@ -105,6 +106,11 @@ class Connection:
         if opened is None or opened[0] != settings:
             opened = self._stores[name] = settings, open_store(name, settings)
         return opened[1]
+
+    def transfers(self, *stores: str) -> Transfers:
+        """Return how many objects of these stores are moved at once."""
+        n_threads = self.settings.store_threads
+        return Transfers(n_threads or max(self.store(name).n_threads for name in stores))
 
     # --- the server ----------------------------------------------------------------------------
 

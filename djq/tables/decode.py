@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import decimal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from djq.codecs import blob
-from djq.codecs.compression import MAGIC
 from djq.definition.acceptance import Value
 from djq.definition.attributes import Attribute, CodecType, NativeType
-from djq.errors import CodecError
+from djq.errors import CodecError, StorageError
 from djq.tables.accepting import ENCODED
 from djq.tables.coding import Coding
+from djq.tables.explain import show_key
+from djq.tables.moving import moved
 from djq.tables.shapes import squeezed
 
 if TYPE_CHECKING:
@@ -22,57 +23,137 @@ if TYPE_CHECKING:
     from djq.tables.shapes import Column, Row
 
 Decode = Callable[[Value], Value]
+Cells = Sequence[Any]
+
+#: What an object is taken to weigh whose reference does not say its size [bytes].
+_USUAL_BYTES: Final = 1 << 20
 
 
 def decode_rows(
-    rows: Sequence[Sequence[Any]],
-    heading: Heading,
-    connection: Connection,
-    *,
-    squeeze: bool = False,
+    rows: Iterable[Cells], heading: Heading, connection: Connection, *, squeeze: bool = False
 ) -> list[Row]:
-    """Return rows, in heading order, as dicts."""
-    decode = decoder(heading, connection, squeeze=squeeze)
-    if decode is None:
-        names = heading.names
-        # Not strict: a loop of 100,000 rows would notice.
-        return [dict(zip(names, row)) for row in rows]  # noqa: B905
-    return [decode(row) for row in rows]
+    """Return rows, in heading order, as dicts, with the errors of `decoded`."""
+    names = heading.names
+    # Not strict: a loop of 100,000 rows would notice.
+    return [dict(zip(names, r)) for r in decoded(rows, heading, connection, squeeze=squeeze)]  # noqa: B905
+
+
+def decoded(
+    rows: Iterable[Cells], heading: Heading, connection: Connection, *, squeeze: bool = False
+) -> Iterable[Cells]:
+    """Return rows, in heading order, with the user's values; objects are read some rows ahead.
+
+    Raises
+    ------
+    CodecError, StorageError
+        A value cannot be had; the message names the attribute and the row.
+    """
+    if not _undecoded(heading):
+        return rows
+    return _RowDecoder(heading, connection, squeeze=squeeze).read(rows)
 
 
 def decode_columns(
     columns: Sequence[Column], heading: Heading, connection: Connection, *, squeeze: bool = False
 ) -> list[Column]:
-    """Return whole columns, in heading order, as the user's values."""
+    """Return whole columns, in heading order, as the user's values; errors as of `decoded`."""
     found = list(columns)
-    for i, decode in _decoders(heading, connection, squeeze=squeeze):
-        found[i] = [None if v is None else decode(v) for v in found[i]]
+    if any(a.is_encoded for a in heading):
+        rows = decoded(zip(*columns, strict=True), heading, connection, squeeze=squeeze)
+        return [list(column) for column in zip(*rows, strict=True)] or found
+    for i, attribute in _undecoded(heading):
+        finish = _Field(i, attribute, connection, squeeze=squeeze).finish
+        found[i] = [None if v is None else finish(v) for v in found[i]]
     return found
 
 
-def decoder(
-    heading: Heading, connection: Connection, *, squeeze: bool = False
-) -> Callable[[Sequence[Any]], Row] | None:
-    """Return the function that turns a row into a dict; None where a `zip` does that."""
-    decoders = _decoders(heading, connection, squeeze=squeeze)
-    if not decoders:
-        return None
-    names = heading.names
+class _Field:
+    """An attribute whose values are not yet the user's, and what makes them so."""
 
-    def decode_row(row: Sequence[Any]) -> Row:
+    def __init__(
+        self, position: int, attribute: Attribute, connection: Connection, *, squeeze: bool
+    ) -> None:
+        self.position = position
+        self.name = attribute.name
+        self._squeeze = squeeze
+        self._coding: Coding | None = None
+        finish: Decode = _any_value if attribute.type is not None else _plain_number
+        #: What any thread may do before, and reads an object; None: there is none.
+        self.load: Decode | None = None
+        self.store = ""
+        if isinstance(attribute.type, CodecType):
+            coding = Coding.of(attribute.type, connection)
+            self.load, finish = coding.load, coding.finish
+            self.store = coding.context.store_name or ""
+            self._coding = coding if coding.needs_key else None
+        #: What the thread does that fetches, in the order of the rows.
+        self.finish: Decode = self._last(finish)
+
+    @property
+    def is_keyed(self) -> bool:
+        """Whether a codec asks for the row's key, so that `at` it has steps of its own."""
+        return self._coding is not None
+
+    def at(self, key: Mapping[str, Value]) -> tuple[Decode | None, Decode]:
+        """Return `load` and `finish` for one row."""
+        if self._coding is None:
+            return self.load, self.finish
+        coding = self._coding.at(key)
+        return coding.load, self._last(coding.finish)
+
+    def _last(self, finish: Decode) -> Decode:
+        return (lambda value: squeezed(finish(value))) if self._squeeze else finish
+
+
+class _RowDecoder:
+    """Decodes the rows of one query."""
+
+    def __init__(self, heading: Heading, connection: Connection, *, squeeze: bool) -> None:
+        self._connection = connection
+        self._fields = [_Field(i, a, connection, squeeze=squeeze) for i, a in _undecoded(heading)]
+        self._objects = [field for field in self._fields if field.load is not None]
+        self._keys = [(n, i) for i, n in enumerate(heading.names) if n in heading.primary_key]
+
+    def read(self, rows: Iterable[Cells]) -> Iterator[Cells]:
+        """Yield rows with the user's values; several threads read objects of rows to come."""
+        if self._objects:
+            stores = {field.store for field in self._objects}
+            rows = moved(self._load, rows, self._weigh, self._connection.transfers(*stores))
+        return map(self._finish, rows)
+
+    def _weigh(self, row: Cells) -> int:
+        """Return how large the objects of a row are [bytes]."""
+        return sum(_weight(row[field.position]) for field in self._objects)
+
+    def _load(self, row: Cells) -> Cells:
+        """Return a row with its objects in place of their references."""
         values = list(row)
-        for i, decode in decoders:
-            if values[i] is not None:
-                values[i] = decode(values[i])
-        return dict(zip(names, values, strict=True))
+        for field in self._objects:
+            load = field.at(self._key(row))[0] if field.is_keyed else field.load
+            if load is not None and values[field.position] is not None:
+                values[field.position] = self._run(load, values[field.position], field, row)
+        return values
 
-    return decode_row
+    def _finish(self, row: Cells) -> Cells:
+        """Return a row whose objects are there with the user's values."""
+        values = list(row)
+        for field in self._fields:
+            if values[field.position] is not None:
+                finish = field.at(self._key(row))[1] if field.is_keyed else field.finish
+                values[field.position] = self._run(finish, values[field.position], field, row)
+        return values
 
+    def _run(self, step: Decode, value: Value, field: _Field, row: Cells) -> Value:
+        try:
+            return step(value)
+        except (CodecError, StorageError) as error:
+            key = show_key(self._key(row))
+            where = f'attribute "{field.name}"' + (f" of the row {key}" if key else "")
+            message = f"{where}: {error}"
+            raise type(error)(message) from error
 
-def _decoders(
-    heading: Heading, connection: Connection, *, squeeze: bool
-) -> list[tuple[int, Decode]]:
-    return [(i, _decode_of(a, connection, squeeze=squeeze)) for i, a in _undecoded(heading)]
+    def _key(self, row: Cells) -> dict[str, Value]:
+        return {name: row[i] for name, i in self._keys}
 
 
 @lru_cache(maxsize=4096)
@@ -88,27 +169,18 @@ def _is_undecoded(attribute: Attribute) -> bool:
     return type_ is None or isinstance(type_, CodecType)
 
 
-def _decode_of(attribute: Attribute, connection: Connection, *, squeeze: bool) -> Decode:
-    if attribute.type is None:
-        return _plain_number
-    decode: Decode = _any_value
-    if isinstance(attribute.type, CodecType):
-        decode = Coding.of(attribute.type, connection).decode
-    return (lambda value: squeezed(decode(value))) if squeeze else decode
+def _weight(reference: Value) -> int:
+    """Return how large the object is that a row refers to [bytes]."""
+    if not isinstance(reference, dict):
+        return 0
+    size = cast("dict[str, Value]", reference).get("size")
+    return size if isinstance(size, int) else _USUAL_BYTES
 
 
 def _any_value(data: Value) -> Value:
     """Return what the `longblob` family holds: an encoded value, or bytes."""
     data = bytes(data)
-    if data.startswith(MAGIC):
-        return blob.decode(data)
-    if data.startswith(ENCODED):
-        message = (
-            f"the value is in DataJoint's format {data[:3].decode()}, which djq cannot read yet; "
-            "read it with DataJoint, and insert it again"
-        )
-        raise CodecError(message)
-    return data
+    return blob.decode(data) if data.startswith(ENCODED) else data
 
 
 def _plain_number(value: Value) -> Value:

@@ -13,6 +13,7 @@ from djq.tables.accepting import WRONG, Encode, encode_of, utc_now
 from djq.tables.coding import Coding
 from djq.tables.columns import Check, check_of
 from djq.tables.gather import MISSING, SKIPPED, Chunk, Fault, as_mapping
+from djq.tables.moving import moved, size_of
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -36,6 +37,11 @@ class Part:
         """Whether objects are stored, which waits until all else is known to be right."""
         return self.coding is not None and self.coding.has_store
 
+    @property
+    def store(self) -> str:
+        """The name of the store of its objects, empty if there are none."""
+        return (self.coding.context.store_name if self.coding is not None else None) or ""
+
 
 @dataclass(frozen=True)
 class RowEncoder:
@@ -43,6 +49,7 @@ class RowEncoder:
 
     spec: TableSpec
     parts: tuple[Part, ...]
+    connection: Connection
     #: Whether objects are stored; otherwise values are only checked.
     puts: bool = True
 
@@ -50,7 +57,7 @@ class RowEncoder:
     def of(cls, spec: TableSpec, connection: Connection, *, puts: bool = True) -> RowEncoder:
         """Return the encoder of a table; without `puts` it stores no objects, and only checks."""
         parts = [_part(attribute, spec, connection) for attribute in spec.heading]
-        return cls(spec, tuple(sorted(parts, key=lambda part: part.is_put)), puts)
+        return cls(spec, tuple(sorted(parts, key=lambda part: part.is_put)), connection, puts)
 
     def encode(
         self,
@@ -171,7 +178,8 @@ class RowEncoder:
             except StorageError as error:
                 raise self._at(done.first + i, part, error) from error
 
-        found = list(map(put, range(len(column))))
+        transfers = self.connection.transfers(part.store)
+        found = list(moved(put, range(len(column)), lambda i: size_of(column[i]), transfers))
         done.faults += [value for value in found if isinstance(value, Fault)]
         return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from djq.tables.classwise import on_class_too, seen_on_class_too
-from djq.tables.decode import decode_columns, decode_rows, decoder
+from djq.tables.decode import decode_columns, decode_rows, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,13 +59,8 @@ class RowSource:
         wrote.
         """
         heading, connection = self.heading, self.connection
-        rows = connection.database.stream(self.node)
-        decode = decoder(heading, connection)
-        if decode is not None:
-            yield from map(decode, rows)
-            return
         names = heading.names
-        for row in rows:
+        for row in decoded(connection.database.stream(self.node), heading, connection):
             yield dict(zip(names, row, strict=True))
 
     @on_class_too

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from djq.algebra.nodes import Relation
 from djq.errors import RowError, UsageError
-from djq.tables.classwise import on_class_too
+from djq.tables.classwise import on_class_too, seen_on_class_too
 from djq.tables.encode import RowEncoder
 from djq.tables.insert import Options, check_direct_insert, insert_one, insert_rows
 from djq.tables.intake import index_as_columns
 from djq.tables.query import Query
+from djq.tables.staging import StagedInsert
 from djq.tables.transfer import as_query, insert_query
 from djq.tables.update import update_row
 from djq.tables.validate import ValidationResult, validate_rows
@@ -95,6 +96,20 @@ class Writable(Query):
             ignore_extra_fields=ignore_extra_fields,
         )
         insert_one(self._encoder(), self.connection, row, options)
+
+    @seen_on_class_too
+    def staged_insert1(self) -> StagedInsert:
+        """Begin a row whose objects are written straight into their stores.
+
+        It is inserted at the end of the `with` block; an error in it removes the objects. Only
+        attributes `<object@store>` can be staged::
+
+            with Recording.staged_insert1 as staged:
+                staged.rec["recording"] = 1
+                group = zarr.open(staged.store("raw", ".zarr"), mode="w")
+                ...
+        """
+        return StagedInsert(self._encoder(), self.connection)
 
     @on_class_too
     def insert_dataframe(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import secrets
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,6 +10,8 @@ from obstore.store import MemoryStore
 from pydantic import SecretStr
 
 from djq.errors import StorageError, StoreUnavailableError
+from djq.settings import StoreSettings
+from djq.storage import clouds
 from djq.storage.bucket import BucketStore
 from djq.storage.content import ContentStore
 from djq.storage.filesystem import FolderStore
@@ -20,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from djq.settings import StoreSettings
     from djq.storage.base import ObjectStore
     from tests.support.processes import Process
 
@@ -59,6 +62,28 @@ class TestBucketInMemory(ObjectStoreContract):
         return BucketStore(MemoryStore(), "memory")
 
 
+class TestFsspecInMemory(ObjectStoreContract):
+    @pytest.fixture
+    def store(self) -> ObjectStore:
+        url = f"memory://{secrets.token_hex(4)}/store"
+        return open_store("raw", StoreSettings(url=url)).store
+
+
+class TestFsspecOnDisk(ObjectStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> ObjectStore:
+        return open_store("raw", StoreSettings(url=f"local://{tmp_path}/not yet/there")).store
+
+
+class TestAzure(ObjectStoreContract):
+    @pytest.fixture
+    def store(self, azure_settings: StoreSettings) -> Iterator[ObjectStore]:
+        store = open_store("raw", azure_settings).store
+        yield store
+        # pytest keeps fixtures longer than the check for open connections lasts.
+        del store._client
+
+
 class TestS3(ObjectStoreContract):
     @pytest.fixture
     def store(self, s3_settings: StoreSettings) -> Iterator[ObjectStore]:
@@ -67,7 +92,12 @@ class TestS3(ObjectStoreContract):
         # pytest keeps fixtures longer than the check for open connections lasts.
         del store._client
 
-    def test_a_server_that_is_away_is_unavailable_and_may_come_back(self, store: ObjectStore):
+    def test_a_server_that_is_away_is_unavailable_and_may_come_back(
+        self, s3_settings: StoreSettings, monkeypatch: pytest.MonkeyPatch
+    ):
+        impatient = clouds.RETRIES | {"retry_timeout": timedelta(seconds=0.5)}
+        monkeypatch.setattr(clouds, "RETRIES", impatient)
+        store = open_store("raw", s3_settings).store
         content = ContentStore("raw", store)
         kept = content.put(b"kept")
         server = s3_server()
@@ -89,6 +119,7 @@ class TestS3(ObjectStoreContract):
         assert content.get(kept) == b"kept"
         new = wait_until(lambda: _try(lambda: content.put(b"new")), timeout_s=60)
         assert content.get(new) == b"new"
+        del store._client
 
     def test_wrong_credentials_are_refused(self, s3_settings: StoreSettings):
         wrong = s3_settings.model_copy(update={"secret_key": SecretStr("wrong-secret")})

@@ -9,7 +9,7 @@ import redis
 
 from djq.errors import RedisUnavailableError
 from djq.orchestrator.events import Freed, Released
-from djq.orchestrator.holding import Claim, Main, Search, Units, holder_id
+from djq.orchestrator.holding import NO_UNITS, Claim, Main, Reservation, Search, Units, holder_id
 from djq.orchestrator.leads import EVERYTHING
 from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.server import Server
@@ -179,46 +179,23 @@ class TestReserve:
         queued(alive, chunk("c2", "[1]"))
         assert alive.reserve(chunk(), A).keys == ()
 
-    def test_a_dead_holders_keys_can_be_taken(self, reservations: Reservations) -> None:
-        reservations.holders.beat(Main("main-a"))
-        queued(reservations, chunk())
-        old = reservations.reserve(chunk(), A)
-        wait_until(
-            lambda: reservations.reserve(chunk(), B).keys == old.keys, what="the lease to end"
-        )
-        new = reservations.reserve(chunk(), B)
-        assert new.keys == old.keys
-        assert new.token > old.token
-        assert not reservations.holds(old, "[1]").is_held
-
-    def test_a_chunk_of_a_dead_holder_stays_with_who_took_it(
+    def test_a_chunk_of_a_dead_holder_is_given_up(
         self, alive: Reservations, bench: RedisBench
     ) -> None:
-        # Given: a message that came again before anybody noticed that its first worker is gone.
-        queued(alive, chunk())
-        die(bench, alive, chunk(), MATLAB)
-        new = alive.reserve(chunk(), B, MATLAB)
-        # When: the dead worker is reaped.
+        # Given: a message that comes again before anybody noticed that its first worker is gone.
+        queued(alive, chunk("c1", "[1]"))
+        old = die(bench, alive, chunk("c1", "[1]"), MATLAB)
+        # When: another takes it.
+        assert alive.reserve(chunk("c1", "[1]"), B, MATLAB).keys == ()
+        # Then: its key is free and counted, and so is the licence.
+        (event,) = heard(alive)
+        assert event == Freed(TABLE, "c1", "run", ("[1]",), "heartbeat ended", (1,))
+        assert not alive.holds(old, "[1]").is_held
+        queued(alive, chunk("c2", "[1]"))
+        assert alive.reserve(chunk("c2", "[1]"), B, MATLAB).keys == ("[1]",)
+        # And: nobody counts it once more.
         assert alive.holders.reap().silent == ("main-c",)
-        # Then: the chunk is its new holder's, and so is the licence.
-        assert alive.holds(new, "[1]").is_held
-        queued(alive, chunk("c2", "[3]"))
-        assert alive.reserve(chunk("c2", "[3]"), A, MATLAB).short_of == "matlab"
-        assert alive.holders.prune("main-b", [], is_lost=False) == 2
-        assert bench.everything_free()
-
-    def test_a_chunk_of_a_dead_holder_that_finds_no_unit_is_free(
-        self, alive: Reservations, bench: RedisBench
-    ) -> None:
-        queued(alive, chunk(), chunk("c2", "[3]"))
-        die(bench, alive, chunk(), {"gpu": (1, 1)})
-        held = alive.reserve(chunk("c2", "[3]"), A, MATLAB)
-        assert alive.reserve(chunk(), B, MATLAB).short_of == "matlab"
-        assert queued(alive, chunk("c3")) == [("[1]", "[2]")]
-        alive.drop(["c3"], "cancelled")
-        alive.release(held, released(chunk("c2", "[3]"), made=("[3]",)))
-        alive.holders.reap()
-        assert bench.everything_free()
+        assert alive.holders.losses(TABLE) == {"[1]": 1}
 
     def test_a_doubled_message_leaves_the_chunk_to_its_holder(
         self, alive: Reservations, bench: RedisBench
@@ -263,12 +240,15 @@ class TestReserve:
         assert alive.holds(reservation, "[1]").is_held
 
 
-def die(bench: RedisBench, alive: Reservations, c: Chunk, units: Units) -> None:
+def die(
+    bench: RedisBench, alive: Reservations, c: Chunk, units: Units = NO_UNITS, slot: int = 1
+) -> Reservation:
     """Reserve a chunk for a main process whose lease ends; nobody notices yet."""
-    held = bench.open(LEASE_S).reserve(c, holder_id("main-c", 1), units)
+    held = bench.open(LEASE_S).reserve(c, holder_id("main-c", slot), units)
     assert held.keys == c.keys
     wait_until(lambda: "main-c" in alive.holders.look().silent, what="the lease to end")
     bench.open(60)
+    return held
 
 
 class TestHolds:
@@ -817,6 +797,38 @@ class TestSharedSearch:
         alive.holders.prune("main-a", [], is_lost=True, in_hand={"1": "?"})
         assert alive.holders.losses(TABLE) == {"[1]": 1, "[2]": 0}
 
+    def test_the_keys_of_a_dead_process_are_counted_before_they_are_taken(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        # Given: processes that died with one key, and with one of two, and nobody noticed.
+        queued(alive, chunk("c1", "[1]"), chunk("c2", "[2]", "[3]"))
+        die(bench, alive, chunk("c1", "[1]"))
+        die(bench, alive, chunk("c2", "[2]", "[3]"), slot=2)
+        # When: another process takes the keys.
+        pages(alive, alive.searches.claim(SEARCH, "w", A, 9), a_due(4), 9)
+        claims = [alive.searches.claim(SEARCH, f"k{i}", f"main-a/{i}", 9) for i in range(4)]
+        # Then: they are suspects, which travel alone, and the one that was alone is counted.
+        assert [c.reservation.keys for c in claims] == [("[1]",), ("[2]",), ("[3]",), ("[4]",)]
+        assert [c.losses for c in claims] == [{"[1]": 1}, {}, {}, {}]
+        assert [event.losses for event in heard(alive)] == [(1,), (0, 0)]
+        # And: nobody counts them once more.
+        alive.holders.reap()
+        assert alive.holders.losses(TABLE) == {"[1]": 1, "[2]": 0, "[3]": 0}
+
+    def test_a_key_that_kills_process_after_process_is_counted_each_time(
+        self, alive: Reservations, bench: RedisBench
+    ) -> None:
+        queued(alive, chunk("c0", "[1]"))
+        die(bench, alive, chunk("c0", "[1]"))
+        short = bench.open(LEASE_S)
+        due = a_due(1)
+        for i in range(3):
+            claim = short.searches.claim(SEARCH, f"k{i}", f"main-{i}/1", 1)
+            pages(short, claim, due, 9)
+            claim = short.searches.claim(SEARCH, f"l{i}", f"main-{i}/1", 1)
+            assert claim.losses == {"[1]": i + 1}
+            wait_until(lambda i=i: f"main-{i}" in short.holders.look().silent, what="its death")
+
 
 STRAYS = ("q|gone", f"r|{B}|7|gone")
 
@@ -889,7 +901,7 @@ class TestRepeats:
         alive.release(second, released(chunk(), made=second.keys))
         assert bench.everything_free()
 
-    def test_a_chunk_that_is_begun_is_not_queued_again(
+    def test_a_chunk_that_is_begun_has_what_its_holder_got(
         self, alive: Reservations, bench: RedisBench
     ) -> None:
         # Given: a chunk whose second key was in other hands when it was queued, and is free now.
@@ -898,8 +910,9 @@ class TestRepeats:
         held = alive.reserve(chunk("c1", "[1]"), A)
         alive.drop(["c0"], "cancelled")
         # When: the scheduler, which heard an error, queues it again.
-        assert queued(alive, chunk()) == [()]
-        # Then: its holder still has it.
+        assert queued(alive, chunk()) == [("[1]",)]
+        # Then: its holder still has it, and another message for it gets nothing.
+        assert alive.reserve(chunk("c1", "[1]"), B).keys == ()
         assert alive.holders.prune("main-a", [], is_lost=False) == 1
         assert held.keys == ("[1]",)
         assert bench.everything_free()

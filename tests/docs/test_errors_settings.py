@@ -193,16 +193,16 @@ CASES = {
         'store "raw": protocol "s3" needs "bucket"',
     ),
     "a store of another kind": (
-        put("stores", {"raw": {"protocol": "gcs", "location": "x"}}),
+        put("stores", {"raw": {"protocol": "ftp", "location": "x"}}),
         ConfigError,
-        'store "raw": protocol "gcs" is not one of file, s3',
+        'store "raw": protocol "ftp" is not one of file, s3, gcs, azure',
     ),
     "a misspelled key of a store": (
         put("stores", {"raw": {"protcol": "file", "location": "/x"}}),
         ConfigError,
         (
-            'store "raw": unknown setting "protcol". Known: access_key, bucket, endpoint, '
-            "location, "
+            'store "raw": unknown setting "protcol". Known: access_key, account_key, account_name, '
+            "bucket, container, endpoint, location, options, "
             "protocol, region, secret_key, secure, stage, subfolding, url"
         ),
     ),
@@ -280,8 +280,8 @@ FILES = {
     "not JSON": ("{database.host: x}", "cannot read {path}: Expecting property name enclosed in"),
     "no mapping": ("[1]", "cannot read {path}: it is no mapping of settings"),
     "a store of another kind": (
-        json.dumps({"stores": {"raw": {"protocol": "azure"}}}),
-        'store "raw": protocol "azure" is not one of file, s3',
+        json.dumps({"stores": {"raw": {"protocol": "sftp"}}}),
+        'store "raw": protocol "sftp" is not one of file, s3, gcs, azure',
     ),
     "a wrong value": (
         json.dumps({"display": {"limit": -1}}),

@@ -6,6 +6,7 @@ import datetime as dt
 import decimal
 import tracemalloc
 import uuid
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -649,7 +650,8 @@ def test_longblob_holds_any_value_and_bytes_stay_bytes(schema):
         value = null : longblob
         """
 
-    values = [b"raw", b"", None, {"a": [1, 2.5, "x"]}, 5, "text", b"mYm\0x", b"dj0\0", b"djq\1\2"]
+    values = [b"raw", b"", None, {"a": [1, 2.5, "x"]}, 5, "text", b"mYm\0x", b"dj0\0"]
+    values += [b"ZL123\0", b"djq\1\2"]
     Old.insert(list(enumerate(values)))
     Old.insert1((100, np.arange(5)))
 
@@ -671,19 +673,25 @@ def test_tinyblob_has_its_length(schema):
         Tiny.insert1((2, b"x" * 256))
 
 
-def test_what_datajoint_wrote_is_named(schema):
+def test_what_datajoint_wrote_is_read_whatever_the_type_of_the_attribute(schema):
     @schema
     class Old(dj.Manual):
         definition = """
         n : int32
         ---
         value : longblob
+        other : <blob>
         """
 
+    a_list = b"dj0\0\2" + (1).to_bytes(8, "little") + (4).to_bytes(8, "little") + b"\n\1\0\5"
+    packed = b"ZL123\0" + len(a_list).to_bytes(8, "little") + zlib.compress(a_list)
+    rows = [{"n": 1, "value": a_list, "other": packed}, {"n": 2, "value": packed, "other": a_list}]
     database = schema.connection.database
-    database.insert(Old.spec, [{"n": 1, "value": b"mYm\0A\1"}])
+    database.insert(Old.spec, rows)
+    assert [(r["value"], r["other"]) for r in Old.to_dicts()] == [([5], [5])] * 2
 
-    with pytest.raises(CodecError, match="DataJoint's format mYm"):
+    database.insert(Old.spec, [{"n": 3, "value": b"mYm\0A\1", "other": packed}])
+    with pytest.raises(CodecError, match=r"DataJoint's cannot be read: .* left"):
         Old.to_dicts()
 
 

@@ -14,6 +14,7 @@ from djq.errors import (
     DefinitionError,
     NothingInsertedError,
     QueryError,
+    RestrictionWarning,
     RowError,
     UsageError,
 )
@@ -122,6 +123,28 @@ def test_a_wrong_restriction_makes_nothing(raised, pipeline):
     with pytest.raises(QueryError, match='unknown attribute "m"'):
         raised.populate("m = 1")
     assert pipeline.calls == []
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_restriction_that_has_no_attribute_of_the_keys_is_told_of(raised, processes):
+    said = (
+        r"Raised.populate is restricted by powr, and its keys have none .* Did you mean \"power\""
+    )
+    with pytest.warns(RestrictionWarning, match=said) as told:
+        result = raised.populate("n = 1", {"powr": 2}, processes=processes)
+    assert result["success_count"] == 2
+    assert told[0].filename == __file__
+
+
+def test_a_restriction_that_has_some_attribute_of_the_keys_is_not_told_of(raised):
+    raised.populate({"n": 1, "session": 3}, {}, True)
+    assert pairs(raised) == [(1, 2), (1, 3)]
+
+
+def test_a_restriction_that_can_be_read_once_holds_for_all_pages(raised, monkeypatch):
+    monkeypatch.setattr("djq.populate.here.PAGE_KEYS", 2)
+    raised.populate({"n": n} for n in (0, 2, 3))
+    assert [n for n, _ in pairs(raised)] == [0, 0, 2, 2, 3, 3]
 
 
 def test_at_most_max_calls_keys_are_made_in_key_order(raised):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from asyncio import CancelledError
+from contextlib import nullcontext, suppress
 
 import pytest
 
 import djq as dj
-from djq.errors import TransactionEndedError
+from djq.errors import MakeError, TransactionEndedError
+from djq.populate.makers import maker_of
 from djq.populate.planning import plan
 
 
@@ -113,6 +115,49 @@ def test_a_make_that_ended_its_transaction_is_an_error(torn, how, caught):
     assert torn.jobs.errors.fetch1("cause") == ("torn" if how == "COMMIT" else "user")
     assert len(torn()) == (3 if how == "COMMIT" else 2)
     assert len(torn.Piece()) == 2
+
+
+@pytest.mark.parametrize("form", ["make", "make_many"])
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, CancelledError])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_half_a_result_is_an_error_whatever_else_is_raised(torn, form, error, processes):
+    def between(connection):
+        with suppress(TransactionEndedError):
+            end(connection, "COMMIT")
+        raise error
+
+    torn.between = staticmethod(between)
+    if form == "make_many":
+        torn.make_many = lambda self, keys: [self.make(key) for key in keys]
+        torn.maker = maker_of(torn, dj.Computed)
+    is_end = processes == 1 and error is not CancelledError
+    with pytest.raises(error) if is_end else nullcontext():
+        torn.populate({"n": 1}, suppress_errors=True, processes=processes)
+
+    assert torn.jobs.errors.fetch("n", "cause", as_dict=True) == [{"n": 1, "cause": "torn"}]
+    assert (len(torn()), len(torn.Piece())) == (1, 0)
+    assert torn.populate()["success_count"] == 2
+    assert torn.progress().errors == 1
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("is_suppressed", [True, False])
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_a_make_that_leaves_between_two_inserts_commits_neither(
+    torn, error, is_suppressed, processes
+):
+    def between(connection):
+        raise error
+
+    torn.between = staticmethod(between)
+    kinds = (MakeError,) if processes == 2 else (error,)
+    is_raised = not is_suppressed or (processes == 1 and error is not GeneratorExit)
+    with pytest.raises(kinds) if is_raised else nullcontext():
+        torn.populate({"n": 1}, suppress_errors=is_suppressed, processes=processes)
+
+    assert (len(torn()), len(torn.Piece())) == (0, 0)
+    is_recorded = processes == 2 or error is GeneratorExit
+    assert len(torn.jobs.errors) == is_recorded
 
 
 @pytest.fixture

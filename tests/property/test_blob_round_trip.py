@@ -35,6 +35,13 @@ def test_arbitrary_bytes_are_refused(data: bytes):
         decode(data)
 
 
+@given(st.sampled_from([b"mYm\0", b"dj0\0", b"mYm\0A", b"dj0\0\2"]), st.binary(max_size=200))
+@settings(max_examples=examples(500))
+def test_arbitrary_bytes_in_datajoints_name_are_read_or_refused(magic: bytes, data: bytes):
+    with contextlib.suppress(CodecError):
+        decode(magic + data)
+
+
 @given(values, st.data())
 @settings(max_examples=examples(500))
 def test_a_damaged_blob_is_refused(value: object, data: st.DataObject):

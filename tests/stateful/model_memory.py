@@ -151,10 +151,21 @@ class ModelServer:
             or chunks[state[-1]][1] != (state[1] if state[0] == "r" else None)
         ]
 
+    def state_for(self, holder: str, table: str, key: str) -> tuple[str, ...] | None:
+        """The same for who would take the key: a chunk of a dead holder is freed first."""
+        state = self.state(table, key)
+        if (
+            state is None
+            or state[0] == "q"
+            or state[1] == holder
+            or self.is_alive(main_of(state[1]))
+        ):
+            return state
+        self.free_chunk(state[-1], is_lost=True, reason="heartbeat ended")
+        return None
+
     def is_free(self, state: tuple[str, ...] | None, holder: str) -> bool:
-        if state is None:
-            return True
-        return state[0] == "r" and (state[1] == holder or not self.is_alive(main_of(state[1])))
+        return state is None or state[:2] == ("r", holder)
 
     def grant(self, none: Reservation, keys: Sequence[str]) -> Reservation:
         memory = self.memory
@@ -191,9 +202,13 @@ class ModelServer:
                 del self.memory.units[name, other]
 
     def is_taken(self, chunk: str, holder: str) -> bool:
-        """Whether another, who lives, works on a chunk."""
+        """Whether another works on a chunk; if that one died, it is given up."""
         owner = self.memory.chunks[chunk][1]
-        return owner not in {None, holder} and self.is_alive(main_of(owner or ""))
+        if owner in {None, holder}:
+            return False
+        if not self.is_alive(main_of(owner or "")):
+            self.free_chunk(chunk, is_lost=True, reason="heartbeat ended")
+        return True
 
     def free_queued(self, chunk: str, reason: str) -> int:
         record, _ = self.memory.chunks[chunk]

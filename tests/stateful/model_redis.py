@@ -47,14 +47,15 @@ class ModelReservations(ModelServer):
         memory = self.enter()
         answers: list[tuple[str, ...]] = []
         for chunk in chunks:
-            if memory.chunks.get(chunk.id, (None, None))[1] is not None:
-                answers.append(())
-                continue
+            states = {key: self.state(chunk.table, key) for key in chunk.keys}
+            is_begun = memory.chunks.get(chunk.id, (None, None))[1] is not None
             accepted = tuple(
-                key for key in chunk.keys if self.state(chunk.table, key) in {None, ("q", chunk.id)}
+                key
+                for key, state in states.items()
+                if (not is_begun if state is None else state[-1] == chunk.id)
             )
-            memory.jobs.update({(chunk.table, key): ("q", chunk.id) for key in accepted})
-            if accepted:
+            if accepted and not is_begun:
+                memory.jobs.update({(chunk.table, key): ("q", chunk.id) for key in accepted})
                 record = ChunkRecord(chunk.id, chunk.table, chunk.run, accepted, is_reserved=False)
                 memory.chunks[chunk.id] = (record, None)
             answers.append(accepted)
@@ -67,7 +68,7 @@ class ModelReservations(ModelServer):
         none = Reservation(chunk.id, chunk.run, chunk.table, (), holder, 0, str(memory.epoch))
         if chunk.id not in memory.chunks or self.is_taken(chunk.id, holder):
             return none
-        states = [(key, self.state(chunk.table, key)) for key in chunk.keys]
+        states = [(key, self.state_for(holder, chunk.table, key)) for key in chunk.keys]
         mark = ("q", chunk.id)
         granted = [key for key, state in states if state == mark or self.is_free(state, holder)]
         if not granted:
@@ -252,8 +253,9 @@ class ModelSearches:
         granted = self.server.held(chunk, holder)
         is_repeated = bool(granted)
         while not is_repeated and len(granted) < wanted and cursor.pool:
+            state = self.server.state_for(holder, search.table, cursor.pool[0])
+            is_free = self.server.is_free(state, holder)
             is_suspect = (search.table, cursor.pool[0]) in memory.losses
-            is_free = self.server.is_free(self.server.state(search.table, cursor.pool[0]), holder)
             if is_free and is_suspect and granted:
                 break
             key = cursor.pool.pop(0)

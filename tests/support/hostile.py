@@ -37,7 +37,7 @@ def messagepack_blob(payload: bytes, *attached: bytes, **head: object) -> bytes:
     """Return a blob of kind M that holds any bytes as its MessagePack part, compressed."""
     raw = np.frombuffer(payload, dtype=np.uint8)
     pieces = [raw[start : start + CHUNK_BYTES] for start in range(0, raw.size, CHUNK_BYTES)]
-    chunks = compress(pieces, typesize=1, max_ratio=64)
+    chunks = compress(pieces, max_ratio=64)
     usual = {
         "size": raw.size,
         "chunk": CHUNK_BYTES,

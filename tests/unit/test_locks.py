@@ -117,7 +117,7 @@ def third_party(folder: str) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("djq", ("local", "monitor", "s3", "frames")),
+        ("djq", ("local", "monitor", "s3", "fsspec", "frames")),
         ("workers", ()),
         ("examples", ("demo",)),
         ("tests", ("dev",)),

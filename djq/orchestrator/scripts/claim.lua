@@ -35,7 +35,7 @@ while n_wanted > #granted and n_popped < MOST and not is_alone do
   local ids = redis.call('LPOP', pool, n_wanted - #granted)
   if not ids or #ids == 0 then break end
   n_popped = n_popped + #ids
-  local states = known_states_of(jobs, ids)
+  local states = states_for(holder, jobs, ids)
   local suspects = states_of(name('losses', tbl), ids)
   for i, id in ipairs(ids) do
     if is_free_for(states[i], holder) then

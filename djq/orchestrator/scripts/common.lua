@@ -20,6 +20,8 @@
 
 local PREFIX = KEYS[1]
 local EVENTS_KEPT = 20000
+-- Why the keys of the dead are free.
+local ENDED = 'heartbeat ended'
 
 local function name(...)
   return PREFIX .. table.concat({...}, ':')
@@ -41,6 +43,10 @@ end
 
 local function holder_of(state)
   return string.match(state, '^r|([^|]*)|')
+end
+
+local function chunk_of(state)
+  return string.match(state, '[^|]*$')
 end
 
 local function main_of(holder)
@@ -236,7 +242,7 @@ local function known_states_of(jobs, ids)
   local states, is_known = states_of(jobs, ids), {}
   for i, state in ipairs(states) do
     if state then
-      local chunk = string.match(state, '[^|]*$')
+      local chunk = chunk_of(state)
       if is_known[chunk] == nil then is_known[chunk] = redis.call('HEXISTS', name('chunks'), chunk) == 1 end
       if not is_known[chunk] then states[i] = false end
     end
@@ -244,8 +250,20 @@ local function known_states_of(jobs, ids)
   return states
 end
 
+-- The same for who would take the keys. A chunk of a dead holder is freed first and counted, as `reap` does, which comes later:
+-- a key that kills process after process would be taken uncounted, by one after the other.
+local function states_for(holder, jobs, ids)
+  local states = known_states_of(jobs, ids)
+  for i, state in ipairs(states) do
+    local owner = state and holder_of(state)
+    if owner and owner ~= holder and not is_alive(owner) then
+      free_chunk(owner, chunk_of(state), true, ENDED)
+      states[i] = false
+    end
+  end
+  return states
+end
+
 local function is_free_for(state, holder)
-  if not state then return true end
-  local owner = holder_of(state)
-  return owner and (owner == holder or not is_alive(owner))
+  return not state or holder_of(state) == holder
 end

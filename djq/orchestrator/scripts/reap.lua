@@ -4,5 +4,5 @@
 local epoch = ensure_epoch(ARGV[1])
 note_watch(ARGV[2])
 local silent, alive = roll_call()
-for _, main in ipairs(silent) do free_main(main, true, 'heartbeat ended') end
+for _, main in ipairs(silent) do free_main(main, true, ENDED) end
 return {epoch, silent, alive}

@@ -2,22 +2,23 @@
 -- key ids (one a line)
 -- Returns {epoch, token, positions (from 0) of the granted keys or -1 for all, resource that is used up or ''}.
 -- A chunk that is not known was worked on already, given up, or forgotten by Redis; whatever is due is queued anew, so a
--- doubled or late message gets nothing.
+-- doubled or late message gets nothing. One whose holder died is given up now.
 local chunk, tbl, run, holder, wanted = ARGV[1], ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[7])
 local epoch = ensure_epoch(ARGV[5])
 vouch(main_of(holder), ARGV[6])
 free_left_over(holder, chunk)
 local record = record_of(chunk)
 -- Somebody works on it: what that one did not get belongs to others, whatever has become of it.
-local is_taken = record and record.holder and record.holder ~= holder and is_alive(record.holder)
+local is_taken = record and record.holder and record.holder ~= holder
+if is_taken and not is_alive(record.holder) then free_chunk(record.holder, chunk, true, ENDED) end
 if not record or is_taken then return {epoch, 0, {}, ''} end
 local ids = lines(ARGV[8])
 local jobs, mark = name('jobs', tbl), 'q|' .. chunk
-local states = known_states_of(jobs, ids)
+local states = states_for(holder, jobs, ids)
 local granted, positions, ours = {}, {}, {}
 for i, id in ipairs(ids) do
   if states[i] == mark or is_free_for(states[i], holder) then
-    if states[i] and string.match(states[i], '[^|]*$') == chunk then ours[#ours + 1] = id end
+    if states[i] and chunk_of(states[i]) == chunk then ours[#ours + 1] = id end
     granted[#granted + 1] = id
     positions[#positions + 1] = i - 1
   end

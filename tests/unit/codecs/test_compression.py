@@ -4,9 +4,10 @@ import blosc2
 import numpy as np
 import pytest
 
-from djq.codecs.arrays import chunk_shape
 from djq.codecs.blob import decode, encode
-from djq.codecs.compression import CHUNK_BYTES, ChunkReader, compress
+from djq.codecs.chunks import ChunkIndex, ChunkReader
+from djq.codecs.compression import CHUNK_BYTES, SAMPLE_BYTES, compress, numbers, shuffled
+from djq.codecs.grids import slab_shape
 from djq.errors import CodecError
 
 
@@ -21,38 +22,54 @@ def test_smooth_values_shrink_and_noise_does_not_grow():
     assert len(encode(noise)) < noise.nbytes + 150
 
 
-def test_one_byte_types_are_not_shuffled_and_others_are():
-    for dtype, filter_code in (("u1", 0), ("?", 0), ("S7", 0), ("i2", 1), ("c16", 1), ("U3", 1)):
+def test_one_byte_types_are_not_shuffled_numbers_bit_by_bit_and_others_byte_by_byte():
+    for dtype, filter_code in (("u1", 0), ("?", 0), ("S7", 0), ("i2", 2), ("c16", 2), ("U3", 1)):
         blob = encode(np.zeros(1 << 16, dtype))
         # The 16 bytes that every Blosc2 chunk of zeros ends with: filters, codec, flags.
         assert blob[-16] == filter_code, dtype
 
 
+def test_numbers_are_compressed_as_a_sample_of_them_tells():
+    rng = np.random.default_rng(2)
+    noisy = rng.normal(0, 100, 1 << 18).astype("i2")
+    sparse = (rng.random(1 << 18) * (rng.random(1 << 18) < 0.02)).astype("f4")
+    for array, codec in ((noisy, "LZ4"), (sparse, "ZSTD"), (noisy[:1000], "ZSTD")):
+        assert numbers(array.itemsize, array.view(np.uint8)).codec == codec
+
+
+def test_the_sample_lies_in_the_middle():
+    rng = np.random.default_rng(3)
+    ends = np.zeros(1 << 18, "i2")
+    ends[1 << 16 : -(1 << 16)] = rng.normal(0, 100, 1 << 17)
+    assert numbers(2, ends.view(np.uint8)).codec == "LZ4"
+    assert ends.nbytes > 3 * SAMPLE_BYTES
+
+
 def test_chunks_are_slabs_of_four_megabytes():
-    assert chunk_shape((), 8) == ()
-    assert chunk_shape((0, 5), 8) == (1, 5)
-    assert chunk_shape((10, 10), 8) == (10, 10)
-    assert chunk_shape((100, 1024, 1024), 8) == (1, 512, 1024)
-    assert chunk_shape((3,), 10 * CHUNK_BYTES) == (1,)
+    assert slab_shape((), 8) == ()
+    assert slab_shape((0, 5), 8) == (1, 5)
+    assert slab_shape((10, 10), 8) == (10, 10)
+    assert slab_shape((100, 1024, 1024), 8) == (1, 512, 1024)
+    assert slab_shape((3,), 10 * CHUNK_BYTES) == (1,)
 
 
 def test_a_chunk_that_shrank_too_much_is_padded():
     raw = np.zeros(1 << 20, np.uint8)
-    chunks = compress([raw], typesize=1, max_ratio=64)
+    chunks = compress([raw], max_ratio=64)
     assert len(chunks.parts[0]) == raw.size / 64
     back = np.ones_like(raw)
-    ChunkReader(chunks.index, memoryview(chunks.parts[0])).read(0, back)
+    ChunkReader(ChunkIndex(chunks.index), memoryview(chunks.parts[0])).read(0, back)
     assert not back.any()
 
 
 def test_every_kind_of_chunk_header_that_djq_does_not_write_is_refused():
-    chunk = compress([some(1 << 16)], typesize=8).parts[0]
+    chunk = compress([some(1 << 16)], shuffled(8)).parts[0]
     out = np.empty(1 << 16, np.uint8)
     for position in range(32):
         damaged = bytearray(chunk)
         damaged[position] ^= 0xFF
-        forged = compress([np.frombuffer(bytes(damaged), np.uint8)], typesize=1, least=1 << 30)
-        reader = ChunkReader(forged.index, memoryview(bytes(damaged)))
+        forged = compress([np.frombuffer(bytes(damaged), np.uint8)], least=1 << 30)
+        reader = ChunkReader(ChunkIndex(forged.index), memoryview(bytes(damaged)))
         try:
             reader.read(0, out)
         except CodecError:
@@ -64,12 +81,12 @@ def test_every_kind_of_chunk_header_that_djq_does_not_write_is_refused():
 
 def test_memory_that_was_never_written_cannot_be_asked_for():
     # given: Blosc2 has a kind of chunk that leaves the target as it is
-    chunk = bytearray(compress([np.zeros(1 << 16, np.uint8)], typesize=1).parts[0])
+    chunk = bytearray(compress([np.zeros(1 << 16, np.uint8)]).parts[0])
     assert chunk[31] == 0x10
     chunk[31] = 0x40
     # when, then
-    forged = compress([np.frombuffer(bytes(chunk), np.uint8)], typesize=1, least=1 << 30)
-    reader = ChunkReader(forged.index, memoryview(bytes(chunk)))
+    forged = compress([np.frombuffer(bytes(chunk), np.uint8)], least=1 << 30)
+    reader = ChunkReader(ChunkIndex(forged.index), memoryview(bytes(chunk)))
     with pytest.raises(CodecError, match="not one that djq writes"):
         reader.read(0, np.empty(1 << 16, np.uint8))
 
@@ -79,9 +96,9 @@ def test_a_chunk_by_another_writer_of_the_format_is_read():
     stored = blosc2.compress2(
         array, codec=blosc2.Codec.LZ4, typesize=8, filters=[blosc2.Filter.BITSHUFFLE], nthreads=1
     )
-    index = compress([np.frombuffer(stored, np.uint8)], typesize=1, least=1 << 30).index
+    index = compress([np.frombuffer(stored, np.uint8)], least=1 << 30).index
     back = np.empty(array.nbytes, np.uint8)
-    ChunkReader(index, memoryview(stored)).read(0, back)
+    ChunkReader(ChunkIndex(index), memoryview(stored)).read(0, back)
     assert np.array_equal(back.view(array.dtype), array)
 
 

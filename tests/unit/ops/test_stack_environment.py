@@ -12,7 +12,10 @@ def test_a_program_of_the_stack_reads_the_settings_it_was_given(monkeypatch, tmp
         redis_url="redis://localhost:6379/1",
         pipeline=("lab.a", "lab.b"),
         state_dir=tmp_path / "state",
-        stores={"tiles": StoreSettings(url="s3://bucket", secret_key="key")},
+        stores={
+            "tiles": StoreSettings(url="s3://bucket", secret_key="key"),
+            "far": StoreSettings(url="az://box", options={"accountKey": "a,b=", "n": 2, "x": True}),
+        },
         lease_s=7.5,
     )
     monkeypatch.setenv("DJQ_NAMESPACE", "another")

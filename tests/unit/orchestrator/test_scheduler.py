@@ -157,6 +157,35 @@ def test_what_failed_is_done_again_by_the_next_turn(monkeypatch: pytest.MonkeyPa
     assert bench.sent() == [("[1]",), ("[2]",)]
 
 
+def test_a_bound_holds_when_a_chunk_was_begun_that_seemed_not_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given: a run of one key; a worker begins it, and the scheduler hears an error of the broker.
+    bench = Bench(Limits(max_keys=1))
+    held: list[Reservation] = []
+
+    def unheard(chunks: Sequence[Chunk]) -> None:
+        monkeypatch.undo()
+        held.append(bench.reservations.reserve(chunks[0], "m/1"))
+        message = "gone"
+        raise RedisUnavailableError(message)
+
+    monkeypatch.setattr(bench.broker, "send", unheard)
+    with pytest.raises(RedisUnavailableError):
+        bench.turn()
+    # When: it queues the chunk again.
+    bench.turn()
+    # Then: no other key is sent, and the run waits for this one.
+    assert bench.sent() == [("[1]",)]
+    assert not bench.loop.is_finished
+    bench.world.commit("Spot", "[1]")
+    bench.reservations.release(held[0], Released("Spot", held[0].chunk, "run", made=("[1]",)))
+    bench.turn()
+    bench.turn()
+    assert bench.sent() == [("[1]",)]
+    assert bench.loop.is_finished
+
+
 def test_a_search_that_fails_for_good_ends_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
     monkeypatch.setattr(bench.world, "find", failing(MissingTableError("no such table")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -63,6 +64,42 @@ def test_a_process_that_a_make_starts_ends_as_that_of_any_program(handler):
         assert process.exitcode == -signal.SIGTERM
     with pytest.raises(Stopped):  # this one is as before
         signal.raise_signal(signal.SIGTERM)
+
+
+def _fork_and_wait():
+    if os.fork() == 0:
+        os._exit(0)
+    time.sleep(30)
+
+
+@pytest.mark.usefixtures("_signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("moment", ["before", "during", "behind"])
+def test_a_signal_that_comes_while_a_make_forks_is_heard_behind_the_fork(
+    monkeypatch, number, moment
+):
+    # Given: a process that is asked to end before signals wait for the fork, while they do, or as
+    # soon as they do not any more.
+    stop_on_sigterm()
+    signal.signal(signal.SIGUSR1, _exit)
+    mark_signals()
+    parent, mask = os.getpid(), signal.pthread_sigmask
+
+    def interrupted(how, numbers):
+        is_now = os.getpid() == parent and (how == signal.SIG_BLOCK) == (moment == "before")
+        if is_now and moment != "behind":
+            os.kill(parent, number)
+        found = mask(how, numbers)
+        if is_now and moment == "behind":
+            os.kill(parent, number)
+        return found
+
+    monkeypatch.setattr(signal, "pthread_sigmask", interrupted)
+    # When, then: it forks, and ends.
+    with pytest.raises(Stopped):
+        _fork_and_wait()
+    assert os.wait()[1] == 0
+    assert mask(signal.SIG_BLOCK, ()) == set()
 
 
 @pytest.mark.usefixtures("_signals")

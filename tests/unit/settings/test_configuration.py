@@ -182,6 +182,39 @@ def test_stores_are_set_in_either_spelling():
     assert "hunter2" not in repr(dj.config)
 
 
+def test_stores_at_google_and_azure_are_set_in_either_spelling(monkeypatch):
+    monkeypatch.setenv("DJQ_STORES__FAR__URL", "az://box")
+    monkeypatch.setenv("DJQ_STORES__FAR__OPTIONS__ACCOUNT_KEY", "hunter2")
+    monkeypatch.setenv("DJQ_STORES__WIDE__URL", "sftp://host/a")
+    monkeypatch.setenv("DJQ_STORES__WIDE__OPTIONS", '{"password": "hunter2", "port": 2222}')
+    dj.config["stores"] = {
+        "g": {"protocol": "gcs", "bucket": "lab", "location": "raw"},
+        "a": {
+            "protocol": "azure",
+            "container": "box",
+            "location": "/raw",
+            "account_name": "lab",
+            "account_key": "hunter2",
+        },
+    }
+
+    stores = dj.config["stores"]
+    assert stores["g"].url == "gs://lab/raw"
+    assert stores["a"].url == "az://box/raw"
+    assert stores["a"].plain_options == {"account_name": "lab", "account_key": "hunter2"}
+    assert stores["far"].plain_options == {"account_key": "hunter2"}
+    assert stores["wide"].plain_options == {"password": "hunter2", "port": 2222}
+    assert "hunter2" not in repr(stores) + repr(dj.config) + str(stores["far"].options)
+
+
+def test_options_that_are_no_json_are_refused_without_showing_them(monkeypatch):
+    monkeypatch.setenv("DJQ_STORES__FAR__URL", "az://box")
+    monkeypatch.setenv("DJQ_STORES__FAR__OPTIONS", "hunter2")
+    with pytest.raises(ConfigError, match="FAR__OPTIONS: no JSON object") as caught:
+        load()
+    assert "hunter2" not in str(caught.value)
+
+
 def test_stores_of_the_file_stay(tmp_path):
     (tmp_path / "djq.toml").write_text('[stores.raw]\nurl = "/raw"\n')
     dj.config["stores"] = {"tiles": "/tiles"}

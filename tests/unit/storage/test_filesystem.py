@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from djq.errors import ObjectMissingError, StorageError, StoreUnavailableError
-from djq.storage import filesystem
+from djq.storage import filesystem, retries
 from djq.storage.base import exists
 from djq.storage.filesystem import FolderStore
 from tests.support.object_store_contract import paths
@@ -92,6 +92,7 @@ def test_each_system_error_becomes_one_of_ours(
     def fail(_: Path) -> bytes:
         raise OSError(number, os.strerror(number))
 
+    monkeypatch.setattr(retries, "DELAYS_S", (0.0,))
     monkeypatch.setattr(Path, "read_bytes", fail)
     with pytest.raises(StorageError, match="a/b") as caught:
         store.get("a/b")
@@ -117,13 +118,17 @@ def test_an_object_cannot_lie_in_another(store: FolderStore):
     assert sorted(paths(store)) == ["a", "b/c"]
 
 
-def test_a_store_that_was_removed_while_open_is_made_again_or_says_so(store: FolderStore):
+def test_a_store_that_was_removed_while_open_says_so(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+):
     store.put("a", b"1")
     store.delete("a")
     for folder in (store.root / filesystem.TEMPORARY, store.root):
         folder.rmdir()
-    with pytest.raises(StoreUnavailableError, match="was the store removed"):
-        store.put("a", b"1")
+    with monkeypatch.context() as patch:
+        patch.setattr(retries, "DELAYS_S", ())
+        with pytest.raises(StoreUnavailableError, match="was the store removed"):
+            store.put("a", b"1")
 
 
 def test_a_relative_folder_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -132,3 +137,37 @@ def test_a_relative_folder_stays_where_it_was(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path / "elsewhere")
     store.put("a", b"1")
     assert (tmp_path / "here/a").read_bytes() == b"1"
+
+
+def test_a_file_server_that_answers_again_is_not_noticed(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(retries, "DELAYS_S", (0.0,))
+    replace, failures = Path.replace, [OSError(errno.ESTALE, os.strerror(errno.ESTALE))]
+
+    def fail_once(path: Path, target: Path) -> Path:
+        if failures:
+            raise failures.pop()
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", fail_once)
+    store.put("a", [b"1", b"2"])
+    assert store.get("a") == b"12"
+    assert files(store) == [store.root / "a"]
+
+
+def test_a_listing_that_cannot_be_completed_raises(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+):
+    for path in ("a/1", "b/2"):
+        store.put(path, b"")
+    scan = os.scandir
+
+    def fail(folder: Path) -> object:
+        if folder.name == "a":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", fail)
+    with pytest.raises(StorageError, match="Permission denied"):
+        paths(store)

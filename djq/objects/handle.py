@@ -1,0 +1,366 @@
+"""`ObjectRef`: a file or folder in a store, of which nothing is read before it is asked for."""
+
+from __future__ import annotations
+
+import pkgutil
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal, cast, overload
+
+from djq.errors import (
+    ConfigError,
+    ObjectCorruptedError,
+    ObjectMissingError,
+    StorageError,
+    UsageError,
+)
+from djq.objects import manifest
+from djq.objects.downloads import download_folder, read_verified
+from djq.objects.landing import land
+from djq.objects.manifest import Member
+from djq.objects.names import check_name
+from djq.objects.reading import open_object
+from djq.objects.transfers import run_all
+from djq.objects.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from djq.storage.base import ObjectStore
+    from djq.storage.content import ContentStore
+
+
+@dataclass(frozen=True)
+class ObjectRef:
+    """A file or folder in a store, as `<object@store>` and `<filepath@store>` return it.
+
+    What the row says of it costs nothing; all else asks the store: each time, but once which files
+    a folder has.
+
+    Attributes
+    ----------
+    path
+        Within the store.
+    store
+        The store's name.
+    size
+        [bytes]; of a folder the sum; None: not known.
+    sha256
+        Of the file, or of the manifest of a folder, hexadecimal; None: not known.
+    ext
+        With its dot; None: none.
+    item_count
+        Files in the folder; None: a file, or not known.
+    timestamp
+        When it was stored, or the row inserted.
+    """
+
+    path: str
+    store: str
+    size: int | None = None
+    is_dir: bool = False
+    ext: str | None = None
+    item_count: int | None = None
+    sha256: str | None = None
+    timestamp: datetime | None = None
+    open_store: Callable[[str], ContentStore] | None = field(
+        default=None, repr=False, compare=False
+    )
+
+    # --- what the row says ---------------------------------------------------------------------
+
+    @classmethod
+    def from_json(
+        cls, stored: object, open_store: Callable[[str], ContentStore] | None = None
+    ) -> ObjectRef:
+        """Return the handle of what a row holds, djq's or DataJoint's.
+
+        Raises
+        ------
+        StorageError
+            It is no reference to an object.
+        """
+        fields: Mapping[str, object] = {}
+        if isinstance(stored, dict):
+            fields = cast("Mapping[str, object]", stored)
+        kinds: dict[str, Any] = {
+            "path": str,
+            "store": str,
+            "size": int | None,
+            "is_dir": bool,
+            "ext": str | None,
+            "item_count": int | None,
+            "sha256": str | None,
+        }
+        found = {name: fields.get(name) for name in kinds}
+        found["is_dir"] = found["is_dir"] or False
+        if not all(isinstance(found[name], kind) for name, kind in kinds.items()):
+            message = f"{str(fields)[:200]} is not a reference to a file or folder in a store"
+            raise StorageError(message)
+        return cls(
+            **cast("dict[str, Any]", found),
+            timestamp=_time(fields.get("timestamp")),
+            open_store=open_store,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a row holds: DataJoint's fields, and the hash as `sha256`."""
+        return {
+            "path": self.path,
+            "store": self.store,
+            "size": self.size,
+            "sha256": self.sha256,
+            "ext": self.ext,
+            "is_dir": self.is_dir,
+            "item_count": self.item_count,
+            "timestamp": self.timestamp.isoformat() if self.timestamp else None,
+        }
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    def __repr__(self) -> str:
+        """Return what the row says."""
+        kind = "folder" if self.is_dir else "file"
+        size = "" if self.size is None else f", {self.size} bytes"
+        return f"ObjectRef({kind} {self.path!r} in {self.store!r}{size})"
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def read(self) -> bytes:
+        """Return the file's content, verified where its hash is known.
+
+        Raises
+        ------
+        UsageError
+            It is a folder.
+        ObjectMissingError, ObjectCorruptedError, StoreUnavailableError
+            The store has it not, has another one, or did not answer.
+        """
+        self._refuse_folder("read")
+        return b"".join(read_verified(self.objects, self.path, self.size, self.sha256))
+
+    @overload
+    def open(self, subpath: str | None = None, mode: Literal["rb"] = "rb") -> IO[bytes]: ...
+    @overload
+    def open(self, subpath: str | None = None, *, mode: Literal["r", "rt"]) -> IO[str]: ...
+    @overload
+    def open(self, subpath: str | None = None, mode: str = "rb") -> IO[bytes] | IO[str]: ...
+    def open(self, subpath: str | None = None, mode: str = "rb") -> IO[bytes] | IO[str]:
+        """Open the file, or the file `subpath` of the folder: seekable, read where it is used.
+
+        `mode` is `"rb"`, or `"r"` for text in UTF-8.
+        """
+        if subpath is None:
+            self._refuse_folder("open")
+            return open_object(self.objects, self.path, mode)
+        self._refuse_file("open(subpath)")
+        return open_object(self.objects, f"{self.path}/{subpath}", mode)
+
+    # --- folders -------------------------------------------------------------------------------
+
+    def listdir(self, subpath: str = "") -> list[str]:
+        """Return the names in the folder, or in a folder in it, sorted.
+
+        Raises
+        ------
+        ObjectMissingError
+            There is no such folder.
+        """
+        folders, files = self._tree.entries(subpath)
+        return sorted([*folders, *files])
+
+    def iterdir(self) -> Iterator[ObjectRef]:
+        """Yield the handles of what is in the folder, sorted by name."""
+        tree = self._tree
+        for name in self.listdir():
+            yield self._part(name, tree)
+
+    def walk(self) -> Iterator[tuple[str, list[str], list[str]]]:
+        """Yield each folder's path within this one, its folders and its files, as `os.walk`."""
+        return self._tree.walk()
+
+    def download(self, target: str | Path, subpath: str | None = None) -> Path:
+        """Write the file or folder to this machine, and return its path.
+
+        A file becomes `target`, replacing what was there, or goes into it if `target` is a folder.
+        A folder always goes into `target`, under its own name, which must be free. Files appear
+        whole and verified, or not at all.
+
+        Raises
+        ------
+        UsageError
+            The folder is there already.
+        StorageError
+            A name leads out of the folder: it is not written.
+        ObjectMissingError, ObjectCorruptedError, StoreUnavailableError
+            The store has it not, has another one, or did not answer.
+        """
+        if subpath is not None:
+            return self._part(subpath, self._tree).download(target)
+        target = Path(target)
+        if self.is_dir:
+            target /= check_name(self.name)
+            download_folder(self.objects, self.path, self.members, target)
+            return target
+        if target.is_dir():
+            target /= check_name(self.name)
+        land(target, read_verified(self.objects, self.path, self.size, self.sha256))
+        return target
+
+    # --- the state of the store ----------------------------------------------------------------
+
+    def exists(self, subpath: str | None = None) -> bool:
+        """Return whether the file or folder, or a file or folder in it, is there."""
+        try:
+            if subpath is not None:
+                self._part(subpath, self._tree)
+            elif self.item_count is not None:
+                self.objects.stat(self.path + manifest.SUFFIX)
+            elif self.is_dir:
+                return any(True for _ in self.objects.list(self.path))
+            else:
+                self.objects.stat(self.path)
+        except ObjectMissingError:
+            return False
+        return True
+
+    def verify(self) -> bool:
+        """Read everything, and return True.
+
+        Raises
+        ------
+        ObjectMissingError, ObjectCorruptedError
+            A file is missing, or another one than was stored; the message names it.
+        """
+        files = [Member("", self.size or 0, self.sha256)]
+        if self.is_dir:
+            files = list(self.members)
+            self._check_total(files)
+        is_known = self.is_dir or self.size is not None
+
+        def check(i: int) -> None:
+            path = f"{self.path}/{files[i].path}" if files[i].path else self.path
+            size = files[i].size if is_known else None
+            for _ in read_verified(self.objects, path, size, files[i].sha256):
+                pass
+
+        run_all(check, len(files))
+        return True
+
+    @property
+    def fsmap(self) -> Any:  # noqa: ANN401 - of an optional library
+        """The folder as a mapping of `fsspec`, which zarr and xarray open.
+
+        Raises
+        ------
+        ConfigError
+            fsspec is not installed.
+        """
+        self._refuse_file("fsmap")
+        return fsspec_door("mapping")(self.objects, self.path)
+
+    @property
+    def fs(self) -> Any:  # noqa: ANN401 - of an optional library
+        """The store as a file system of `fsspec`; this object is its `path`."""
+        return fsspec_door("StoreFileSystem")(self.objects)
+
+    # --- inside --------------------------------------------------------------------------------
+
+    @property
+    def objects(self) -> ObjectStore:
+        """The store itself.
+
+        Raises
+        ------
+        StorageError
+            The handle came from no table.
+        """
+        if self.open_store is None:
+            message = f'store "{self.store}" is out of reach: this handle came from no table'
+            raise StorageError(message)
+        return self.open_store(self.store).store
+
+    @cached_property
+    def members(self) -> tuple[Member, ...]:
+        """The files of a folder: what its manifest says, or else what is there."""
+        if self.item_count is not None:
+            path = self.path + manifest.SUFFIX
+            return manifest.decode(self.objects.get(path), path, self.sha256)
+        skip = len(self.path) + 1
+        found = tuple(Member(s.path[skip:], s.size) for s in self.objects.list(self.path))
+        if not found:
+            message = f'store "{self.store}": nothing lies in the folder {self.path}'
+            raise ObjectMissingError(message)
+        return tuple(sorted(found, key=lambda member: member.path))
+
+    @property
+    def _tree(self) -> Tree:
+        self._refuse_file("listdir, iterdir, walk and subpath")
+        return Tree(self.path, self.members)
+
+    def _part(self, subpath: str, tree: Tree) -> ObjectRef:
+        """Return the handle of a file or folder in this one."""
+        path = f"{self.path}/{subpath}"
+        member = tree.file(subpath)
+        if member is not None:
+            return replace(
+                self,
+                path=path,
+                size=member.size,
+                sha256=member.sha256,
+                is_dir=False,
+                ext=None,
+                item_count=None,
+            )
+        inner = tree.below(subpath)
+        part = replace(
+            self, path=path, size=sum(m.size for m in inner), sha256=None, ext=None, item_count=None
+        )
+        # The manifest is that of the whole, and need not be read again.
+        vars(part)["members"] = inner
+        return part
+
+    def _check_total(self, files: list[Member]) -> None:
+        total = sum(member.size for member in files)
+        if self.size is not None and self.size != total:
+            message = f"{self.path} has {total} of {self.size} bytes; restore it from a backup"
+            raise ObjectCorruptedError(message)
+
+    def _refuse_folder(self, verb: str) -> None:
+        if self.is_dir:
+            message = (
+                f"{self.path} is a folder: {verb} is for files; see listdir() and open(subpath)"
+            )
+            raise UsageError(message)
+
+    def _refuse_file(self, verb: str) -> None:
+        if not self.is_dir:
+            message = f"{self.path} is a file: {verb} is for folders; see read() and open()"
+            raise UsageError(message)
+
+
+def fsspec_door(name: str) -> Any:  # noqa: ANN401 - of an optional library
+    """Return what stands behind the optional library fsspec.
+
+    Raises
+    ------
+    ConfigError
+        It is not installed.
+    """
+    try:
+        return pkgutil.resolve_name(f"djq.objects.mapping:{name}")
+    except ModuleNotFoundError as error:
+        message = f"this needs {error.name}: pip install 'djq[fsspec]'"
+        raise ConfigError(message) from error
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None

@@ -1,0 +1,92 @@
+"""`<npy@store>`: an array as a `.npy` file, as DataJoint keeps it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import numpy as np
+
+from djq.codecs import arrays
+from djq.codecs.codec import Codec
+from djq.errors import CodecError, StorageError
+from djq.objects.arrayref import ArrayRef
+from djq.objects.expecting import a_shape, an_array
+from djq.objects.located import StoredObject
+from djq.objects.npyformat import parse_dtype, write_head
+from djq.objects.npyref import NpyRef
+from djq.storage.content import Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from djq.codecs.codec import Context
+    from djq.codecs.messagepack import Value
+    from djq.storage.buffers import Buffer
+    from djq.storage.content import ContentStore
+
+
+class NpyCodec(Codec, register=False):
+    """An array as a `.npy` file under its content address; files of DataJoint are read, too."""
+
+    name: ClassVar[str] = "npy"
+    writes_objects: ClassVar[bool] = True
+    uses_key: ClassVar[bool] = False
+
+    def get_dtype(self, is_store: bool) -> str:
+        """Return `json`, which holds the reference, the shape and the dtype.
+
+        Raises
+        ------
+        CodecError
+            No store is named.
+        """
+        if not is_store:
+            message = "<npy> keeps its arrays in a store: write <npy@store>, or <npy@>"
+            raise CodecError(message)
+        return "json"
+
+    def validate(self, value: object) -> None:
+        """Refuse what is no array, or holds what such a file does not carry."""
+        if not isinstance(value, ArrayRef | NpyRef):
+            array = an_array(value, self.name)
+            arrays.describe(array)
+            write_head(array)
+
+    def encode(self, value: Value, *, context: Context) -> dict[str, Any]:
+        """Put the file into the store, and return what the row says of it."""
+        content: ContentStore = context.open_store(context.store_name or "")
+        array: NDArray[Any] = np.asarray(value)
+        head, dtype = write_head(array)
+        lying = array if array.flags.c_contiguous else array.T
+        parts: list[Buffer] = [head]
+        if array.nbytes:
+            parts.append(memoryview(cast("Any", arrays.to_bytes(lying))))
+        return {
+            **content.put(parts).to_json(),
+            "shape": list(array.shape),
+            "dtype": str(dtype),
+        }
+
+    def decode(self, stored: Value, *, context: Context) -> NpyRef:
+        """Return a handle; nothing is read."""
+        reference = _reference(stored)
+        content: ContentStore = context.open_store(reference.store)
+        return NpyRef(
+            StoredObject(content, reference),
+            a_shape(stored.get("shape")),
+            parse_dtype(stored.get("dtype")),
+        )
+
+
+def _reference(stored: Value) -> Reference:
+    """Return the reference of a row; one that DataJoint wrote has neither hash nor size."""
+    try:
+        return Reference.from_json(stored)
+    except StorageError:
+        fields = cast("Mapping[str, Any]", stored) if isinstance(stored, dict) else {}
+        store, path = fields.get("store"), fields.get("path")
+        if not isinstance(store, str) or not isinstance(path, str) or "hash" in fields:
+            raise
+        return Reference(store, path, "", -1)
