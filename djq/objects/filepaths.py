@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -78,7 +79,7 @@ class FilepathCodec(Codec, register=False):
 
     def decode(self, stored: Value, *, context: Context) -> ObjectRef:
         """Return a handle; nothing is asked of the store."""
-        return ObjectRef.from_json(stored, context.open_store)
+        return replace(ObjectRef.from_json(stored), open_store=context.open_store)
 
 
 def _within(value: str | os.PathLike[str] | ObjectRef, content: ContentStore) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
@@ -95,7 +95,7 @@ class ObjectCodec(Codec, register=False):
 
     def decode(self, stored: Value, *, context: Context) -> ObjectRef:
         """Return a handle; nothing is asked of the store."""
-        return ObjectRef.from_json(stored, context.open_store)
+        return replace(ObjectRef.from_json(stored), open_store=context.open_store)
 
     def referenced_paths(self, stored: Any) -> Iterable[tuple[str, str | None]]:  # noqa: ANN401
         """Return the object; of a folder also its manifest, which is beside it."""
