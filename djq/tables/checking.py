@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -149,7 +150,7 @@ class _Check:
         pointer = found.pointer
         reference = Reference(pointer.store, pointer.path, pointer.hash or "", pointer.size or 0)
         try:
-            content.get(reference)
+            deque(content.iterate(reference), 0)
         except ObjectCorruptedError:
             return False
         return True

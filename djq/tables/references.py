@@ -18,6 +18,7 @@ from djq.errors import CodecError, StorageError, UsageError
 from djq.sql.privileges import can_read_all
 from djq.sql.reflect import reflect
 from djq.sql.words import split_comment
+from djq.storage.content import ALGORITHM
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -175,7 +176,9 @@ def _pointers(
         )
         raise StorageError(message)
     fields: Mapping[str, Any] = _fields(stored) if len(named) == 1 else {}
-    size, hash_ = fields.get("size"), fields.get("hash")
+    size, hash_, sha256 = (fields.get(name) for name in ("size", "hash", "sha256"))
+    if isinstance(sha256, str) and not fields.get("is_dir"):
+        hash_ = f"{ALGORITHM}:{sha256}"
     for path, store in named:
         yield Pointer(
             store or default,

@@ -75,7 +75,7 @@ def age(connection, seconds: float = OLD_S) -> None:
     """Make all objects older."""
     store: FolderStore = connection.store("raw").store
     for found in store.list():
-        if found.path.startswith(content.FOLDER):
+        if found.path.startswith(collecting.FOLDERS):
             then = found.modified.timestamp() - seconds
             os.utime(store.root / found.path, (then, then))
 
@@ -147,6 +147,38 @@ def test_nothing_that_somebody_else_keeps_in_the_store_is_garbage(connection, pi
     assert found == [mine]
     assert done.n_deleted == 1
     assert all(bytes(store.get(path)) == b"theirs" for path in others)
+
+
+def test_files_and_folders_of_rows_that_are_gone_go_and_those_of_users_stay(
+    connection, schema, collector, tmp_path
+):
+    @schema
+    class Session(dj.Manual):
+        definition = """
+        session : int32
+        ---
+        files : <object@raw>
+        notes = null : <filepath@raw>
+        """
+
+    store = connection.store("raw").store
+    store.put("users/notes.txt", b"theirs")
+    folder = tmp_path / "files"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.txt").write_bytes(b"a")
+    (folder / "deep" / "b.txt").write_bytes(b"b")
+    Session.insert1({"session": 1, "files": folder, "notes": "users/notes.txt"})
+    kept = {found.path for found in store.list()}
+    Session.insert([{"session": 2, "files": folder}, {"session": 3, "files": (".bin", b"c")}])
+    (Session & "session > 1").delete(prompt=False)
+    age(connection)
+
+    done = collector.collect(dry_run=False, claim=True)
+
+    left = {found.path for found in store.list() if not found.path.startswith(".djq-")}
+    assert left == {path for path in kept if not path.startswith(".djq-")}
+    assert done.n_deleted >= 3
+    assert dj.fsck(connection=connection, verify=True).n_damages == 0
 
 
 def test_young_objects_stay(connection, picture, collector):
@@ -390,9 +422,9 @@ def test_objects_put_since_the_oldest_open_transaction_began_stay(
         oldest = garbage.oldest_transaction(connection.database)
         assert oldest is not None
         assert oldest < dt.timedelta(minutes=1)
-        monkeypatch.setattr(garbage, "oldest_transaction", lambda _: dt.timedelta(days=4))
-        assert collector.collect(dry_run=False, claim=True).n_deleted == 0
-    monkeypatch.undo()
+        with monkeypatch.context() as patch:
+            patch.setattr(garbage, "oldest_transaction", lambda _: dt.timedelta(days=4))
+            assert collector.collect(dry_run=False, claim=True).n_deleted == 0
     assert collector.collect(dry_run=False).n_deleted == 1
 
 
