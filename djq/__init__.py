@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from djq.populate.planning import Plan as Plan
     from djq.populate.planning import plan as plan
     from djq.settings import Settings as Settings
+    from djq.tables import garbage as gc
+    from djq.tables.checking import fsck as fsck
     from djq.tables.configuration import config as config
     from djq.tables.connection import Connection as Connection
     from djq.tables.connection import conn as conn
@@ -93,6 +95,7 @@ _HOMES = {
     "config": "djq.tables.configuration:config",
     "conn": "djq.tables.connection:conn",
     "create_virtual_module": "djq.tables.virtual:VirtualModule",
+    "fsck": "djq.tables.checking:fsck",
     "get_codec": "djq.codecs.registry:get",
     "list_codecs": "djq.codecs.registry:names",
     "list_schemas": "djq.tables.virtual:list_schemas",
@@ -102,9 +105,9 @@ _HOMES = {
     "submit": "djq.orchestrator.submission:submit",
     "virtual_schema": "djq.tables.virtual:virtual_schema",
 }
-_MODULES = ("errors",)
+_MODULES = {"errors": "djq.errors", "gc": "djq.tables.garbage"}
 #: Names of DataJoint that later releases will have.
-_NOT_YET = ("Instance", "gc", "migrate")
+_NOT_YET = ("Instance", "migrate")
 
 __all__ = [
     "ERD",
@@ -142,6 +145,8 @@ __all__ = [
     "config",
     "conn",
     "create_virtual_module",
+    "fsck",
+    "gc",
     "get_codec",
     "list_codecs",
     "list_schemas",
@@ -156,7 +161,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - each name has its own type
     """Import a public name when it is first used (PEP 562)."""
     if name in _MODULES:
-        return importlib.import_module(f"djq.{name}")
+        return importlib.import_module(_MODULES[name])
     if name not in _HOMES:
         message = f"module 'djq' has no attribute {name!r}"
         if name in _NOT_YET:

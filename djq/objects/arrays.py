@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from djq.codecs import arrays, dtypes
-from djq.codecs.codec import Codec
 from djq.errors import CodecError
 from djq.objects.arrayref import ArrayRef
 from djq.objects.chunked import ChunkedArray, described
 from djq.objects.expecting import a_shape, an_array
 from djq.objects.located import StoredObject
 from djq.objects.npyref import NpyRef
+from djq.objects.storecodec import StoreCodec
 from djq.storage.content import Reference
 
 if TYPE_CHECKING:
@@ -24,25 +24,11 @@ if TYPE_CHECKING:
     from djq.storage.content import ContentStore
 
 
-class ArrayCodec(Codec, register=False):
+class ArrayCodec(StoreCodec, register=False):
     """An array in djq's own format, in chunks that serve slices along every axis."""
 
     name: ClassVar[str] = "array"
-    writes_objects: ClassVar[bool] = True
-    uses_key: ClassVar[bool] = False
-
-    def get_dtype(self, is_store: bool) -> str:
-        """Return `json`, which holds the reference, the shape and the dtype.
-
-        Raises
-        ------
-        CodecError
-            No store is named.
-        """
-        if not is_store:
-            message = "<array> keeps its arrays in a store: write <array@store>, or <array@>"
-            raise CodecError(message)
-        return "json"
+    values: ClassVar[str] = "its arrays"
 
     def validate(self, value: object) -> None:
         """Refuse what is no array, or holds what cannot be stored."""

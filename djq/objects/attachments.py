@@ -33,6 +33,7 @@ class AttachCodec(Codec, register=False):
 
     name: ClassVar[str] = "attach"
     writes_objects: ClassVar[bool] = True
+    reads_objects: ClassVar[bool] = True
     uses_key: ClassVar[bool] = False
 
     def get_dtype(self, is_store: bool) -> str:

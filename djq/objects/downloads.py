@@ -70,7 +70,7 @@ def download_folder(store: ObjectStore, path: str, members: Sequence[Member], ta
 
     try:
         temporary.mkdir(parents=True)
-        run_all(fetch, len(members))
+        run_all(fetch, [member.size for member in members])
         temporary.rename(target)
     except OSError as error:
         message = f"{target} cannot be written: {error.strerror or error}"

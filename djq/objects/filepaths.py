@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from djq.codecs.codec import Codec
 from djq.errors import CodecError, ObjectMissingError
 from djq.objects.handle import ObjectRef
 from djq.objects.places import is_reserved
+from djq.objects.storecodec import StoreCodec
 from djq.storage.base import check_path
 from djq.storage.filesystem import FolderStore
 
@@ -21,25 +22,11 @@ if TYPE_CHECKING:
     from djq.storage.content import ContentStore
 
 
-class FilepathCodec(Codec, register=False):
+class FilepathCodec(StoreCodec, register=False):
     """The path of a file or folder within a store; nothing is copied, and nothing collected."""
 
     name: ClassVar[str] = "filepath"
-    writes_objects: ClassVar[bool] = True
-    uses_key: ClassVar[bool] = False
-
-    def get_dtype(self, is_store: bool) -> str:
-        """Return `json`, which holds the reference.
-
-        Raises
-        ------
-        CodecError
-            No store is named.
-        """
-        if not is_store:
-            message = "<filepath> refers to a file in a store: write <filepath@store>"
-            raise CodecError(message)
-        return "json"
+    values: ClassVar[str] = "its files"
 
     def validate(self, value: object) -> None:
         """Refuse what is not a path."""
@@ -78,7 +65,7 @@ class FilepathCodec(Codec, register=False):
 
     def decode(self, stored: Value, *, context: Context) -> ObjectRef:
         """Return a handle; nothing is asked of the store."""
-        return ObjectRef.from_json(stored, context.open_store)
+        return replace(ObjectRef.from_json(stored), open_store=context.open_store)
 
 
 def _within(value: str | os.PathLike[str] | ObjectRef, content: ContentStore) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pkgutil
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, cast, overload
+from typing import IO, TYPE_CHECKING, Any, Literal, overload
 
 from djq.errors import (
     ConfigError,
@@ -22,112 +21,27 @@ from djq.objects.landing import land
 from djq.objects.manifest import Member
 from djq.objects.names import check_name
 from djq.objects.reading import open_object
+from djq.objects.record import ObjectRecord
 from djq.objects.transfers import run_all
 from djq.objects.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from djq.storage.base import ObjectStore
     from djq.storage.content import ContentStore
 
 
-@dataclass(frozen=True)
-class ObjectRef:
+@dataclass(frozen=True, repr=False)
+class ObjectRef(ObjectRecord):
     """A file or folder in a store, as `<object@store>` and `<filepath@store>` return it.
 
     What the row says of it costs nothing; all else asks the store: each time, but once which files
     a folder has.
-
-    Attributes
-    ----------
-    path
-        Within the store.
-    store
-        The store's name.
-    size
-        [bytes]; of a folder the sum; None: not known.
-    sha256
-        Of the file, or of the manifest of a folder, hexadecimal; None: not known.
-    ext
-        With its dot; None: none.
-    item_count
-        Files in the folder; None: a file, or not known.
-    timestamp
-        When it was stored, or the row inserted.
     """
 
-    path: str
-    store: str
-    size: int | None = None
-    is_dir: bool = False
-    ext: str | None = None
-    item_count: int | None = None
-    sha256: str | None = None
-    timestamp: datetime | None = None
-    open_store: Callable[[str], ContentStore] | None = field(
-        default=None, repr=False, compare=False
-    )
-
-    # --- what the row says ---------------------------------------------------------------------
-
-    @classmethod
-    def from_json(
-        cls, stored: object, open_store: Callable[[str], ContentStore] | None = None
-    ) -> ObjectRef:
-        """Return the handle of what a row holds, djq's or DataJoint's.
-
-        Raises
-        ------
-        StorageError
-            It is no reference to an object.
-        """
-        fields: Mapping[str, object] = {}
-        if isinstance(stored, dict):
-            fields = cast("Mapping[str, object]", stored)
-        kinds: dict[str, Any] = {
-            "path": str,
-            "store": str,
-            "size": int | None,
-            "is_dir": bool,
-            "ext": str | None,
-            "item_count": int | None,
-            "sha256": str | None,
-        }
-        found = {name: fields.get(name) for name in kinds}
-        found["is_dir"] = found["is_dir"] or False
-        if not all(isinstance(found[name], kind) for name, kind in kinds.items()):
-            message = f"{str(fields)[:200]} is not a reference to a file or folder in a store"
-            raise StorageError(message)
-        return cls(
-            **cast("dict[str, Any]", found),
-            timestamp=_time(fields.get("timestamp")),
-            open_store=open_store,
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what a row holds: DataJoint's fields, and the hash as `sha256`."""
-        return {
-            "path": self.path,
-            "store": self.store,
-            "size": self.size,
-            "sha256": self.sha256,
-            "ext": self.ext,
-            "is_dir": self.is_dir,
-            "item_count": self.item_count,
-            "timestamp": self.timestamp.isoformat() if self.timestamp else None,
-        }
-
-    @property
-    def name(self) -> str:
-        """The last part of the path."""
-        return self.path.rpartition("/")[2]
-
-    def __repr__(self) -> str:
-        """Return what the row says."""
-        kind = "folder" if self.is_dir else "file"
-        size = "" if self.size is None else f", {self.size} bytes"
-        return f"ObjectRef({kind} {self.path!r} in {self.store!r}{size})"
+    #: Opens the store of a name; None: the handle came from no table.
+    open_store: Callable[[str], ContentStore] | None = field(default=None, compare=False)
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -249,7 +163,7 @@ class ObjectRef:
             for _ in read_verified(self.objects, path, size, files[i].sha256):
                 pass
 
-        run_all(check, len(files))
+        run_all(check, [file.size for file in files])
         return True
 
     @property
@@ -357,10 +271,3 @@ def fsspec_door(name: str) -> Any:  # noqa: ANN401 - of an optional library
     except ModuleNotFoundError as error:
         message = f"this needs {error.name}: pip install 'djq[fsspec]'"
         raise ConfigError(message) from error
-
-
-def _time(text: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from djq.codecs.codec import Codec
-from djq.errors import CodecError
+from djq.objects.storecodec import StoreCodec
 from djq.storage.content import Reference
 
 if TYPE_CHECKING:
@@ -16,26 +15,12 @@ if TYPE_CHECKING:
     from djq.storage.buffers import Buffer
 
 
-class HashCodec(Codec, register=False):
+class HashCodec(StoreCodec, register=False):
     """Bytes as an object of a store that is named after its content, once for equal bytes."""
 
     name: ClassVar[str] = "hash"
-    writes_objects: ClassVar[bool] = True
+    values: ClassVar[str] = "its bytes"
     reads_objects: ClassVar[bool] = True
-    uses_key: ClassVar[bool] = False
-
-    def get_dtype(self, is_store: bool) -> str:
-        """Return `json`, which holds the reference.
-
-        Raises
-        ------
-        CodecError
-            No store is named.
-        """
-        if not is_store:
-            message = "<hash> keeps its bytes in a store: write <hash@store>, or <hash@>"
-            raise CodecError(message)
-        return "json"
 
     def validate(self, value: object) -> None:
         """Refuse what is not bytes."""

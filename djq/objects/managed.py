@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
-from djq.codecs.codec import Codec
 from djq.errors import CodecError
 from djq.objects import manifest, uploads
 from djq.objects.downloads import read_verified
 from djq.objects.handle import ObjectRef
 from djq.objects.places import check_extension, extension_of, new_path
+from djq.objects.storecodec import StoreCodec
 from djq.objects.uploads import Readable, Uploaded
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Stored:
     ref: ObjectRef
 
 
-class ObjectCodec(Codec, register=False):
+class ObjectCodec(StoreCodec, register=False):
     """Files, folders, bytes and streams, each at a path of its own, which is never written again.
 
     A value is the path of a file or folder of this machine, bytes, a stream with `read`, an
@@ -43,20 +43,8 @@ class ObjectCodec(Codec, register=False):
     """
 
     name: ClassVar[str] = "object"
-    writes_objects: ClassVar[bool] = True
-
-    def get_dtype(self, is_store: bool) -> str:
-        """Return `json`, which holds the reference.
-
-        Raises
-        ------
-        CodecError
-            No store is named.
-        """
-        if not is_store:
-            message = "<object> keeps files in a store: write <object@store>, or <object@>"
-            raise CodecError(message)
-        return "json"
+    values: ClassVar[str] = "its files"
+    uses_key: ClassVar[bool] = True
 
     def validate(self, value: object) -> None:
         """Refuse what is neither a file, a folder, bytes nor a stream."""
@@ -95,7 +83,7 @@ class ObjectCodec(Codec, register=False):
 
     def decode(self, stored: Value, *, context: Context) -> ObjectRef:
         """Return a handle; nothing is asked of the store."""
-        return ObjectRef.from_json(stored, context.open_store)
+        return replace(ObjectRef.from_json(stored), open_store=context.open_store)
 
     def referenced_paths(self, stored: Any) -> Iterable[tuple[str, str | None]]:  # noqa: ANN401
         """Return the object; of a folder also its manifest, which is beside it."""

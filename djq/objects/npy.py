@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 
 from djq.codecs import arrays
-from djq.codecs.codec import Codec
-from djq.errors import CodecError, StorageError
+from djq.errors import StorageError
 from djq.objects.arrayref import ArrayRef
 from djq.objects.expecting import a_shape, an_array
 from djq.objects.located import StoredObject
 from djq.objects.npyformat import parse_dtype, write_head
 from djq.objects.npyref import NpyRef
+from djq.objects.storecodec import StoreCodec
 from djq.storage.content import Reference
 
 if TYPE_CHECKING:
@@ -27,25 +27,11 @@ if TYPE_CHECKING:
     from djq.storage.content import ContentStore
 
 
-class NpyCodec(Codec, register=False):
+class NpyCodec(StoreCodec, register=False):
     """An array as a `.npy` file under its content address; files of DataJoint are read, too."""
 
     name: ClassVar[str] = "npy"
-    writes_objects: ClassVar[bool] = True
-    uses_key: ClassVar[bool] = False
-
-    def get_dtype(self, is_store: bool) -> str:
-        """Return `json`, which holds the reference, the shape and the dtype.
-
-        Raises
-        ------
-        CodecError
-            No store is named.
-        """
-        if not is_store:
-            message = "<npy> keeps its arrays in a store: write <npy@store>, or <npy@>"
-            raise CodecError(message)
-        return "json"
+    values: ClassVar[str] = "its arrays"
 
     def validate(self, value: object) -> None:
         """Refuse what is no array, or holds what such a file does not carry."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import io
-from typing import IO, TYPE_CHECKING, Final, cast
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from djq.errors import UsageError
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from djq.storage.base import ObjectStore
 
 #: Read at once, however little is asked for [bytes]: it takes a bucket about as long as to answer.
@@ -60,7 +58,7 @@ class StoredFile(io.RawIOBase):
         self._at = base + offset
         return self._at
 
-    def readinto(self, buffer: Buffer) -> int:
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - whatever can be written to
         """Fill `buffer` from here on, and return how many bytes there were."""
         target = memoryview(buffer).cast("B")
         length = min(target.nbytes, max(0, self._size - self._at))

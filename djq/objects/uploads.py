@@ -78,17 +78,13 @@ def put_folder(store: ObjectStore, path: str, source: Path) -> Uploaded:
     names = [file.relative_to(source).as_posix() for file in files]
     for name in names:
         check_path(f"{path}/{name}")
-    sizes = [check_file(file) for file in files]
-    # Of a large one several pieces travel at once, which must all fit into memory.
-    together = [i for i, size in enumerate(sizes) if size <= PIECE_BYTES]
-    alone = [i for i, size in enumerate(sizes) if size > PIECE_BYTES]
 
     def put_one(i: int) -> Member:
         done = put_file(store, f"{path}/{names[i]}", files[i])
         return Member(names[i], done.size, done.sha256)
 
-    members = run_all(lambda n: put_one(together[n]), len(together))
-    return put_manifest(store, path, [*members, *map(put_one, alone)])
+    sizes = [check_file(file) for file in files]
+    return put_manifest(store, path, run_all(put_one, sizes))
 
 
 def put_copies(
@@ -102,7 +98,7 @@ def put_copies(
         done = put(store, f"{path}/{name}", read_verified(origin, f"{folder}/{name}", size, sha256))
         return Member(name, done.size, done.sha256)
 
-    return put_manifest(store, path, run_all(copy, len(members)))
+    return put_manifest(store, path, run_all(copy, [member.size for member in members]))
 
 
 def put_manifest(store: ObjectStore, path: str, members: list[Member]) -> Uploaded:

@@ -43,6 +43,8 @@ VERBS = {
     "worker": Verb(f"{_HERE}.serve:worker", "Run a worker."),
     "scheduler": Verb(f"{_HERE}.serve:scheduler", "Run a scheduler."),
     "flower": Verb(f"{_HERE}.serve:flower", "Run Flower, the monitoring page."),
+    "gc": Verb(f"{_HERE}.stores:gc", "Find, and remove, objects that no row refers to."),
+    "fsck": Verb(f"{_HERE}.stores:fsck", "Check that every reference has its object."),
     "doctor": Verb(f"{_HERE}.doctor:doctor", "Check settings, database, Redis, workers, stores."),
 }
 

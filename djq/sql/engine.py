@@ -20,6 +20,7 @@ from djq.sql.privileges import needing
 from djq.sql.raw import Rows
 from djq.sql.reducing import Reducer
 from djq.sql.sessions import Session, whole
+from djq.sql.snapshot import Snapshot
 from djq.sql.statements import Duplicates, Statements
 from djq.sql.transactions import Transactions
 
@@ -153,6 +154,10 @@ class Database(Transactions):
                     self._spare(session)
                 else:
                     session.abandon(cursor)
+
+    def snapshot(self) -> Snapshot:
+        """Return all tables as they are at the moment when the block begins: `with …:`."""
+        return Snapshot(self, self._connect(commits=True))
 
     def sql(self, node: Node) -> str:
         """Return a query's SQL, its values as placeholders."""

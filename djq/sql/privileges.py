@@ -17,6 +17,28 @@ if TYPE_CHECKING:
     from djq.sql.engine import Database
 
 
+#: A grant on all schemas, those to come, too. A role's grants are listed under the role's name.
+_READS_ALL = (
+    "SELECT count(*) FROM information_schema.user_privileges"
+    " WHERE privilege_type = 'SELECT' AND grantee = :account"
+)
+
+
+def can_read_all(database: Database) -> bool:
+    """Tell whether the user may read every schema of the server, so that none is hidden from them.
+
+    False also where that is not known: a server on which single schemas can be taken out of a
+    grant on all of them (MySQL's `partial_revokes`).
+    """
+    if database.is_sqlite:
+        return True
+    revokes = database.query("SHOW GLOBAL VARIABLES LIKE 'partial_revokes'").fetchall()
+    if any(value != "OFF" for _, value in revokes):
+        return False
+    statement = sa.text(_READS_ALL).bindparams(account=_account(database))
+    return bool(database.read(statement)[0][0])
+
+
 class needing:  # noqa: N801 - used as `with needing(…):`
     """Say, when the database refuses the block's statement, who would need which privilege.
 

@@ -11,9 +11,16 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from djq.errors import ObjectCorruptedError, ObjectMissingError, StorageError, UsageError
+from djq.errors import (
+    ObjectCorruptedError,
+    ObjectMissingError,
+    StorageError,
+    StoreUnavailableError,
+    UsageError,
+)
 from djq.storage.buffers import pieces, source_errors
 from djq.storage.clock import StoreClock
+from djq.storage.sweeps import SweepWatch
 from djq.storage.transfers import N_THREADS
 
 if TYPE_CHECKING:
@@ -27,6 +34,11 @@ FOLDER: Final = "hash"
 ALGORITHM: Final = "sha256"
 #: Folders of at most some thousand entries for a million objects.
 _N_FOLDER_DIGITS: Final = 2
+#: The first may take an upload's time, the second only a question's.
+_N_LOOKS: Final = 5
+_ADDRESS: Final = re.compile(
+    rf"{FOLDER}/(?P<head>[0-9a-f]{{2}})/(?P<digest>(?P=head)[0-9a-f]{{62}})"
+)
 #: An object that was put so lately is as good as new. Garbage collection must wait longer, by what
 #: the longest transaction takes.
 FRESH: Final = timedelta(hours=1)
@@ -85,6 +97,8 @@ class ContentStore:
     ----------
     clock
         The store's clock, by which the ages of its objects count.
+    sweeps
+        What collections of garbage are about to delete.
     """
 
     def __init__(self, name: str, store: ObjectStore, n_threads: int = N_THREADS) -> None:
@@ -92,6 +106,7 @@ class ContentStore:
         self.store = store
         self.n_threads = n_threads
         self.clock: StoreClock = StoreClock(store)
+        self.sweeps: SweepWatch = SweepWatch(store, self.clock)
 
     def __repr__(self) -> str:
         """Return the name and the store."""
@@ -125,10 +140,16 @@ class ContentStore:
             raise UsageError(message)
         digest, size = _digest(data)
         path = f"{FOLDER}/{digest[:_N_FOLDER_DIGITS]}/{digest}"
-        if not self._keeps(path, size):
-            is_steady = isinstance(data, bytes | bytearray | memoryview | list | tuple)
-            self.store.put(path, data if is_steady else _unchanged(data, digest))
-        return Reference(self.name, path, f"{ALGORITHM}:{digest}", size)
+        for _ in range(_N_LOOKS):
+            looked = self.sweeps.avoid(path)
+            if not self._keeps(path, size):
+                is_steady = isinstance(data, bytes | bytearray | memoryview | list | tuple)
+                self.store.put(path, data if is_steady else _unchanged(data, digest))
+            # Else it took so long that a collection may have been announced and over.
+            if self.sweeps.holds(looked):
+                return Reference(self.name, path, f"{ALGORITHM}:{digest}", size)
+        message = f'store "{self.name}" answers too slowly to be sure that {path} stays; try again'
+        raise StoreUnavailableError(message)
 
     def get(self, reference: Reference) -> memoryview:
         """Return the object, verified against its size and hash.
@@ -172,6 +193,12 @@ class ContentStore:
         except ObjectMissingError:
             return False
         return found.size == size and self.clock.now() - found.modified < FRESH
+
+
+def digest_in(path: str) -> str | None:
+    """Return the SHA-256 that a content address names; None: the path is none of djq's."""
+    match = _ADDRESS.fullmatch(path)
+    return match["digest"] if match else None
 
 
 class _Check:

@@ -7,8 +7,9 @@ import pytest
 import djq as dj
 from djq.settings import load
 from tests.integration.fleet import fleet, sums, workplace
+from tests.support.s3 import s3_settings
 
-__all__ = ["fleet", "sums", "workplace"]
+__all__ = ["fleet", "s3_settings", "sums", "workplace"]
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def test_the_type_of_the_column_is_that_of_the_last_codec(graphs, schema, connec
 
 def test_a_codec_that_cannot_be_used_so_is_refused_where_it_is_written(schema):
     text = "id : int32\n---\ndata : <hash>"
-    with pytest.raises(DefinitionError, match=r"<hash> keeps its bytes in a store in Wrong, line"):
+    with pytest.raises(DefinitionError, match=r"<hash> needs a store for its bytes in Wrong, line"):
         schema(type("Wrong", (dj.Manual,), {"definition": text}))
 
 

@@ -114,7 +114,7 @@ def test_a_codec_that_names_no_type_is_refused():
 
 
 def test_bytes_without_a_store_are_no_hash():
-    with pytest.raises(CodecError, match=r"<hash> keeps its bytes in a store: write <hash@store>"):
+    with pytest.raises(CodecError, match=r"<hash> needs a store for its bytes: write <hash@store>"):
         registry.resolve("hash", None)
 
 

@@ -1,0 +1,198 @@
+"""Every reference to an object that any row of a database holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from djq.algebra.equality import equals
+from djq.algebra.expressions import Call, Name, both
+from djq.algebra.nodes import Relation, Restriction
+from djq.codecs.codec import Codec
+from djq.codecs.registry import resolve
+from djq.definition.attributes import Attribute, CodecType, CoreType, NativeType
+from djq.definition.heading import Heading
+from djq.definition.spec import TableName
+from djq.errors import CodecError, StorageError, UsageError
+from djq.sql.privileges import can_read_all
+from djq.sql.reflect import reflect
+from djq.sql.words import split_comment
+from djq.storage.content import ALGORITHM
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from djq.definition.acceptance import Value
+    from djq.sql.catalog import TableColumns
+    from djq.sql.engine import Database
+    from djq.sql.snapshot import Snapshot
+    from djq.tables.connection import Connection
+
+#: JSON is read as its text: what is no JSON is an error that names its row.
+_TEXT: Final = NativeType("longtext")
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """An object, or a folder of objects, that a row refers to, and what the row says of it."""
+
+    store: str
+    path: str
+    #: [bytes]
+    size: int | None = None
+    hash: str | None = None
+    is_folder: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An attribute whose values are references."""
+
+    table: TableName
+    attribute: str
+    codec: Codec
+    #: The store's name in the definition, empty for the default one.
+    store: str
+
+    def __str__(self) -> str:
+        """Return the attribute's full name."""
+        return f"{self.table}.{self.attribute}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One reference, and the row that holds it."""
+
+    place: Place
+    key: Mapping[str, Value]
+    pointer: Pointer
+
+
+def check_schemas(database: Database, named: Collection[str] = ()) -> list[str]:
+    """Return all schemas of a database, and those that were named.
+
+    Raises
+    ------
+    UsageError
+        The user may not see every schema, and named none: rows of a hidden one may refer to
+        objects, too. Or a named one is not there.
+    """
+    visible = database.catalog.schemas()
+    if missing := sorted(set(named) - set(visible)):
+        message = (
+            f'there is no schema "{missing[0]}" in {database.address}, or it is hidden from this '
+            f"user. Visible: {', '.join(visible) or 'none'}"
+        )
+        raise UsageError(message)
+    if not named and not can_read_all(database):
+        message = (
+            f"{database.user} may not read every schema of {database.address}, and rows of a "
+            "hidden one may refer to objects, too. Connect as a user with GRANT SELECT ON *.*, or "
+            "name all schemas that use stores (djq gc --schema lab --schema lab_2)"
+        )
+        raise UsageError(message)
+    return visible
+
+
+def places(database: Database, schemas: Collection[str]) -> list[Place]:
+    """Return the attributes of the schemas' tables whose values are references.
+
+    Every table counts: hidden ones, parts, jobs, those that no class of this process stands for.
+
+    Raises
+    ------
+    UsageError
+        The type of an attribute is unknown here, so that nobody can tell what it refers to.
+    """
+    database.catalog.forget()
+    found: list[Place] = []
+    for schema, tables in database.catalog.columns_of(schemas).items():
+        for table, its in tables.items():
+            found += _places(TableName(schema, table), its)
+    return sorted(found, key=lambda place: (place.table, place.attribute))
+
+
+def _places(table: TableName, its: TableColumns) -> Iterator[Place]:
+    for attribute, column in its.columns.items():
+        if not column.comment.startswith(":<"):
+            continue
+        marked, _ = split_comment(column.comment)
+        if not isinstance(marked, CodecType):
+            message = (
+                f"{table}.{attribute}: the type in its comment is unknown: {column.comment[:100]}; "
+                "update djq"
+            )
+            raise UsageError(message)
+        try:
+            chain = resolve(marked.codec, marked.store)
+        except CodecError as error:
+            message = (
+                f"{table}.{attribute}: what its values refer to is not known here: {error} "
+                "(djq gc --import MODULE)"
+            )
+            raise UsageError(message) from error
+        if chain.store is not None or any(link.writes_objects for link in chain.links):
+            yield Place(table, attribute, chain.links[-1], chain.store or "")
+
+
+def read(
+    snapshot: Snapshot,
+    place: Place,
+    connection: Connection,
+    of: Mapping[str, Value] | None = None,
+) -> Iterator[Found]:
+    """Yield the references of one attribute, in flat memory; `of` is the key of a single row.
+
+    Raises
+    ------
+    StorageError
+        A value is none; the message names its row.
+    """
+    spec = reflect(connection.database, place.table, with_indexes=False)
+    mine = {a.name: a for a in (*spec.heading, *spec.hidden)}[place.attribute]
+    is_json = not isinstance(mine.type, CodecType) or mine.type.kept == CoreType("json")
+    type_ = _TEXT if is_json else cast("CodecType", mine.type).kept
+    key = [a for a in spec.heading if a.in_key]
+    heading = Heading((*key, Attribute(place.attribute, type_, nullable=True)))
+    is_there = Call("not", (Call("is null", (Name(place.attribute),)),))
+    wanted = both(is_there, *(equals(heading[n], value) for n, value in (of or {}).items()))
+    for *values, stored in snapshot.stream(Restriction(Relation(place.table, heading), wanted)):
+        row = dict(zip((a.name for a in key), values, strict=True))
+        for pointer in _pointers(place, row, stored, connection.settings.default_store):
+            yield Found(place, row, pointer)
+
+
+def _pointers(
+    place: Place, row: Mapping[str, Value], stored: object, default: str
+) -> Iterator[Pointer]:
+    named = [(path.strip("/"), store) for path, store in place.codec.referenced_paths(stored)]
+    # A codec that says itself what it refers to may say that it is nothing.
+    if not named and type(place.codec).referenced_paths is Codec.referenced_paths:
+        where = ", ".join(f"{name}={value}" for name, value in row.items())
+        message = (
+            f"{place} of the row {where}: {str(stored)[:100]!r} is not a reference to an object. "
+            "Mend the row, or let the codec say what it refers to (Codec.referenced_paths)"
+        )
+        raise StorageError(message)
+    fields: Mapping[str, Any] = _fields(stored) if len(named) == 1 else {}
+    size, hash_, sha256 = (fields.get(name) for name in ("size", "hash", "sha256"))
+    if isinstance(sha256, str) and not fields.get("is_dir"):
+        hash_ = f"{ALGORITHM}:{sha256}"
+    for path, store in named:
+        yield Pointer(
+            store or default,
+            path,
+            size if type(size) is int else None,
+            hash_ if isinstance(hash_, str) else None,
+            fields.get("is_dir") is True,
+        )
+
+
+def _fields(stored: object) -> Mapping[str, Any]:
+    if isinstance(stored, str | bytes):
+        try:
+            stored = json.loads(stored)
+        except ValueError:
+            return {}
+    return cast("Mapping[str, Any]", stored) if isinstance(stored, dict) else {}

@@ -1,0 +1,121 @@
+"""`dj.fsck`: references without objects, and objects without their content."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import djq as dj
+from djq.errors import UsageError
+from djq.storage.content import FOLDER
+from djq.tables import checking
+
+N = 40
+
+
+@pytest.fixture
+def picture(schema):
+    """Rows with an object each, in two stores."""
+
+    @schema
+    class Picture(dj.Manual):
+        definition = """
+        picture : int32
+        ---
+        pixels : <blob@raw>
+        mask = null : <blob@masks>
+        """
+
+    Picture.insert({"picture": i, "pixels": f"pixels {i}"} for i in range(N))
+    Picture.insert1({"picture": N, "pixels": "pixels 0", "mask": "mask"})
+    return Picture
+
+
+def path_of(connection, picture, number: int) -> str:
+    name = picture.spec.name
+    table = f'"{name}"' if connection.database.is_sqlite else f"`{name.schema}`.`{name.table}`"
+    ((text,),) = connection.query(f"SELECT pixels FROM {table} WHERE picture = {number}")
+    return json.loads(text)["path"]
+
+
+def test_all_is_well(connection, picture):
+    found = dj.fsck(connection=connection, verify=True)
+    assert (found.n_references, found.n_verified, found.n_damages) == (N + 2, N + 1, 0)
+    assert str(found) == f"{N + 2} references, {N + 1} objects read: 0 damages"
+
+
+def test_missing_and_torn_objects_are_named_with_each_row_that_refers_to_them(connection, picture):
+    # Given: an object of two rows that is gone, and one of another size.
+    store = connection.store("raw").store
+    gone, torn = path_of(connection, picture, 0), path_of(connection, picture, 1)
+    store.delete(gone)
+    store.put(torn, b"torn")
+
+    seen: list[checking.Damage] = []
+    found = dj.fsck(picture.spec.name.schema, connection=connection, each=seen.append)
+
+    table = str(picture.spec.name)
+    assert {(d.kind, d.path, d.key["picture"]) for d in seen} == {
+        ("missing", gone, 0),
+        ("missing", gone, N),
+        ("size", torn, 1),
+    }
+    assert {(d.table, d.attribute, d.store) for d in seen} == {(table, "pixels", "raw")}
+    assert list(found.damages) == seen
+    assert f"missing: {table} picture=0 pixels: {gone} in raw" in {str(d) for d in seen}
+
+
+def test_other_bytes_of_the_same_size_are_found_when_they_are_read(connection, picture):
+    store = connection.store("raw").store
+    path = path_of(connection, picture, 2)
+    size = store.stat(path).size
+    store.put(path, b"x" * size)
+
+    assert dj.fsck(connection=connection).n_damages == 0
+    found = dj.fsck(connection=connection, verify=True)
+    # The object itself, and the row that refers to it.
+    assert [(d.kind, d.path, d.table is None) for d in found.damages] == [
+        ("content", path, True),
+        ("content", path, False),
+    ]
+    assert dj.fsck(connection=connection, store="masks", verify=True).n_damages == 0
+
+
+def test_rows_that_go_meanwhile_are_no_damage(connection, another, picture, monkeypatch):
+    judge = checking._Check._judge
+    name = picture.spec.name
+    table = f'"{name}"' if connection.database.is_sqlite else f"`{name.schema}`.`{name.table}`"
+    store = connection.store("raw").store
+    gone = path_of(connection, picture, 5)
+    done: list[bool] = []
+
+    def judge_late(check, found):
+        if found.pointer.path == gone and not done:  # as a delete and a collection would
+            done.append(True)
+            with dj.Connection(connection.settings) as other:
+                other.query(f"DELETE FROM {table} WHERE picture = 5")
+            store.delete(gone)
+        return judge(check, found)
+
+    monkeypatch.setattr(checking._Check, "_judge", judge_late)
+    assert dj.fsck(connection=connection).n_damages == 0
+    assert done
+
+
+def test_a_schema_that_is_not_there_is_refused(connection, picture):
+    with pytest.raises(UsageError, match=r'no schema "nowhere"'):
+        dj.fsck("nowhere", connection=connection)
+
+
+def test_all_of_a_lost_store_is_reported_and_the_result_stays_small(
+    connection, picture, monkeypatch
+):
+    monkeypatch.setattr(checking, "MAX_SHOWN", 10)
+    store = connection.store("raw").store
+    for found in list(store.list(FOLDER)):
+        store.delete(found.path)
+
+    seen: list[checking.Damage] = []
+    result = dj.fsck(connection=connection, each=seen.append)
+    assert (result.n_damages, len(seen), len(result.damages)) == (N + 1, N + 1, 10)
