@@ -43,7 +43,8 @@ class NpyCodec(StoreCodec, register=False):
         content: ContentStore = context.open_store(context.store_name or "")
         array: NDArray[Any] = np.asarray(value)
         head, dtype = write_head(array)
-        lying = array if array.flags.c_contiguous else array.T
+        # As the header tells: what lies in neither order is written in C order.
+        lying = array.T if array.flags.f_contiguous and not array.flags.c_contiguous else array
         parts: list[Buffer] = [head]
         if array.nbytes:
             parts.append(memoryview(cast("Any", arrays.to_bytes(lying))))
