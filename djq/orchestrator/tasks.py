@@ -19,7 +19,7 @@ from djq.orchestrator.holding import NO_UNITS
 from djq.orchestrator.routing import route
 from djq.orchestrator.states import DEFAULT_QUEUE, Chunk
 from djq.populate.chunks import make_chunk
-from djq.populate.ends import CHILD, USERS, Host, mark_signals
+from djq.populate.ends import CHILD, USERS, Host, mark_signals, own_forks
 from djq.populate.failures import raisable
 from djq.populate.keys import from_key_id, key_id
 from djq.populate.options import PopulateOptions
@@ -176,6 +176,7 @@ def _host(workplace: Workplace) -> Host:
         return CHILD
     if not workplace.is_of_users:  # no worker at all
         return USERS
+    own_forks()
     return Host(is_killable=False, ends=(*CHILD.ends, WorkerShutdown, WorkerTerminate))
 
 

@@ -81,6 +81,16 @@ def mark_signals() -> None:
             _mark(number, handler)
 
 
+def own_forks() -> None:
+    """Let all processes that this one forks end on SIGTERM, whoever set the handler of it.
+
+    For workers whose own process runs makes: their handler, of Celery, would only note SIGTERM.
+    """
+    global _owns_forks  # noqa: PLW0603 - of this process, like the handlers
+    _owns_forks = True
+    _let_go_of_forked()
+
+
 def _mark(number: int, handle: Callable[[int, FrameType | None], object]) -> None:
     _let_go_of_forked()
     signal.signal(number, _Marked(handle))
@@ -102,10 +112,12 @@ def _let_go_of_forked() -> None:
 _waiting = threading.local()
 #: What came before they were.
 _missed: list[int] = []
+#: Whether all that this process forks belongs to a make.
+_owns_forks = False
 
 
 def _before_fork() -> None:
-    ends = [n for n in (signal.SIGINT, signal.SIGTERM) if isinstance(signal.getsignal(n), _Marked)]
+    ends = [n for n in (signal.SIGINT, signal.SIGTERM) if _is_end(n)]
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     _waiting.blocked = blocked if ends else None
 
@@ -119,10 +131,16 @@ def _after_fork() -> None:
 
 def _after_fork_in_child() -> None:
     _missed.clear()
-    if isinstance(signal.getsignal(signal.SIGTERM), _Marked):
+    if _is_end(signal.SIGTERM):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if _waiting.blocked is not None:
         signal.pthread_sigmask(signal.SIG_SETMASK, _waiting.blocked)
+
+
+def _is_end(number: int) -> bool:
+    """Tell whether a signal asks this process, and none that it forks, to give its keys back."""
+    handler = signal.getsignal(number)
+    return isinstance(handler, _Marked) or (_owns_forks and callable(handler))
 
 
 def _runs(function: Callable[[], None], frame: FrameType | None) -> bool:

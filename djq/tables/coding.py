@@ -59,7 +59,8 @@ class Coding:
         cls, type_: CodecType, connection: Connection, place: tuple[str, str, str] = ("", "", "")
     ) -> Coding:
         """Return the coding of an attribute; `place` is its schema, table and name."""
-        store = connection.settings.default_store if type_.store == "" else type_.store
+        chain = _chain(type_.codec, type_.store)
+        store = connection.settings.default_store if chain.store == "" else chain.store
         context = Context(
             *place,
             store_name=store,
@@ -67,14 +68,14 @@ class Coding:
             download_path=connection.settings.download_path,
         )
         dialect, column = connection.database.dialect, type_.column
-        accept: Step = _bytes if type_.store is None else _as_it_is
+        accept: Step = _bytes if chain.store is None else _as_it_is
         accept = accept if column is None else dialect.accept(column)
-        return cls(type_, _chain(type_.codec, type_.store), context, accept)
+        return cls(type_, chain, context, accept)
 
     @cached_property
     def has_store(self) -> bool:
         """Whether values leave the row, so that it pays to move many at a time."""
-        return self.type.store is not None
+        return self.chain.store is not None
 
     @cached_property
     def needs_key(self) -> bool:

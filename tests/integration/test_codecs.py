@@ -184,3 +184,26 @@ def test_tables_come_back_as_what_they_were(schema, type_):
     assert found[2] is None
     with pytest.raises(RowError, match=r'row 1, attribute "frame": .*cannot be stored as an Arrow'):
         frames.insert1({"id": 4, "frame": [1, 2]})
+
+
+class FarCodec(dj.Codec):
+    """Keeps its values in a store of its own choice."""
+
+    name = "far_of_tests"
+
+    def get_dtype(self, is_store):
+        return "<blob@raw>"
+
+    def encode(self, value):
+        return [value]
+
+    def decode(self, stored):
+        return stored[0]
+
+
+def test_a_codec_may_choose_the_store(schema, connection):
+    far = schema(type("Far", (dj.Manual,), {"definition": "id : int32\n---\nx : <far_of_tests>"}))
+    far.insert([{"id": i, "x": i} for i in range(3)])
+    assert list(far.to_arrays("x", order_by="id")) == [0, 1, 2]
+    assert len(list(connection.store("raw").store.list("hash"))) == 3
+    assert dj.FreeTable(connection, f"{far.spec.name}").to_dicts() == far.to_dicts()

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from djq.populate.ends import CHILD, Stopped, mark_signals, stop_on_sigterm
+from djq.populate import ends
+from djq.populate.ends import CHILD, Stopped, mark_signals, own_forks, stop_on_sigterm
 
 
 @pytest.fixture
@@ -64,6 +65,21 @@ def test_a_process_that_a_make_starts_ends_as_that_of_any_program(handler):
         assert process.exitcode == -signal.SIGTERM
     with pytest.raises(Stopped):  # this one is as before
         signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("_signals")
+def test_in_a_worker_it_does_so_too_though_the_worker_only_notes_the_signal(monkeypatch):
+    monkeypatch.setattr(ends, "_owns_forks", False)
+    noted = []
+    signal.signal(signal.SIGTERM, lambda number, frame: noted.append(number))
+    own_forks()
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    process.start()
+    process.terminate()
+    process.join(30)
+    assert process.exitcode == -signal.SIGTERM
+    signal.raise_signal(signal.SIGTERM)
+    assert noted == [signal.SIGTERM]
 
 
 def _fork_and_wait():
