@@ -43,8 +43,20 @@ MYSQL_URL = "DJQ_TEST_MYSQL_URL"
 CHOICE = "DJQ_TEST_DATABASES"
 DRIVER = "DJQ_TEST_DRIVER"
 PROCESSES = pytest.StashKey[list[Process]]()
-#: What measures time: nothing else may run beside it.
-ALONE = tuple(ROOT / "tests" / name for name in ("perf", "soak", "faults/test_recovery.py"))
+#: What measures time, or looks at whole servers: nothing else may run beside it.
+ALONE = tuple(
+    ROOT / "tests" / name
+    for name in (
+        "perf",
+        "soak",
+        "faults/test_recovery.py",
+        # All schemas of a server, which other tests may share.
+        "faults/test_garbage_race.py",
+        "integration/test_checking.py",
+        "integration/test_garbage.py",
+        "integration/test_store_commands.py",
+    )
+)
 #: What kills processes and servers and then waits: only its like may run beside it.
 FAULTS = ROOT / "tests" / "faults"
 #: Processes of `-n auto` at most: each has servers and workers of its own, up to 1 GB together.
