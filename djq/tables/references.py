@@ -132,7 +132,9 @@ def _places(table: TableName, its: TableColumns) -> Iterator[Place]:
                 "(djq gc --import MODULE)"
             )
             raise UsageError(message) from error
-        if chain.store is not None or any(link.writes_objects for link in chain.links):
+        # djq's own codecs put objects only into the attribute's store; a user's may choose one.
+        own = chain.links[: chain.n_own]
+        if chain.store is not None or any(link.writes_objects for link in own):
             yield Place(table, attribute, chain.links[-1], chain.store or "")
 
 

@@ -181,6 +181,65 @@ def test_files_and_folders_of_rows_that_are_gone_go_and_those_of_users_stay(
     assert dj.fsck(connection=connection, verify=True).n_damages == 0
 
 
+def test_files_in_rows_refer_to_no_store(connection, schema, picture, collector, tmp_path):
+    """`<attach>` is bytes of the row; `<attach@raw>` is an object, and stays."""
+
+    @schema
+    class Protocol(dj.Manual):
+        definition = """
+        protocol : int32
+        ---
+        scan : <attach>
+        original : <attach@raw>
+        """
+
+    file = tmp_path / "f.txt"
+    file.write_bytes(b"x")
+    Protocol.insert1({"protocol": 1, "scan": file, "original": file})
+    kept = paths(connection)
+    put(connection, "a")
+    age(connection)
+
+    done = collector.collect(dry_run=False, claim=True)
+
+    assert (done.n_references, done.n_deleted, paths(connection)) == (1, 1, kept)
+    assert dj.fsck(connection=connection, verify=True).n_damages == 0
+
+
+def test_a_store_that_a_codec_chooses_for_an_attribute_without_one_counts(
+    connection, schema, collector
+):
+    class ChoosingCodec(dj.Codec):
+        name = "choosing_for_garbage"
+        writes_objects = True
+
+        def get_dtype(self, is_store: bool) -> str:
+            return "json"
+
+        def encode(self, value, *, context=None):
+            return context.open_store("raw").put(value).to_json()
+
+        def decode(self, stored):
+            return stored
+
+    @schema
+    class Choice(dj.Manual):
+        definition = """
+        choice : int32
+        ---
+        wave : <choosing_for_garbage>
+        """
+
+    try:
+        Choice.insert1({"choice": 1, "wave": b"la"})
+        age(connection)
+        assert collector.collect(dry_run=False, claim=True).n_deleted == 0
+        assert len(paths(connection)) == 1
+    finally:
+        del codecs.registered["choosing_for_garbage"]
+        coding._chain.cache_clear()
+
+
 def test_young_objects_stay(connection, picture, collector):
     put(connection, "a")
     age(connection, DAY_S / 2)
