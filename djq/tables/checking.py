@@ -12,6 +12,7 @@ from djq.storage.content import FOLDER, digest_in
 from djq.tables.connection import conn
 from djq.tables.judging import Fault, Verdict, judge
 from djq.tables.references import Found, places, read
+from djq.tables.stores import check_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -180,7 +181,7 @@ def fsck(
     Raises
     ------
     UsageError
-        A schema is not there, or a type is unknown here.
+        A schema or the store is not there, or a type is unknown here.
     DatabaseError, StorageError
         Rows or objects could not be read.
     """
@@ -191,6 +192,8 @@ def fsck(
     if missing := sorted(set(names) - set(visible)):
         message = f'there is no schema "{missing[0]}". Known: {", ".join(visible) or "none"}'
         raise UsageError(message)
+    if store is not None:
+        check_store(where.settings, store)
     check = _Check(where, store, verify=verify)
     shown: list[Damage] = []
     n_damages = 0

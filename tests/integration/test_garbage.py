@@ -15,6 +15,7 @@ from djq.errors import StorageError, UsageError
 from djq.settings import load
 from djq.sql.identity import identity_of
 from djq.storage import collecting, content, sweeps
+from djq.storage.clock import CLOCK
 from djq.storage.owners import FOLDER as MARKS
 from djq.tables import coding, garbage
 
@@ -247,7 +248,8 @@ def test_young_objects_stay(connection, picture, collector):
     assert collector.collect(dry_run=False, grace=DAY_S / 4).n_deleted == 1
 
 
-def test_a_grace_period_shorter_than_an_insert_is_refused(collector):
+def test_a_grace_period_shorter_than_an_insert_is_refused(connection, collector):
+    put(connection, "a")
     with pytest.raises(UsageError, match=r"longer than 1 h 11 min"):
         collector.collect(grace=3600)
 
@@ -420,11 +422,36 @@ def test_a_listing_that_breaks_off_is_an_error(connection, picture, collector, m
     assert len(paths(connection)) == 2
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_store_that_is_not_there_is_refused_and_not_made(connection, picture, dry_run):
+    put(connection, "a")
+    folders = sorted(connection.settings.state_dir.glob("stores/*"))
+    collector = garbage.GarbageCollector(store="row", connection=connection)
+    with pytest.raises(UsageError, match=r'no store "row".*Did you mean "raw"\?.*stores: raw$'):
+        collector.collect(dry_run, claim=not dry_run)
+    with pytest.raises(UsageError, match=r'no store "row"'):
+        dj.fsck(store="row", connection=connection)
+    assert sorted(connection.settings.state_dir.glob("stores/*")) == folders
+
+
+def test_a_dry_run_writes_nothing(connection, picture, collector):
+    store = connection.store("raw").store
+    put(connection, "a")
+    age(connection)
+    store.delete(CLOCK)
+    before = list(store.list())
+
+    assert collector.collect().n_garbage == 1
+
+    assert list(store.list()) == before
+
+
 def test_clocks_that_differ_by_hours_stop_it(connection, collector, monkeypatch):
+    put(connection, "a")
     now = connection.database.clock()
     monkeypatch.setattr(connection.database, "clock", lambda: now - dt.timedelta(hours=3))
     with pytest.raises(UsageError, match=r"differ by (3 h|2 h 59 min)"):
-        collector.collect()
+        collector.collect(dry_run=False, claim=True)
 
 
 @pytest.mark.needs_row_locks(reason="and has no users")

@@ -99,12 +99,20 @@ def test_grace_is_a_duration(lab, capsys, span, n):
 
 
 def test_a_wrong_grace_is_refused(lab, capsys):
-    assert cli.run(["gc", "--grace", "soon"]) == Status.USAGE
+    assert cli.run(["gc", "raw", "--grace", "soon"]) == Status.USAGE
     assert "not a duration: write 90m, 24h or 7d" in capsys.readouterr().err
-    assert cli.run(["gc", "--grace", "1h"]) == Status.USAGE
+    assert cli.run(["gc", "raw", "--grace", "1h"]) == Status.USAGE
     assert "must be longer than 1 h 11 min" in capsys.readouterr().err
     assert cli.run(["gc", "--import", "no_such_module"]) == Status.USAGE
     assert "--import no_such_module" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["gc", "fsck"])
+def test_a_store_that_is_not_there_is_refused(lab, capsys, verb):
+    assert cli.run([verb, "typo"]) == Status.USAGE
+    assert 'there is no store "typo"' in (said := capsys.readouterr().err)
+    assert said.rstrip().endswith("Known stores: raw")
+    assert not (lab.root.parent / "typo").exists()
 
 
 def test_gc_looks_at_the_other_databases_that_are_named(lab, tmp_path, capsys):
