@@ -128,8 +128,8 @@ class GarbageCollector:
             Delete nothing, and write nothing: ages go by the database's clock instead of the
             store's, which shows only when something is put.
         grace
-            How old an object must be [s]: more than an hour, and longer than any insert takes from
-            its object to its COMMIT.
+            How old an object must be [s]: more than 71 minutes, and by as much as any insert takes
+            from its object to its COMMIT.
         claim
             Note that these databases use the store, and no other one does.
         each

@@ -62,7 +62,7 @@ def test_gc_counts_and_deletes_nothing_unless_it_is_told(lab, capsys):
 
 def test_gc_deletes_what_it_may(lab, capsys):
     assert cli.run(["gc", "raw", "--delete", "--yes"]) == Status.USAGE
-    assert "djq gc --claim" in capsys.readouterr().err
+    assert "djq gc raw --claim" in capsys.readouterr().err
     assert cli.run(["gc", "raw", "--delete", "--claim", "--list", "--yes"]) == Status.DONE
     out = capsys.readouterr().out
     assert out.count("hash/") == 2
@@ -135,7 +135,7 @@ def test_gc_looks_at_the_other_databases_that_are_named(lab, tmp_path, capsys):
     assert "deleted: 1 objects, 1 bytes" in capsys.readouterr().out
     # From now on neither of them is forgotten.
     assert cli.run(["gc", "raw", "--delete", "--yes"]) == Status.USAGE
-    assert "djq gc --also URL" in capsys.readouterr().err
+    assert "djq gc raw --also URL" in capsys.readouterr().err
 
 
 def test_fsck_tells_what_is_missing(lab, capsys):
