@@ -1,4 +1,4 @@
-"""`djq gc` and `djq fsck` as a person uses them."""
+"""`djq gc`, `djq fsck` and `djq doctor` of stores as a person uses them."""
 
 from __future__ import annotations
 
@@ -155,4 +155,22 @@ def test_fsck_tells_what_is_missing(lab, capsys):
         "table": "lab.sound",
         "key": {"sound": 1},
         "attribute": "wave",
+    }
+
+
+def test_doctor_names_each_store_that_is_broken_and_looks_at_the_others(
+    lab, monkeypatch, tmp_path, capsys
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DJQ_STORES__ELSEWHERE__URL", "file://host/a")
+    monkeypatch.setenv("DJQ_STORES__IN_A_FILE__URL", str(tmp_path / "file" / "folder"))
+    monkeypatch.setenv("DJQ_STORES__SOUND__URL", str(tmp_path / "sound"))
+
+    assert cli.run(["doctor", "--json"]) == Status.ERRORS
+
+    found = [f for f in json.loads(capsys.readouterr().out) if f["subject"] == "stores"]
+    assert {(f["text"].partition(":")[0], f["health"]) for f in found} == {
+        ("elsewhere", "broken"),
+        ("in_a_file", "broken"),
+        ("sound", "ok"),
     }
