@@ -141,19 +141,21 @@ class Codec:
         stored
             What the row holds: JSON as a dict or as its text; anything else refers to nothing.
         """
-        reference = cast("object", stored)
-        if isinstance(reference, str | bytes):
-            try:
-                reference = json.loads(reference)
-            except ValueError:
-                return ()
-        if not isinstance(reference, dict):
-            return ()
-        fields = cast("dict[str, object]", reference)
+        fields = fields_of(stored)
         path, store = fields.get("path"), fields.get("store")
         if not isinstance(path, str) or not path or not isinstance(store, str | None):
             return ()
         return ((path, store or None),)
+
+
+def fields_of(stored: object) -> Mapping[str, object]:
+    """Return what a JSON object holds, given as a dict or as its text; nothing of anything else."""
+    if isinstance(stored, str | bytes):
+        try:
+            stored = json.loads(stored)
+        except ValueError:
+            return {}
+    return cast("Mapping[str, object]", stored) if isinstance(stored, dict) else {}
 
 
 def add(cls: type[Codec]) -> None:

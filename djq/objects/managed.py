@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
+from djq.codecs.codec import fields_of
 from djq.errors import CodecError
 from djq.objects import manifest, uploads
 from djq.objects.downloads import read_verified
@@ -88,6 +89,8 @@ class ObjectCodec(StoreCodec, register=False):
     def referenced_paths(self, stored: Any) -> Iterable[tuple[str, str | None]]:  # noqa: ANN401
         """Return the object; of a folder also its manifest, which is beside it."""
         found = list(super().referenced_paths(stored))
+        if not fields_of(stored).get("is_dir"):
+            return found
         return [*found, *((path + manifest.SUFFIX, store) for path, store in found)]
 
 

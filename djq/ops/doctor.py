@@ -170,7 +170,10 @@ def _unserved(settings: Settings, served: set[str]) -> Iterator[Finding]:
 def _stores(settings: Settings) -> Iterator[Finding]:
     with contextlib.closing(Connection(settings)) as connection:
         for name in settings.stores:
-            store = connection.store(name)
-            content = b"djq doctor"
-            store.get(store.put(content))
-            yield Finding("stores", Health.OK, f"{name}: {settings.store(name).url}")
+            try:
+                store = connection.store(name)
+                store.get(store.put(b"djq doctor"))
+            except DjqError as error:
+                yield Finding("stores", Health.BROKEN, f"{name}: {error}")
+            else:
+                yield Finding("stores", Health.OK, f"{name}: {settings.store(name).url}")

@@ -44,14 +44,15 @@ def check_owners(store: ContentStore, asked: Collection[str]) -> None:
     if others := sorted(found - set(asked)):
         message = (
             f'store "{store.name}" is also used by {", ".join(others)}, whose rows were not looked '
-            "at: nothing was deleted. Look at all its databases at once (djq gc --also URL), or, "
-            f"where such a database is no more, remove its mark {FOLDER}/{others[0]} from the store"
+            "at: nothing was deleted. Look at all its databases at once "
+            f"(djq gc {store.name} --also URL), or, where such a database is no more, remove its "
+            f"mark {FOLDER}/{others[0]} from the store"
         )
         raise UsageError(message)
     if unclaimed := sorted(set(asked) - found):
         message = (
             f'store "{store.name}" was never claimed by {unclaimed[0]}: nothing was deleted. '
             "Objects that rows of other databases refer to would be lost. If no other database "
-            "uses the store, say so once: djq gc --claim"
+            f"uses the store, say so once: djq gc {store.name} --claim"
         )
         raise UsageError(message)

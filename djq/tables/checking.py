@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from djq.errors import ObjectCorruptedError, ObjectMissingError, UsageError
+from djq.errors import ObjectMissingError, UsageError
 from djq.storage.collecting import in_parallel
-from djq.storage.content import FOLDER, Reference, digest_in
+from djq.storage.content import FOLDER, digest_in
 from djq.tables.connection import conn
+from djq.tables.judging import Fault, Verdict, judge
 from djq.tables.references import Found, places, read
+from djq.tables.stores import check_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -83,18 +84,14 @@ class _Check:
 
     def references(self, schemas: list[str]) -> Iterator[Damage]:
         """Look at the object of every reference, some rows ahead."""
-        for found, damage in in_parallel(self._judge, self._read(schemas)):
+        for found, verdict in in_parallel(self._judge, self._read(schemas)):
             self.n_references += 1
-            if damage is not None and self._is_still_there(found):
-                pointer, place = found.pointer, found.place
-                yield Damage(
-                    damage,
-                    pointer.store,
-                    pointer.path,
-                    str(place.table),
-                    dict(found.key),
-                    place.attribute,
-                )
+            self.n_verified += verdict.n_read
+            if verdict.faults and self._is_still_there(found):
+                store, place = found.pointer.store, found.place
+                for fault in verdict.faults:
+                    where = str(place.table), dict(found.key), place.attribute
+                    yield Damage(fault.kind, store, fault.path, *where)
 
     def objects(self, name: str) -> Iterator[Damage]:
         """Read every object of a store that has a content address."""
@@ -121,39 +118,22 @@ class _Check:
         with self.connection.database.snapshot() as snapshot:
             for place in places(self.connection.database, schemas):
                 for found in read(snapshot, place, self.connection):
-                    if self.only in {None, found.pointer.store}:
+                    # A manifest is looked at with its folder.
+                    is_asked = self.only in {None, found.pointer.store}
+                    if is_asked and not found.pointer.is_manifest:
                         # Opened here: several threads use it.
                         self.stores[found.pointer.store] = self.connection.store(
                             found.pointer.store
                         )
                         yield found
 
-    def _judge(self, found: Found) -> tuple[Found, str | None]:
-        """Return what is wrong with the object of a reference, None if nothing is."""
+    def _judge(self, found: Found) -> tuple[Found, Verdict]:
+        """Return what is wrong with the object of a reference."""
         pointer = found.pointer
-        content = self.stores[pointer.store]
-        try:
-            size = content.store.stat(pointer.path).size
-        except ObjectMissingError:
-            is_folder = next(iter(content.store.list(pointer.path)), None) is not None
-            return found, None if is_folder else "missing"
-        if pointer.size is not None and pointer.size != size:
-            return found, "size"
-        if (pointer.store, pointer.path) in self.wrong:
-            return found, "content"
-        is_read = digest_in(pointer.path) is None and pointer.hash is not None
-        if self.verify and is_read and not self._is_sound(content, found):
-            return found, "content"
-        return found, None
-
-    def _is_sound(self, content: ContentStore, found: Found) -> bool:
-        pointer = found.pointer
-        reference = Reference(pointer.store, pointer.path, pointer.hash or "", pointer.size or 0)
-        try:
-            deque(content.iterate(reference), 0)
-        except ObjectCorruptedError:
-            return False
-        return True
+        verdict = judge(self.stores[pointer.store], pointer, verify=self.verify)
+        if not verdict.faults and (pointer.store, pointer.path) in self.wrong:
+            verdict = Verdict((Fault("content", pointer.path),))
+        return found, verdict
 
     def _has_its_name(self, content: ContentStore, path: str) -> bool:
         sha256 = hashlib.sha256()
@@ -182,6 +162,8 @@ def fsck(
 ) -> Checked:
     """Check that every reference of every row has its object, of the size that the row says.
 
+    Of a folder, all files that its manifest lists.
+
     Parameters
     ----------
     schemas
@@ -189,7 +171,8 @@ def fsck(
     store
         Only references to this store; None: to all.
     verify
-        Also read every object that has a content address, and compare content and name.
+        Also read every object of which the hash is known: by its name, its row, or the manifest of
+        its folder.
     connection
         The database; None: the schemas', or the default one.
     each
@@ -198,7 +181,7 @@ def fsck(
     Raises
     ------
     UsageError
-        A schema is not there, or a type is unknown here.
+        A schema or the store is not there, or a type is unknown here.
     DatabaseError, StorageError
         Rows or objects could not be read.
     """
@@ -209,6 +192,8 @@ def fsck(
     if missing := sorted(set(names) - set(visible)):
         message = f'there is no schema "{missing[0]}". Known: {", ".join(visible) or "none"}'
         raise UsageError(message)
+    if store is not None:
+        check_store(where.settings, store)
     check = _Check(where, store, verify=verify)
     shown: list[Damage] = []
     n_damages = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from djq.errors import UsageError
@@ -25,6 +25,7 @@ from djq.storage.owners import claim as claim_store
 from djq.storage.pathset import PathSet
 from djq.tables.connection import conn
 from djq.tables.references import check_schemas, places, read
+from djq.tables.stores import check_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -124,10 +125,11 @@ class GarbageCollector:
         Parameters
         ----------
         dry_run
-            Delete nothing.
+            Delete nothing, and write nothing: ages go by the database's clock instead of the
+            store's, which shows only when something is put.
         grace
-            How old an object must be [s]: more than an hour, and longer than any insert takes from
-            its object to its COMMIT.
+            How old an object must be [s]: more than 71 minutes, and by as much as any insert takes
+            from its object to its COMMIT.
         claim
             Note that these databases use the store, and no other one does.
         each
@@ -136,12 +138,14 @@ class GarbageCollector:
         Raises
         ------
         UsageError
-            It would not be safe; the message says why. Nothing was deleted.
+            There is no such store, or it would not be safe; the message says why. Nothing was
+            deleted.
         DatabaseError, StorageError
             Rows or objects could not be listed, or an object not be deleted.
         """
+        check_store(self.connection.settings, self.store.name)
         wanted = grace if isinstance(grace, timedelta) else timedelta(seconds=grace)
-        before = self._before(wanted)
+        before = self._before(wanted, dry_run=dry_run)
         schemas = [(c, self._schemas(c)) for c in self._databases]
         if not dry_run or claim:
             self._check_owners(is_claimed=claim)
@@ -173,13 +177,16 @@ class GarbageCollector:
             databases=tuple(sorted(owners(self.store))),
         )
 
-    def _before(self, grace: timedelta) -> datetime:
+    def _before(self, grace: timedelta, *, dry_run: bool) -> datetime:
         """Return before when an object must have been put to be garbage.
 
         Asked before anything else is looked at: whoever begins to insert from now on leaves
         objects that are younger.
         """
-        now = StoreClock(self.store.store).now()
+        if dry_run:
+            now = self.connection.database.clock().replace(tzinfo=UTC)
+        else:
+            now = StoreClock(self.store.store).now()
         open_for: list[timedelta] = []
         for connection in self._databases:
             skew = abs(now.replace(tzinfo=None) - connection.database.clock())

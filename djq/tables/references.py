@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from djq.algebra.equality import equals
 from djq.algebra.expressions import Call, Name, both
 from djq.algebra.nodes import Relation, Restriction
-from djq.codecs.codec import Codec
+from djq.codecs.codec import Codec, fields_of
 from djq.codecs.registry import resolve
 from djq.definition.attributes import Attribute, CodecType, CoreType, NativeType
 from djq.definition.heading import Heading
 from djq.definition.spec import TableName
 from djq.errors import CodecError, StorageError, UsageError
+from djq.objects import manifest
 from djq.sql.privileges import can_read_all
 from djq.sql.reflect import reflect
 from djq.sql.words import split_comment
@@ -41,8 +41,13 @@ class Pointer:
     path: str
     #: [bytes]
     size: int | None = None
+    #: Of a folder: its manifest's.
     hash: str | None = None
     is_folder: bool = False
+    #: How many files the manifest of a folder lists; None: it has none.
+    n_files: int | None = None
+    #: It belongs to the folder that the same value refers to.
+    is_manifest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,9 @@ def _places(table: TableName, its: TableColumns) -> Iterator[Place]:
                 "(djq gc --import MODULE)"
             )
             raise UsageError(message) from error
-        if chain.store is not None or any(link.writes_objects for link in chain.links):
+        # djq's own codecs put objects only into the attribute's store; a user's may choose one.
+        own = chain.links[: chain.n_own]
+        if chain.store is not None or any(link.writes_objects for link in own):
             yield Place(table, attribute, chain.links[-1], chain.store or "")
 
 
@@ -175,24 +182,28 @@ def _pointers(
             "Mend the row, or let the codec say what it refers to (Codec.referenced_paths)"
         )
         raise StorageError(message)
-    fields: Mapping[str, Any] = _fields(stored) if len(named) == 1 else {}
-    size, hash_, sha256 = (fields.get(name) for name in ("size", "hash", "sha256"))
-    if isinstance(sha256, str) and not fields.get("is_dir"):
-        hash_ = f"{ALGORITHM}:{sha256}"
+    fields = fields_of(stored)
+    described = str(fields.get("path")).strip("/")
+    is_folder = bool(fields.get("is_dir"))
     for path, store in named:
-        yield Pointer(
-            store or default,
-            path,
-            size if type(size) is int else None,
-            hash_ if isinstance(hash_, str) else None,
-            fields.get("is_dir") is True,
-        )
+        if len(named) == 1 or path == described:
+            yield _described(store or default, path, fields)
+        else:
+            is_manifest = is_folder and path == described + manifest.SUFFIX
+            yield Pointer(store or default, path, is_manifest=is_manifest)
 
 
-def _fields(stored: object) -> Mapping[str, Any]:
-    if isinstance(stored, str | bytes):
-        try:
-            stored = json.loads(stored)
-        except ValueError:
-            return {}
-    return cast("Mapping[str, Any]", stored) if isinstance(stored, dict) else {}
+def _described(store: str, path: str, fields: Mapping[str, object]) -> Pointer:
+    """Return where the object is, and what the row says of it as far as it says it."""
+    size, hash_, sha256, n_files = map(fields.get, ("size", "hash", "sha256", "item_count"))
+    is_folder = bool(fields.get("is_dir"))
+    if is_folder or isinstance(sha256, str):
+        hash_ = f"{ALGORITHM}:{sha256}" if isinstance(sha256, str) else None
+    return Pointer(
+        store,
+        path,
+        size if type(size) is int else None,
+        hash_ if isinstance(hash_, str) else None,
+        is_folder,
+        n_files if type(n_files) is int else None,
+    )

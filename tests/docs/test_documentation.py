@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 import djq
 from djq.ops.cli import VERBS
 from djq.settings import Settings, StoreSettings
+from djq.storage.collecting import MARGIN
+from djq.storage.content import FRESH
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -66,6 +69,11 @@ def test_every_public_name_is_documented(name: str):
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_every_verb_is_documented(verb: str):
     assert f"djq {verb}" in TEXT
+
+
+def test_the_shortest_grace_period_is_the_one_that_is_documented():
+    minutes = (FRESH + MARGIN) // timedelta(minutes=1)
+    assert f"more than {minutes} minutes" in (ROOT / "docs" / "garbage.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -82,6 +82,90 @@ def test_other_bytes_of_the_same_size_are_found_when_they_are_read(connection, p
     assert dj.fsck(connection=connection, store="masks", verify=True).n_damages == 0
 
 
+# --- files and folders ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def session(schema, connection, tmp_path):
+    """A row with a file, one with a folder of two, and one with the user's own folder and file."""
+
+    @schema
+    class Session(dj.Manual):
+        definition = """
+        session : int32
+        ---
+        data : <object@raw>
+        notes = null : <filepath@raw>
+        """
+
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.txt").write_bytes(b"aaa")
+    (folder / "deep" / "b.txt").write_bytes(b"bbbb")
+    for path in ("users/notes.txt", "users/deep/notes.txt"):
+        connection.store("raw").store.put(path, b"theirs")
+    Session.insert1({"session": 1, "data": (".bin", b"file"), "notes": "users/notes.txt"})
+    Session.insert1({"session": 2, "data": folder, "notes": "users"})
+    return Session
+
+
+def damages(connection, *, verify: bool = False) -> list[tuple[str, str, int]]:
+    found = dj.fsck(connection=connection, verify=verify)
+    return [(d.kind, d.path, d.key["session"]) for d in found.damages]
+
+
+def test_files_and_folders_are_well(connection, session):
+    assert damages(connection) == []
+    found = dj.fsck(connection=connection, verify=True)
+    # A folder is one reference; its two files are read, and the other row's one.
+    assert (found.n_references, found.n_verified, found.n_damages) == (4, 3, 0)
+
+
+@pytest.mark.parametrize("subpath", [None, "a.txt", "deep/b.txt"])
+def test_damage_of_a_file_or_of_one_in_a_folder_is_found_by_what_it_takes(
+    connection, session, subpath
+):
+    # Given
+    store = connection.store("raw").store
+    number = 1 if subpath is None else 2
+    path = (session & {"session": number}).fetch1("data").path
+    path = path if subpath is None else f"{path}/{subpath}"
+    size = store.stat(path).size
+
+    # When, then: other bytes of the same size, other bytes of another size, nothing.
+    store.put(path, b"x" * size)
+    assert damages(connection) == []
+    assert damages(connection, verify=True) == [("content", path, number)]
+    store.put(path, b"x")
+    assert damages(connection) == [("size", path, number)]
+    assert damages(connection, verify=True) == [("size", path, number)]
+    store.delete(path)
+    assert damages(connection) == [("missing", path, number)]
+    assert damages(connection, verify=True) == [("missing", path, number)]
+
+
+def test_a_manifest_that_is_lost_or_another_one_is_found(connection, session):
+    store = connection.store("raw").store
+    path = (session & {"session": 2}).fetch1("data").path + ".manifest.json"
+    text = bytes(store.get(path))
+
+    store.put(path, text.replace(b"a.txt", b"c.txt"))
+    assert damages(connection) == [("content", path, 2)]
+    store.delete(path)
+    assert damages(connection) == [("missing", path, 2)]
+
+
+def test_a_folder_of_the_user_that_is_gone_is_missing(connection, session):
+    store = connection.store("raw").store
+    store.delete("users/deep/notes.txt")
+    assert damages(connection) == []
+    store.delete("users/notes.txt")
+    assert damages(connection) == [("missing", "users/notes.txt", 1), ("missing", "users", 2)]
+
+
+# --- races, refusals, sizes ----------------------------------------------------------------------
+
+
 def test_rows_that_go_meanwhile_are_no_damage(connection, another, picture, monkeypatch):
     judge = checking._Check._judge
     name = picture.spec.name

@@ -52,6 +52,10 @@ def paths(store):
     return sorted(found.path for found in store.list() if not found.path.startswith(".djq"))
 
 
+def referenced(ref):
+    return {path for path, _ in ObjectCodec().referenced_paths(ref.to_json())}
+
+
 def tree(folder):
     """Return the files below a folder, by their paths."""
     files = [path for path in folder.rglob("*") if path.is_file()]
@@ -288,6 +292,7 @@ def test_nothing_is_asked_of_the_store_before_the_content_is(scan, raw, monkeypa
 
     assert repr(found).startswith("ObjectRef(file 'object/")
     assert found.size == 3
+    assert referenced(found) == {found.path}
 
 
 def test_a_stored_file_is_read_where_it_is_asked_for(scan):
@@ -334,10 +339,7 @@ def test_a_folder_becomes_a_folder_with_a_manifest(scan, raw, tmp_path):
     assert found.exists("deep/er")
     assert not found.exists("deep/no")
     assert found.verify()
-    assert {path for path, _ in ObjectCodec().referenced_paths(found.to_json())} == {
-        found.path,
-        f"{found.path}.manifest.json",
-    }
+    assert referenced(found) == {found.path, f"{found.path}.manifest.json"}
 
 
 def test_a_folder_comes_back_as_it_was(scan, tmp_path):

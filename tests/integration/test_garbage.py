@@ -15,6 +15,7 @@ from djq.errors import StorageError, UsageError
 from djq.settings import load
 from djq.sql.identity import identity_of
 from djq.storage import collecting, content, sweeps
+from djq.storage.clock import CLOCK
 from djq.storage.owners import FOLDER as MARKS
 from djq.tables import coding, garbage
 
@@ -181,6 +182,65 @@ def test_files_and_folders_of_rows_that_are_gone_go_and_those_of_users_stay(
     assert dj.fsck(connection=connection, verify=True).n_damages == 0
 
 
+def test_files_in_rows_refer_to_no_store(connection, schema, picture, collector, tmp_path):
+    """`<attach>` is bytes of the row; `<attach@raw>` is an object, and stays."""
+
+    @schema
+    class Protocol(dj.Manual):
+        definition = """
+        protocol : int32
+        ---
+        scan : <attach>
+        original : <attach@raw>
+        """
+
+    file = tmp_path / "f.txt"
+    file.write_bytes(b"x")
+    Protocol.insert1({"protocol": 1, "scan": file, "original": file})
+    kept = paths(connection)
+    put(connection, "a")
+    age(connection)
+
+    done = collector.collect(dry_run=False, claim=True)
+
+    assert (done.n_references, done.n_deleted, paths(connection)) == (1, 1, kept)
+    assert dj.fsck(connection=connection, verify=True).n_damages == 0
+
+
+def test_a_store_that_a_codec_chooses_for_an_attribute_without_one_counts(
+    connection, schema, collector
+):
+    class ChoosingCodec(dj.Codec):
+        name = "choosing_for_garbage"
+        writes_objects = True
+
+        def get_dtype(self, is_store: bool) -> str:
+            return "json"
+
+        def encode(self, value, *, context=None):
+            return context.open_store("raw").put(value).to_json()
+
+        def decode(self, stored):
+            return stored
+
+    @schema
+    class Choice(dj.Manual):
+        definition = """
+        choice : int32
+        ---
+        wave : <choosing_for_garbage>
+        """
+
+    try:
+        Choice.insert1({"choice": 1, "wave": b"la"})
+        age(connection)
+        assert collector.collect(dry_run=False, claim=True).n_deleted == 0
+        assert len(paths(connection)) == 1
+    finally:
+        del codecs.registered["choosing_for_garbage"]
+        coding._chain.cache_clear()
+
+
 def test_young_objects_stay(connection, picture, collector):
     put(connection, "a")
     age(connection, DAY_S / 2)
@@ -188,9 +248,11 @@ def test_young_objects_stay(connection, picture, collector):
     assert collector.collect(dry_run=False, grace=DAY_S / 4).n_deleted == 1
 
 
-def test_a_grace_period_shorter_than_an_insert_is_refused(collector):
+def test_a_grace_period_shorter_than_an_insert_is_refused(connection, collector):
+    put(connection, "a")
     with pytest.raises(UsageError, match=r"longer than 1 h 11 min"):
-        collector.collect(grace=3600)
+        collector.collect(grace=71 * 60)
+    assert collector.collect(grace=71 * 60 + 1).n_young == 1
 
 
 def test_rows_of_all_schemas_count_whoever_declared_them(
@@ -260,7 +322,7 @@ def test_a_store_that_was_never_claimed_is_looked_at_and_not_touched(connection,
     put(connection, "a")
     age(connection)
     assert collector.collect().n_garbage == 1
-    with pytest.raises(UsageError, match=r"never claimed by .*djq gc --claim"):
+    with pytest.raises(UsageError, match=r"never claimed by .*djq gc raw --claim"):
         collector.collect(dry_run=False)
     assert len(paths(connection)) == 1
 
@@ -289,7 +351,8 @@ def test_a_store_of_another_database_is_not_touched_unless_that_is_asked_too(
         assert of_theirs.collect(claim=True).n_garbage == 1
 
         # When, then
-        with pytest.raises(UsageError, match=rf"also used by {identity_of(other.database)}"):
+        wanted = rf"also used by {identity_of(other.database)}.* \(djq gc raw --also URL\)"
+        with pytest.raises(UsageError, match=wanted):
             collector.collect(dry_run=False, claim=True)
         assert len(paths(connection)) == 2
         both = garbage.GarbageCollector(store="raw", connection=connection, also=[other])
@@ -361,11 +424,36 @@ def test_a_listing_that_breaks_off_is_an_error(connection, picture, collector, m
     assert len(paths(connection)) == 2
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_store_that_is_not_there_is_refused_and_not_made(connection, picture, dry_run):
+    put(connection, "a")
+    folders = sorted(connection.settings.state_dir.glob("stores/*"))
+    collector = garbage.GarbageCollector(store="row", connection=connection)
+    with pytest.raises(UsageError, match=r'no store "row".*Did you mean "raw"\?.*stores: raw$'):
+        collector.collect(dry_run, claim=not dry_run)
+    with pytest.raises(UsageError, match=r'no store "row"'):
+        dj.fsck(store="row", connection=connection)
+    assert sorted(connection.settings.state_dir.glob("stores/*")) == folders
+
+
+def test_a_dry_run_writes_nothing(connection, picture, collector):
+    store = connection.store("raw").store
+    put(connection, "a")
+    age(connection)
+    store.delete(CLOCK)
+    before = list(store.list())
+
+    assert collector.collect().n_garbage == 1
+
+    assert list(store.list()) == before
+
+
 def test_clocks_that_differ_by_hours_stop_it(connection, collector, monkeypatch):
+    put(connection, "a")
     now = connection.database.clock()
     monkeypatch.setattr(connection.database, "clock", lambda: now - dt.timedelta(hours=3))
     with pytest.raises(UsageError, match=r"differ by (3 h|2 h 59 min)"):
-        collector.collect()
+        collector.collect(dry_run=False, claim=True)
 
 
 @pytest.mark.needs_row_locks(reason="and has no users")

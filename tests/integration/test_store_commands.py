@@ -1,4 +1,4 @@
-"""`djq gc` and `djq fsck` as a person uses them."""
+"""`djq gc`, `djq fsck` and `djq doctor` of stores as a person uses them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_gc_counts_and_deletes_nothing_unless_it_is_told(lab, capsys):
 
 def test_gc_deletes_what_it_may(lab, capsys):
     assert cli.run(["gc", "raw", "--delete", "--yes"]) == Status.USAGE
-    assert "djq gc --claim" in capsys.readouterr().err
+    assert "djq gc raw --claim" in capsys.readouterr().err
     assert cli.run(["gc", "raw", "--delete", "--claim", "--list", "--yes"]) == Status.DONE
     out = capsys.readouterr().out
     assert out.count("hash/") == 2
@@ -99,12 +99,20 @@ def test_grace_is_a_duration(lab, capsys, span, n):
 
 
 def test_a_wrong_grace_is_refused(lab, capsys):
-    assert cli.run(["gc", "--grace", "soon"]) == Status.USAGE
+    assert cli.run(["gc", "raw", "--grace", "soon"]) == Status.USAGE
     assert "not a duration: write 90m, 24h or 7d" in capsys.readouterr().err
-    assert cli.run(["gc", "--grace", "1h"]) == Status.USAGE
+    assert cli.run(["gc", "raw", "--grace", "1h"]) == Status.USAGE
     assert "must be longer than 1 h 11 min" in capsys.readouterr().err
     assert cli.run(["gc", "--import", "no_such_module"]) == Status.USAGE
     assert "--import no_such_module" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["gc", "fsck"])
+def test_a_store_that_is_not_there_is_refused(lab, capsys, verb):
+    assert cli.run([verb, "typo"]) == Status.USAGE
+    assert 'there is no store "typo"' in (said := capsys.readouterr().err)
+    assert said.rstrip().endswith("Known stores: raw")
+    assert not (lab.root.parent / "typo").exists()
 
 
 def test_gc_looks_at_the_other_databases_that_are_named(lab, tmp_path, capsys):
@@ -127,7 +135,7 @@ def test_gc_looks_at_the_other_databases_that_are_named(lab, tmp_path, capsys):
     assert "deleted: 1 objects, 1 bytes" in capsys.readouterr().out
     # From now on neither of them is forgotten.
     assert cli.run(["gc", "raw", "--delete", "--yes"]) == Status.USAGE
-    assert "djq gc --also URL" in capsys.readouterr().err
+    assert "djq gc raw --also URL" in capsys.readouterr().err
 
 
 def test_fsck_tells_what_is_missing(lab, capsys):
@@ -147,4 +155,22 @@ def test_fsck_tells_what_is_missing(lab, capsys):
         "table": "lab.sound",
         "key": {"sound": 1},
         "attribute": "wave",
+    }
+
+
+def test_doctor_names_each_store_that_is_broken_and_looks_at_the_others(
+    lab, monkeypatch, tmp_path, capsys
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DJQ_STORES__ELSEWHERE__URL", "file://host/a")
+    monkeypatch.setenv("DJQ_STORES__IN_A_FILE__URL", str(tmp_path / "file" / "folder"))
+    monkeypatch.setenv("DJQ_STORES__SOUND__URL", str(tmp_path / "sound"))
+
+    assert cli.run(["doctor", "--json"]) == Status.ERRORS
+
+    found = [f for f in json.loads(capsys.readouterr().out) if f["subject"] == "stores"]
+    assert {(f["text"].partition(":")[0], f["health"]) for f in found} == {
+        ("elsewhere", "broken"),
+        ("in_a_file", "broken"),
+        ("sound", "ok"),
     }
