@@ -12,6 +12,7 @@ from djq.errors import CodecError
 from djq.objects import manifest, uploads
 from djq.objects.downloads import read_verified
 from djq.objects.handle import ObjectRef
+from djq.objects.local import local_path
 from djq.objects.places import check_extension, extension_of, new_path
 from djq.objects.storecodec import StoreCodec
 from djq.objects.uploads import Readable, Uploaded
@@ -52,8 +53,7 @@ class ObjectCodec(StoreCodec, register=False):
             return
         source, ext = _with_extension(value)
         if isinstance(source, str | os.PathLike):
-            path = Path(cast("str | os.PathLike[str]", source))
-            _check_local(path)
+            _check_local(local_path(cast("str | os.PathLike[str]", source)))
             return
         check_extension(ext or "")
         if isinstance(source, io.TextIOBase):
@@ -124,7 +124,7 @@ def _put(store: ObjectStore, path: str, source: Source) -> Uploaded:
     if isinstance(source, bytes | bytearray | memoryview):
         return uploads.put(store, path, source)
     if isinstance(source, str | os.PathLike):
-        local = Path(source)
+        local = local_path(source)
         _check_local(local)
         put = uploads.put_folder if local.is_dir() else uploads.put_file
         return put(store, path, local)

@@ -120,6 +120,7 @@ def test_what_is_no_file_is_refused_with_its_place(protocol, raw, tmp_path, name
     for value, words in (
         (tmp_path, "is a folder"),
         (tmp_path / "no", "is no file"),
+        ("", "the path is empty"),
         (3, "the path"),
     ):
         with pytest.raises(RowError, match=rf'Protocol, row 1, attribute "{name}": .*{words}'):
@@ -205,7 +206,7 @@ def test_a_handle_refers_to_the_same_file_in_another_row(movie, raw):
         (".djq-incoming/x", RowError, r"objects come and go with rows"),
         ("../x", StorageError, r"is not a path inside of a store"),
         ("/etc/passwd", StorageError, r"is not a path inside of a store"),
-        ("", StorageError, r"is not a path inside of a store"),
+        ("", RowError, r"the path is empty"),
         (b"one", RowError, r"takes a path within the store"),
     ],
 )
@@ -421,6 +422,8 @@ def test_a_folder_with_hostile_names_is_not_written_outside(scan, raw, tmp_path)
     [
         (3, "takes the path of a file or folder"),
         ("no such file", "is no file or folder"),
+        ("", "the path is empty"),
+        ((".bin", ""), "the path is empty"),
         ("a\0b", "is no file or folder|cannot be read"),
         (("../x", b"1"), "is not an extension"),
         ((1, 2, 3), "a tuple is an extension and a value"),
