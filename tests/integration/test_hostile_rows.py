@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
 import djq as dj
-from djq.errors import ConfigError
+from djq.errors import ConfigError, DatabaseError, DjqError
 from djq.objects.handle import ObjectRef
 
 VALUES = {
@@ -74,4 +75,24 @@ def test_a_row_does_not_choose_among_the_folders_of_this_machine(scan, connectio
     overwrite(scan, json.dumps(stored(scan) | {"store": names[way]}))
 
     with pytest.raises(ConfigError, match=r"is not the name of a store: letters, digits"):
+        read(scan)
+
+
+@pytest.mark.parametrize("text", ["no json", "", "[" * 100_000], ids=lambda text: text[:7])
+def test_text_that_is_no_json_is_our_error(scan, text):
+    if not scan.connection.database.is_sqlite:
+        pytest.skip("servers look at what a column of JSON gets")
+    overwrite(scan, text)
+
+    for ask in (lambda: scan.fetch1("data"), scan.to_dicts, lambda: list(scan)):
+        with pytest.raises(DatabaseError, match=r'attribute "data": .* is no JSON'):
+            ask()
+
+
+@pytest.mark.parametrize("number", [-1, 2**40, 2**63, 2**70])
+@pytest.mark.parametrize("name", ["size", "head", "shape", "item_count"])
+def test_a_number_that_is_none_brings_no_foreign_exception(scan, name, number):
+    overwrite(scan, json.dumps(stored(scan) | {name: [number] if name == "shape" else number}))
+
+    with suppress(DjqError):
         read(scan)

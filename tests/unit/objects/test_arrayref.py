@@ -222,7 +222,7 @@ def test_another_object_of_the_same_shape_is_noticed_when_all_is_read(store, mem
 @pytest.mark.parametrize(
     ("name", "value"),
     [("shape", "x"), ("shape", [-1]), ("shape", [1] * 65), ("dtype", "O"), ("dtype", None),
-     ("head", None), ("head", -1), ("head", True)],
+     ("head", None), ("head", -1), ("head", True), ("head", 2**40), ("head", 2**70)],
 )  # fmt: skip
 def test_a_row_that_djq_did_not_write_is_refused(store, name, value):
     with pytest.raises(CodecError):
