@@ -117,7 +117,7 @@ class _RowDecoder:
     def read(self, rows: Iterable[Cells]) -> Iterator[Cells]:
         """Yield rows with the user's values; several threads read objects of rows to come."""
         if self._objects:
-            stores = {field.store for field in self._objects}
+            stores = {field.store for field in self._objects if field.store}
             rows = moved(self._load, rows, self._weigh, self._connection.transfers(*stores))
         return map(self._finish, rows)
 
