@@ -493,3 +493,28 @@ def test_populate_makes_files(schema, scan, tmp_path):
         b"PAGE %d" % i for i in range(3)
     ]
     assert len(set(Report.to_arrays("note"))) == 3
+
+
+def test_a_make_of_three_parts_fetches_handles_and_compares_what_their_rows_say(schema, scan):
+    @schema
+    class Length(dj.Computed):
+        definition = """
+        -> Scan
+        ---
+        n_bytes : int32
+        """
+
+        def make_fetch(self, key):
+            return (scan & key).fetch1("data"), (scan & key).fetch()
+
+        def make_compute(self, key, data, rows):
+            return (len(data.read()),)
+
+        def make_insert(self, key, n_bytes):
+            self.insert1({**key, "n_bytes": n_bytes})
+
+    scan.insert({"subject": "a", "scan": i, "data": b"1" * i} for i in range(3))
+
+    Length.populate()
+
+    assert list(Length.to_arrays("n_bytes", order_by="KEY")) == [0, 1, 2]
