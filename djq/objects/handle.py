@@ -6,7 +6,7 @@ import pkgutil
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, overload
+from typing import IO, TYPE_CHECKING, Any, Literal, Self, overload
 
 from djq.errors import (
     ConfigError,
@@ -18,6 +18,7 @@ from djq.errors import (
 from djq.objects import manifest
 from djq.objects.downloads import download_folder, read_verified
 from djq.objects.landing import land
+from djq.objects.located import Reopening
 from djq.objects.manifest import Member
 from djq.objects.names import check_name
 from djq.objects.reading import open_object
@@ -238,6 +239,19 @@ class ObjectRef(ObjectRecord):
         # The manifest is that of the whole, and need not be read again.
         vars(part)["members"] = inner
         return part
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle what the row says, and what is known of the files: no connection, no password."""
+        opener = self.open_store and Reopening.of(self.open_store(self.store))
+        return {**vars(self), "open_store": opener}
+
+    def __copy__(self) -> Self:
+        """Return itself: nothing about it changes."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Return itself: nothing about it changes."""
+        return self
 
     def _check_total(self, files: list[Member]) -> None:
         total = sum(member.size for member in files)

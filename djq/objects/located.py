@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from djq.errors import ObjectCorruptedError, ObjectMissingError
@@ -115,5 +115,38 @@ def reopen(name: str, folder: FolderStore | None, reference: Reference) -> Store
     ConfigError
         This process's settings do not know its store.
     """
-    content = open_store(name, load().store(name)) if folder is None else ContentStore(name, folder)
-    return StoredObject(content, reference)
+    return StoredObject(_reopened(name, folder), reference)
+
+
+@dataclass(frozen=True)
+class Reopening:
+    """What opens the store of a handle that another process pickled, when it is first asked.
+
+    It pickles as `StoredObject` does: a folder goes along, and nothing of any other store.
+    """
+
+    folder: FolderStore | None
+    _opened: dict[str, ContentStore] = field(
+        default_factory=dict[str, ContentStore], init=False, repr=False, compare=False
+    )
+
+    @classmethod
+    def of(cls, content: ContentStore) -> Reopening:
+        """Return what opens this store elsewhere."""
+        return cls(content.store if isinstance(content.store, FolderStore) else None)
+
+    def __call__(self, name: str) -> ContentStore:
+        """Return the store.
+
+        Raises
+        ------
+        ConfigError
+            This process's settings do not know it.
+        """
+        if name not in self._opened:
+            self._opened[name] = _reopened(name, self.folder)
+        return self._opened[name]
+
+
+def _reopened(name: str, folder: FolderStore | None) -> ContentStore:
+    return open_store(name, load().store(name)) if folder is None else ContentStore(name, folder)
