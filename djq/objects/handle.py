@@ -68,13 +68,30 @@ class ObjectRef(ObjectRecord):
     def open(self, subpath: str | None = None, mode: str = "rb") -> IO[bytes] | IO[str]:
         """Open the file, or the file `subpath` of the folder: seekable, read where it is used.
 
-        `mode` is `"rb"`, or `"r"` for text in UTF-8.
+        What is read from the beginning to the end is verified like `read`, at the end: use nothing
+        of it before. What is read by `seek`, or in part, has no hash to compare; its size is that
+        of the row.
+
+        Parameters
+        ----------
+        subpath
+            Within the folder.
+        mode
+            `"rb"`, or `"r"` for text in UTF-8.
+
+        Raises
+        ------
+        ObjectMissingError, ObjectCorruptedError, StoreUnavailableError
+            The store has it not, has another one, or did not answer; reading raises them, too.
         """
         if subpath is None:
             self._refuse_folder("open")
-            return open_object(self.objects, self.path, mode)
+            return open_object(self.objects, self.path, mode, self.size, self.sha256)
         self._refuse_file("open(subpath)")
-        return open_object(self.objects, f"{self.path}/{subpath}", mode)
+        path, member = f"{self.path}/{subpath}", self._files.get(subpath)
+        if member is None:
+            return open_object(self.objects, path, mode)
+        return open_object(self.objects, path, mode, member.size, member.sha256)
 
     # --- folders -------------------------------------------------------------------------------
 
@@ -213,6 +230,12 @@ class ObjectRef(ObjectRecord):
             raise ObjectMissingError(message)
         return tuple(sorted(found, key=lambda member: member.path))
 
+    @cached_property
+    def _files(self) -> dict[str, Member]:
+        """What is known of the files of a folder, by their paths; nothing without a manifest."""
+        is_known = self.item_count is not None or "members" in vars(self)
+        return {member.path: member for member in self.members} if is_known else {}
+
     @property
     def _tree(self) -> Tree:
         self._refuse_file("listdir, iterdir, walk and subpath")
@@ -243,7 +266,8 @@ class ObjectRef(ObjectRecord):
     def __getstate__(self) -> dict[str, Any]:
         """Pickle what the row says, and what is known of the files: no connection, no password."""
         opener = self.open_store and Reopening.of(self.open_store(self.store))
-        return {**vars(self), "open_store": opener}
+        state = {name: value for name, value in vars(self).items() if name != "_files"}
+        return {**state, "open_store": opener}
 
     def __copy__(self) -> Self:
         """Return itself: nothing about it changes."""

@@ -393,6 +393,7 @@ def test_damage_is_found_and_leaves_no_file(scan, raw, tmp_path, is_folder):
     raw.put(damaged, b"nine")
 
     asks = [found.verify, lambda: found.download(tmp_path / "x")]
+    asks.append(lambda: found.open("0.bin" if is_folder else None).read())
     for ask in asks if is_folder else [*asks, found.read]:
         with pytest.raises(ObjectCorruptedError, match=re.escape(damaged)):
             ask()
