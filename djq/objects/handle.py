@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+from collections import deque
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from djq.objects.landing import land
 from djq.objects.located import Reopening
 from djq.objects.manifest import Member
 from djq.objects.names import check_name
+from djq.objects.naming import naming
 from djq.objects.reading import open_object
 from djq.objects.record import ObjectRecord
 from djq.objects.transfers import run_all
@@ -57,7 +59,7 @@ class ObjectRef(ObjectRecord):
             The store has it not, has another one, or did not answer.
         """
         self._refuse_folder("read")
-        return b"".join(read_verified(self.objects, self.path, self.size, self.sha256))
+        return b"".join(self.content())
 
     @overload
     def open(self, subpath: str | None = None, mode: Literal["rb"] = "rb") -> IO[bytes]: ...
@@ -86,12 +88,27 @@ class ObjectRef(ObjectRecord):
         """
         if subpath is None:
             self._refuse_folder("open")
-            return open_object(self.objects, self.path, mode, self.size, self.sha256)
+            return self._open(self.path, mode, self.size, self.sha256)
         self._refuse_file("open(subpath)")
         path, member = f"{self.path}/{subpath}", self._files.get(subpath)
         if member is None:
-            return open_object(self.objects, path, mode)
-        return open_object(self.objects, path, mode, member.size, member.sha256)
+            return self._open(path, mode)
+        return self._open(path, mode, member.size, member.sha256)
+
+    def _open(
+        self, path: str, mode: str, size: int | None = None, sha256: str | None = None
+    ) -> IO[bytes] | IO[str]:
+        objects = self.objects
+        with naming(self.store):
+            return open_object(objects, path, mode, size, sha256, store_name=self.store)
+
+    def content(self, member: Member | None = None) -> Iterator[memoryview]:
+        """Yield the file, or a file of the folder, in chunks; whether it is damaged, at the end."""
+        objects, path, size, sha256 = self.objects, self.path, self.size, self.sha256
+        if member is not None:
+            path, size, sha256 = f"{path}/{member.path}", member.size, member.sha256
+        with naming(self.store):
+            yield from read_verified(objects, path, size, sha256)
 
     # --- folders -------------------------------------------------------------------------------
 
@@ -137,11 +154,11 @@ class ObjectRef(ObjectRecord):
         target = Path(target)
         if self.is_dir:
             target /= check_name(self.name)
-            download_folder(self.objects, self.path, self.members, target)
+            download_folder(self.content, self.members, target)
             return target
         if target.is_dir():
             target /= check_name(self.name)
-        land(target, read_verified(self.objects, self.path, self.size, self.sha256))
+        land(target, self.content())
         return target
 
     # --- the state of the store ----------------------------------------------------------------
@@ -151,12 +168,12 @@ class ObjectRef(ObjectRecord):
         try:
             if subpath is not None:
                 self._part(subpath, self._tree)
-            elif self.item_count is not None:
-                self.objects.stat(self.path + manifest.SUFFIX)
-            elif self.is_dir:
-                return any(True for _ in self.objects.list(self.path))
-            else:
-                self.objects.stat(self.path)
+                return True
+            objects = self.objects
+            with naming(self.store):
+                if self.is_dir and self.item_count is None:
+                    return any(True for _ in objects.list(self.path))
+                objects.stat(self.path + manifest.SUFFIX if self.is_dir else self.path)
         except ObjectMissingError:
             return False
         return True
@@ -169,19 +186,14 @@ class ObjectRef(ObjectRecord):
         ObjectMissingError, ObjectCorruptedError
             A file is missing, or another one than was stored; the message names it.
         """
-        files = [Member("", self.size or 0, self.sha256)]
+        files = self.members if self.is_dir else (None,)
         if self.is_dir:
-            files = list(self.members)
-            self._check_total(files)
-        is_known = self.is_dir or self.size is not None
+            self._check_total(self.members)
 
         def check(i: int) -> None:
-            path = f"{self.path}/{files[i].path}" if files[i].path else self.path
-            size = files[i].size if is_known else None
-            for _ in read_verified(self.objects, path, size, files[i].sha256):
-                pass
+            deque(self.content(files[i]), 0)
 
-        run_all(check, [file.size for file in files])
+        run_all(check, [self.size if file is None else file.size for file in files])
         return True
 
     @property
@@ -213,21 +225,25 @@ class ObjectRef(ObjectRecord):
             The handle came from no table.
         """
         if self.open_store is None:
-            message = f'store "{self.store}" is out of reach: this handle came from no table'
+            message = (
+                f'store "{self.store}" is out of reach for {self.path}: '
+                "this handle came from no table"
+            )
             raise StorageError(message)
         return self.open_store(self.store).store
 
     @cached_property
     def members(self) -> tuple[Member, ...]:
         """The files of a folder: what its manifest says, or else what is there."""
-        if self.item_count is not None:
-            path = self.path + manifest.SUFFIX
-            return manifest.decode(self.objects.get(path), path, self.sha256)
-        skip = len(self.path) + 1
-        found = tuple(Member(s.path[skip:], s.size) for s in self.objects.list(self.path))
-        if not found:
-            message = f'store "{self.store}": nothing lies in the folder {self.path}'
-            raise ObjectMissingError(message)
+        objects, skip = self.objects, len(self.path) + 1
+        with naming(self.store):
+            if self.item_count is not None:
+                path = self.path + manifest.SUFFIX
+                return manifest.decode(objects.get(path), path, self.sha256)
+            found = tuple(Member(s.path[skip:], s.size) for s in objects.list(self.path))
+            if not found:
+                message = f"nothing lies in the folder {self.path}"
+                raise ObjectMissingError(message)
         return tuple(sorted(found, key=lambda member: member.path))
 
     @cached_property
@@ -239,7 +255,7 @@ class ObjectRef(ObjectRecord):
     @property
     def _tree(self) -> Tree:
         self._refuse_file("listdir, iterdir, walk and subpath")
-        return Tree(self.path, self.members)
+        return Tree(self._where, self.members)
 
     def _part(self, subpath: str, tree: Tree) -> ObjectRef:
         """Return the handle of a file or folder in this one."""
@@ -277,22 +293,27 @@ class ObjectRef(ObjectRecord):
         """Return itself: nothing about it changes."""
         return self
 
-    def _check_total(self, files: list[Member]) -> None:
+    @property
+    def _where(self) -> str:
+        """How messages call it."""
+        return f'{self.path} in the store "{self.store}"'
+
+    def _check_total(self, files: tuple[Member, ...]) -> None:
         total = sum(member.size for member in files)
         if self.size is not None and self.size != total:
-            message = f"{self.path} has {total} of {self.size} bytes; restore it from a backup"
+            message = f"{self._where} has {total} of {self.size} bytes; restore it from a backup"
             raise ObjectCorruptedError(message)
 
     def _refuse_folder(self, verb: str) -> None:
         if self.is_dir:
             message = (
-                f"{self.path} is a folder: {verb} is for files; see listdir() and open(subpath)"
+                f"{self._where} is a folder: {verb} is for files; see listdir() and open(subpath)"
             )
             raise UsageError(message)
 
     def _refuse_file(self, verb: str) -> None:
         if not self.is_dir:
-            message = f"{self.path} is a file: {verb} is for folders; see read() and open()"
+            message = f"{self._where} is a file: {verb} is for folders; see read() and open()"
             raise UsageError(message)
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from djq.errors import ObjectCorruptedError, ObjectMissingError
+from djq.errors import ObjectCorruptedError, ObjectMissingError, StorageError
 from djq.settings import load
 from djq.storage.content import ALGORITHM, ContentStore
 from djq.storage.filesystem import FolderStore
@@ -76,6 +76,9 @@ class StoredObject:
         except ObjectMissingError as error:
             message = f"{self.where}: there is none; it was removed, or never written here"
             raise ObjectMissingError(message) from error
+        except StorageError as error:
+            message = f"{self.where}: {error}"
+            raise type(error)(message) from error
 
     def damaged(self, how: object) -> ObjectCorruptedError:
         """Return the error that says what is wrong with the object."""

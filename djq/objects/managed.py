@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 from djq.errors import CodecError
 from djq.objects import manifest, uploads
-from djq.objects.downloads import read_verified
 from djq.objects.handle import ObjectRef
 from djq.objects.local import local_path
 from djq.objects.places import check_extension, extension_of, new_path
@@ -134,8 +133,8 @@ def _put(store: ObjectStore, path: str, source: Source) -> Uploaded:
 def _copy(store: ObjectStore, path: str, ref: ObjectRef) -> Uploaded:
     """Copy an object, so that each row has its own."""
     if not ref.is_dir:
-        return uploads.put(store, path, read_verified(ref.objects, ref.path, ref.size, ref.sha256))
-    return uploads.put_copies(store, path, ref.objects, ref.path, ref.members)
+        return uploads.put(store, path, ref.content())
+    return uploads.put_copies(store, path, ref.content, ref.members)
 
 
 def _with_extension(value: object) -> tuple[object, str | None]:

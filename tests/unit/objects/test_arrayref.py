@@ -11,7 +11,13 @@ import pytest
 from djq.codecs.codec import Context
 from djq.codecs.compression import PREFIX
 from djq.codecs.registry import get, resolve
-from djq.errors import CodecError, ConfigError, ObjectCorruptedError, ObjectMissingError
+from djq.errors import (
+    CodecError,
+    ConfigError,
+    ObjectCorruptedError,
+    ObjectMissingError,
+    StoreUnavailableError,
+)
 from djq.storage.content import ContentStore
 from djq.storage.filesystem import FolderStore
 from tests.support.counting import CountingStore
@@ -176,6 +182,18 @@ def test_a_missing_object_is_named(store, memory):
     for read in (ref.load, lambda: ref[0], lambda: next(ref.blocks())):
         with pytest.raises(ObjectMissingError, match=rf'store "raw", object {ref.path}'):
             read()
+
+
+def test_a_store_that_does_not_answer_is_named_with_the_object(store, monkeypatch):
+    ref = fetched(put(np.arange(5), store), store)
+
+    def fail(*_: object) -> None:
+        message = "away"
+        raise StoreUnavailableError(message)
+
+    monkeypatch.setattr(store, "get_ranges", fail)
+    with pytest.raises(StoreUnavailableError, match=rf'store "raw", object {ref.path}: away'):
+        ref.load()
 
 
 def test_every_damaged_byte_is_noticed_by_who_reads_it(store, memory):
