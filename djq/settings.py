@@ -57,6 +57,8 @@ _HARMLESS = frozenset(
         ),
     }
 )
+#: As definitions name stores, in `<blob@raw>`.
+_STORE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 LOCAL_HOSTS = frozenset({"", "localhost", "127.0.0.1", "::1"})
 DATABASE_SCHEMES = frozenset({"sqlite", "mysql", "mariadb"})
 #: `djq up` writes the address of the server that it embeds into this file in `state_dir`.
@@ -268,9 +270,21 @@ class Settings(BaseSettings):
         A store that is not set is a folder in `state_dir`, as long as the database is on this
         machine, too; with a database elsewhere that would leave rows whose objects only one
         machine has.
+
+        Raises
+        ------
+        ConfigError
+            It is not set and cannot be such a folder, or not by this name: rows name stores, too,
+            and whoever writes rows must not choose among the files of this machine.
         """
         if name in self.stores:
             return self.stores[name]
+        if not _STORE_NAME.fullmatch(name):
+            message = (
+                f"{name[:80]!r} is not the name of a store: letters, digits and underscores, "
+                "a letter first"
+            )
+            raise ConfigError(message)
         host = urlsplit(self.resolved_database_url).hostname or ""
         if host not in LOCAL_HOSTS:
             message = (

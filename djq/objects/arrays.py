@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from djq.codecs.codec import Context
     from djq.codecs.messagepack import Value
     from djq.storage.content import ContentStore
+
+
+#: What comes before the chunks is their index, of some bytes for each, and is read at once.
+_MAX_HEAD_BYTES: Final = 1 << 30
 
 
 class ArrayCodec(StoreCodec, register=False):
@@ -48,7 +52,7 @@ class ArrayCodec(StoreCodec, register=False):
         """Return a handle; nothing is read."""
         reference = Reference.from_json(stored)
         n_head = stored.get("head")
-        if type(n_head) is not int or n_head < 0:
+        if type(n_head) is not int or not 0 <= n_head <= _MAX_HEAD_BYTES:
             message = f"{str(stored)[:200]} is not what <array> writes: it has no length of a head"
             raise CodecError(message)
         content: ContentStore = context.open_store(reference.store)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from djq.codecs.codec import Codec
 from djq.errors import CodecError
 from djq.objects.landing import land_beside
-from djq.objects.local import LocalFile, check_file
+from djq.objects.local import LocalFile, check_file, local_path
 from djq.storage.buffers import flat
 from djq.storage.content import Reference
 
@@ -48,11 +47,11 @@ class AttachCodec(Codec, register=False):
         if not isinstance(value, str | os.PathLike):
             message = f"<attach> takes the path of a file, not {type(value).__name__}"
             raise TypeError(message)
-        check_file(Path(cast("str | os.PathLike[str]", value)))
+        check_file(local_path(cast("str | os.PathLike[str]", value)))
 
     def encode(self, value: str | os.PathLike[str], *, context: Context) -> bytes | dict[str, Any]:
         """Return the file as bytes, or the reference to the object that it became."""
-        path = Path(value)
+        path = local_path(value)
         size = check_file(path)
         if context.store_name is not None:
             reference: Reference = context.open_store(context.store_name).put(Attachment(path))

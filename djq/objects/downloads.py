@@ -12,7 +12,7 @@ from djq.objects.names import check_member
 from djq.objects.transfers import run_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from djq.objects.manifest import Member
@@ -47,8 +47,15 @@ def read_verified(
         raise ObjectCorruptedError(message)
 
 
-def download_folder(store: ObjectStore, path: str, members: Sequence[Member], target: Path) -> None:
+def download_folder(
+    read: Callable[[Member], Iterator[memoryview]], members: Sequence[Member], target: Path
+) -> None:
     """Write a folder's files below `target`, which appears when all of them are there.
+
+    Parameters
+    ----------
+    read
+        Gives a file in chunks; an error in the iterator leaves no file.
 
     Raises
     ------
@@ -64,9 +71,7 @@ def download_folder(store: ObjectStore, path: str, members: Sequence[Member], ta
     temporary = incoming(target.parent)
 
     def fetch(i: int) -> None:
-        member = members[i]
-        chunks = read_verified(store, f"{path}/{member.path}", member.size, member.sha256)
-        land(temporary / places[i], chunks)
+        land(temporary / places[i], read(members[i]))
 
     try:
         temporary.mkdir(parents=True)

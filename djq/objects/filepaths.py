@@ -29,10 +29,13 @@ class FilepathCodec(StoreCodec, register=False):
     values: ClassVar[str] = "its files"
 
     def validate(self, value: object) -> None:
-        """Refuse what is not a path."""
+        """Refuse what is not a path, or an empty one."""
         if not isinstance(value, str | os.PathLike | ObjectRef):
             message = f"<filepath@store> takes a path within the store, not {type(value).__name__}"
             raise TypeError(message)
+        if value == "":
+            message = "the path is empty: give that of a file or folder within the store"
+            raise CodecError(message)
 
     def encode(
         self, value: str | os.PathLike[str] | ObjectRef, *, context: Context

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pkgutil
+from collections import deque
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, overload
+from typing import IO, TYPE_CHECKING, Any, Literal, Self, overload
 
 from djq.errors import (
     ConfigError,
@@ -18,8 +19,10 @@ from djq.errors import (
 from djq.objects import manifest
 from djq.objects.downloads import download_folder, read_verified
 from djq.objects.landing import land
+from djq.objects.located import Reopening
 from djq.objects.manifest import Member
 from djq.objects.names import check_name
+from djq.objects.naming import naming
 from djq.objects.reading import open_object
 from djq.objects.record import ObjectRecord
 from djq.objects.transfers import run_all
@@ -56,7 +59,7 @@ class ObjectRef(ObjectRecord):
             The store has it not, has another one, or did not answer.
         """
         self._refuse_folder("read")
-        return b"".join(read_verified(self.objects, self.path, self.size, self.sha256))
+        return b"".join(self.content())
 
     @overload
     def open(self, subpath: str | None = None, mode: Literal["rb"] = "rb") -> IO[bytes]: ...
@@ -67,13 +70,45 @@ class ObjectRef(ObjectRecord):
     def open(self, subpath: str | None = None, mode: str = "rb") -> IO[bytes] | IO[str]:
         """Open the file, or the file `subpath` of the folder: seekable, read where it is used.
 
-        `mode` is `"rb"`, or `"r"` for text in UTF-8.
+        What is read from the beginning to the end is verified like `read`, at the end: use nothing
+        of it before. What is read by `seek`, or in part, has no hash to compare; its size is that
+        of the row.
+
+        Parameters
+        ----------
+        subpath
+            Within the folder.
+        mode
+            `"rb"`, or `"r"` for text in UTF-8.
+
+        Raises
+        ------
+        ObjectMissingError, ObjectCorruptedError, StoreUnavailableError
+            The store has it not, has another one, or did not answer; reading raises them, too.
         """
         if subpath is None:
             self._refuse_folder("open")
-            return open_object(self.objects, self.path, mode)
+            return self._open(self.path, mode, self.size, self.sha256)
         self._refuse_file("open(subpath)")
-        return open_object(self.objects, f"{self.path}/{subpath}", mode)
+        path, member = f"{self.path}/{subpath}", self._files.get(subpath)
+        if member is None:
+            return self._open(path, mode)
+        return self._open(path, mode, member.size, member.sha256)
+
+    def _open(
+        self, path: str, mode: str, size: int | None = None, sha256: str | None = None
+    ) -> IO[bytes] | IO[str]:
+        objects = self.objects
+        with naming(self.store):
+            return open_object(objects, path, mode, size, sha256, store_name=self.store)
+
+    def content(self, member: Member | None = None) -> Iterator[memoryview]:
+        """Yield the file, or a file of the folder, in chunks; whether it is damaged, at the end."""
+        objects, path, size, sha256 = self.objects, self.path, self.size, self.sha256
+        if member is not None:
+            path, size, sha256 = f"{path}/{member.path}", member.size, member.sha256
+        with naming(self.store):
+            yield from read_verified(objects, path, size, sha256)
 
     # --- folders -------------------------------------------------------------------------------
 
@@ -119,11 +154,11 @@ class ObjectRef(ObjectRecord):
         target = Path(target)
         if self.is_dir:
             target /= check_name(self.name)
-            download_folder(self.objects, self.path, self.members, target)
+            download_folder(self.content, self.members, target)
             return target
         if target.is_dir():
             target /= check_name(self.name)
-        land(target, read_verified(self.objects, self.path, self.size, self.sha256))
+        land(target, self.content())
         return target
 
     # --- the state of the store ----------------------------------------------------------------
@@ -133,12 +168,12 @@ class ObjectRef(ObjectRecord):
         try:
             if subpath is not None:
                 self._part(subpath, self._tree)
-            elif self.item_count is not None:
-                self.objects.stat(self.path + manifest.SUFFIX)
-            elif self.is_dir:
-                return any(True for _ in self.objects.list(self.path))
-            else:
-                self.objects.stat(self.path)
+                return True
+            objects = self.objects
+            with naming(self.store):
+                if self.is_dir and self.item_count is None:
+                    return any(True for _ in objects.list(self.path))
+                objects.stat(self.path + manifest.SUFFIX if self.is_dir else self.path)
         except ObjectMissingError:
             return False
         return True
@@ -151,19 +186,14 @@ class ObjectRef(ObjectRecord):
         ObjectMissingError, ObjectCorruptedError
             A file is missing, or another one than was stored; the message names it.
         """
-        files = [Member("", self.size or 0, self.sha256)]
+        files = self.members if self.is_dir else (None,)
         if self.is_dir:
-            files = list(self.members)
-            self._check_total(files)
-        is_known = self.is_dir or self.size is not None
+            self._check_total(self.members)
 
         def check(i: int) -> None:
-            path = f"{self.path}/{files[i].path}" if files[i].path else self.path
-            size = files[i].size if is_known else None
-            for _ in read_verified(self.objects, path, size, files[i].sha256):
-                pass
+            deque(self.content(files[i]), 0)
 
-        run_all(check, [file.size for file in files])
+        run_all(check, [self.size if file is None else file.size for file in files])
         return True
 
     @property
@@ -195,27 +225,37 @@ class ObjectRef(ObjectRecord):
             The handle came from no table.
         """
         if self.open_store is None:
-            message = f'store "{self.store}" is out of reach: this handle came from no table'
+            message = (
+                f'store "{self.store}" is out of reach for {self.path}: '
+                "this handle came from no table"
+            )
             raise StorageError(message)
         return self.open_store(self.store).store
 
     @cached_property
     def members(self) -> tuple[Member, ...]:
         """The files of a folder: what its manifest says, or else what is there."""
-        if self.item_count is not None:
-            path = self.path + manifest.SUFFIX
-            return manifest.decode(self.objects.get(path), path, self.sha256)
-        skip = len(self.path) + 1
-        found = tuple(Member(s.path[skip:], s.size) for s in self.objects.list(self.path))
-        if not found:
-            message = f'store "{self.store}": nothing lies in the folder {self.path}'
-            raise ObjectMissingError(message)
+        objects, skip = self.objects, len(self.path) + 1
+        with naming(self.store):
+            if self.item_count is not None:
+                path = self.path + manifest.SUFFIX
+                return manifest.decode(objects.get(path), path, self.sha256)
+            found = tuple(Member(s.path[skip:], s.size) for s in objects.list(self.path))
+            if not found:
+                message = f"nothing lies in the folder {self.path}"
+                raise ObjectMissingError(message)
         return tuple(sorted(found, key=lambda member: member.path))
+
+    @cached_property
+    def _files(self) -> dict[str, Member]:
+        """What is known of the files of a folder, by their paths; nothing without a manifest."""
+        is_known = self.item_count is not None or "members" in vars(self)
+        return {member.path: member for member in self.members} if is_known else {}
 
     @property
     def _tree(self) -> Tree:
         self._refuse_file("listdir, iterdir, walk and subpath")
-        return Tree(self.path, self.members)
+        return Tree(self._where, self.members)
 
     def _part(self, subpath: str, tree: Tree) -> ObjectRef:
         """Return the handle of a file or folder in this one."""
@@ -239,22 +279,41 @@ class ObjectRef(ObjectRecord):
         vars(part)["members"] = inner
         return part
 
-    def _check_total(self, files: list[Member]) -> None:
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle what the row says, and what is known of the files: no connection, no password."""
+        opener = self.open_store and Reopening.of(self.open_store(self.store))
+        state = {name: value for name, value in vars(self).items() if name != "_files"}
+        return {**state, "open_store": opener}
+
+    def __copy__(self) -> Self:
+        """Return itself: nothing about it changes."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Return itself: nothing about it changes."""
+        return self
+
+    @property
+    def _where(self) -> str:
+        """How messages call it."""
+        return f'{self.path} in the store "{self.store}"'
+
+    def _check_total(self, files: tuple[Member, ...]) -> None:
         total = sum(member.size for member in files)
         if self.size is not None and self.size != total:
-            message = f"{self.path} has {total} of {self.size} bytes; restore it from a backup"
+            message = f"{self._where} has {total} of {self.size} bytes; restore it from a backup"
             raise ObjectCorruptedError(message)
 
     def _refuse_folder(self, verb: str) -> None:
         if self.is_dir:
             message = (
-                f"{self.path} is a folder: {verb} is for files; see listdir() and open(subpath)"
+                f"{self._where} is a folder: {verb} is for files; see listdir() and open(subpath)"
             )
             raise UsageError(message)
 
     def _refuse_file(self, verb: str) -> None:
         if not self.is_dir:
-            message = f"{self.path} is a file: {verb} is for folders; see read() and open()"
+            message = f"{self._where} is a file: {verb} is for folders; see read() and open()"
             raise UsageError(message)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from djq.errors import CodecError
 from djq.storage.buffers import FileParts
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 class LocalFile(FileParts):
@@ -22,6 +23,20 @@ class LocalFile(FileParts):
         except OSError as error:
             message = f"{self.path} cannot be read: {error.strerror or error}"
             raise CodecError(message) from error
+
+
+def local_path(value: str | os.PathLike[str]) -> Path:
+    """Return the path that a row gives.
+
+    Raises
+    ------
+    CodecError
+        It is empty, which Python would take for the working folder.
+    """
+    if value == "":
+        message = "the path is empty: give that of what is to be stored"
+        raise CodecError(message)
+    return Path(value)
 
 
 def check_file(path: Path) -> int:

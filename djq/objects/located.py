@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from djq.errors import ObjectCorruptedError, ObjectMissingError
+from djq.errors import ObjectCorruptedError, ObjectMissingError, StorageError
 from djq.settings import load
 from djq.storage.content import ALGORITHM, ContentStore
 from djq.storage.filesystem import FolderStore
@@ -76,6 +76,9 @@ class StoredObject:
         except ObjectMissingError as error:
             message = f"{self.where}: there is none; it was removed, or never written here"
             raise ObjectMissingError(message) from error
+        except StorageError as error:
+            message = f"{self.where}: {error}"
+            raise type(error)(message) from error
 
     def damaged(self, how: object) -> ObjectCorruptedError:
         """Return the error that says what is wrong with the object."""
@@ -115,5 +118,38 @@ def reopen(name: str, folder: FolderStore | None, reference: Reference) -> Store
     ConfigError
         This process's settings do not know its store.
     """
-    content = open_store(name, load().store(name)) if folder is None else ContentStore(name, folder)
-    return StoredObject(content, reference)
+    return StoredObject(_reopened(name, folder), reference)
+
+
+@dataclass(frozen=True)
+class Reopening:
+    """What opens the store of a handle that another process pickled, when it is first asked.
+
+    It pickles as `StoredObject` does: a folder goes along, and nothing of any other store.
+    """
+
+    folder: FolderStore | None
+    _opened: dict[str, ContentStore] = field(
+        default_factory=dict[str, ContentStore], init=False, repr=False, compare=False
+    )
+
+    @classmethod
+    def of(cls, content: ContentStore) -> Reopening:
+        """Return what opens this store elsewhere."""
+        return cls(content.store if isinstance(content.store, FolderStore) else None)
+
+    def __call__(self, name: str) -> ContentStore:
+        """Return the store.
+
+        Raises
+        ------
+        ConfigError
+            This process's settings do not know it.
+        """
+        if name not in self._opened:
+            self._opened[name] = _reopened(name, self.folder)
+        return self._opened[name]
+
+
+def _reopened(name: str, folder: FolderStore | None) -> ContentStore:
+    return open_store(name, load().store(name)) if folder is None else ContentStore(name, folder)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 from djq.codecs.codec import fields_of
 from djq.errors import CodecError
 from djq.objects import manifest, uploads
-from djq.objects.downloads import read_verified
 from djq.objects.handle import ObjectRef
+from djq.objects.local import local_path
 from djq.objects.places import check_extension, extension_of, new_path
 from djq.objects.storecodec import StoreCodec
 from djq.objects.uploads import Readable, Uploaded
@@ -53,8 +53,7 @@ class ObjectCodec(StoreCodec, register=False):
             return
         source, ext = _with_extension(value)
         if isinstance(source, str | os.PathLike):
-            path = Path(cast("str | os.PathLike[str]", source))
-            _check_local(path)
+            _check_local(local_path(cast("str | os.PathLike[str]", source)))
             return
         check_extension(ext or "")
         if isinstance(source, io.TextIOBase):
@@ -127,7 +126,7 @@ def _put(store: ObjectStore, path: str, source: Source) -> Uploaded:
     if isinstance(source, bytes | bytearray | memoryview):
         return uploads.put(store, path, source)
     if isinstance(source, str | os.PathLike):
-        local = Path(source)
+        local = local_path(source)
         _check_local(local)
         put = uploads.put_folder if local.is_dir() else uploads.put_file
         return put(store, path, local)
@@ -137,8 +136,8 @@ def _put(store: ObjectStore, path: str, source: Source) -> Uploaded:
 def _copy(store: ObjectStore, path: str, ref: ObjectRef) -> Uploaded:
     """Copy an object, so that each row has its own."""
     if not ref.is_dir:
-        return uploads.put(store, path, read_verified(ref.objects, ref.path, ref.size, ref.sha256))
-    return uploads.put_copies(store, path, ref.objects, ref.path, ref.members)
+        return uploads.put(store, path, ref.content())
+    return uploads.put_copies(store, path, ref.content, ref.members)
 
 
 def _with_extension(value: object) -> tuple[object, str | None]:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from djq.objects import manifest
-from djq.objects.downloads import read_verified
 from djq.objects.local import LocalFile, check_file, files_below
 from djq.objects.manifest import Member
 from djq.objects.transfers import run_all
@@ -16,7 +15,7 @@ from djq.storage.base import check_path
 from djq.storage.buffers import PIECE_BYTES, pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from djq.storage.base import ObjectStore
@@ -88,14 +87,17 @@ def put_folder(store: ObjectStore, path: str, source: Path) -> Uploaded:
 
 
 def put_copies(
-    store: ObjectStore, path: str, origin: ObjectStore, folder: str, members: Sequence[Member]
+    store: ObjectStore,
+    path: str,
+    read: Callable[[Member], Iterator[memoryview]],
+    members: Sequence[Member],
 ) -> Uploaded:
-    """Copy a folder from a store, file by file, each verified on its way."""
+    """Copy a folder from a store, file by file; `read` gives each, verified at its end."""
 
     def copy(i: int) -> Member:
-        name, size, sha256 = members[i].path, members[i].size, members[i].sha256
+        name = members[i].path
         check_path(f"{path}/{name}")
-        done = put(store, f"{path}/{name}", read_verified(origin, f"{folder}/{name}", size, sha256))
+        done = put(store, f"{path}/{name}", read(members[i]))
         return Member(name, done.size, done.sha256)
 
     return put_manifest(store, path, run_all(copy, [member.size for member in members]))

@@ -57,8 +57,9 @@ def digest(value: Value) -> bytes:
     Parameters
     ----------
     value
-        Plain values, numpy arrays and scalars, handles of arrays, data frames of pandas and polars,
-        Arrow tables, dataclasses, and containers of all those. Dicts and sets count without order.
+        Plain values, numpy arrays and scalars, handles of arrays and objects, data frames of pandas
+        and polars, Arrow tables, dataclasses, and containers of all those. Dicts and sets count
+        without order.
 
     Raises
     ------
@@ -89,12 +90,8 @@ def _add(into: _Hash, value: Value, path: str) -> None:
         _add_unordered(into, "set", (_part(v, f"{path}.item({v!r})") for v in items))
     elif isinstance(value, bytearray | memoryview):
         _tag(into, "bytes", repr(bytes(cast("Any", value))))
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        _tag(into, kind.__qualname__)
-        _add_mapping(into, fields, path)
     else:
-        _add_foreign(into, value, path)
+        _add_object(into, value, path)
 
 
 def _tag(into: _Hash, *words: str) -> None:
@@ -145,22 +142,30 @@ def _add_sequence(into: _Hash, value: Sequence[Any], path: str) -> None:
         _add(into, item, f"{path}[{i}]")
 
 
-def _add_foreign(into: _Hash, value: Value, path: str) -> None:
-    """Add a value of another library, recognised by its class's name, column by column."""
+def _add_object(into: _Hash, value: Value, path: str) -> None:
+    """Add a value of another library, recognised by its class's name, or a dataclass."""
     kind = cast("type[object]", type(value))
     library = kind.__module__.partition(".")[0]
     read = _READERS.get((library, kind.__name__))
     if read is not None:
         _tag(into, library, kind.__name__)
         _add(into, read(value), path)
-        return
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        _tag(into, kind.__qualname__)
+        _add_mapping(into, fields, path)
+    else:
+        raise _not_comparable(kind, path)
+
+
+def _not_comparable(kind: type[object], path: str) -> UsageError:
     what = f"{kind.__module__}.{kind.__qualname__}"
     message = (
         f"what make_fetch returned cannot be compared with what is there at the COMMIT: value{path}"
         f" is of type {what}. Return plain values, arrays, data frames or containers of these: "
         "fetch the rows of a query, and make other objects in make_compute"
     )
-    raise UsageError(message)
+    return UsageError(message)
 
 
 def _pandas_frame(frame: Value) -> Value:
@@ -183,6 +188,7 @@ def _arrow_table(table: Value) -> Value:
 _READERS: Mapping[tuple[str, str], Callable[[Value], Value]] = {
     ("djq", "ArrayRef"): lambda ref: ref.address,
     ("djq", "NpyRef"): lambda ref: ref.address,
+    ("djq", "ObjectRef"): lambda ref: ref.to_json(),
     ("pandas", "DataFrame"): _pandas_frame,
     ("pandas", "Series"): _pandas_series,
     ("pandas", "Index"): lambda index: [index.name, index.to_numpy()],

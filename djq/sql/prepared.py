@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.sql.compiler import SQLCompiler
+
+from djq.errors import DatabaseError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import Dialect as SaDialect
@@ -146,8 +149,28 @@ def _result(
     convert: Convert | None = type_.dialect_impl(dialect).result_processor(dialect, None)
     if convert is None:
         return None
+    if isinstance(type_, sa.JSON):
+        convert = partial(_json, str(getattr(column, "name", "")), convert)
     whole: ConvertColumn | None = getattr(type_, "process_result_column", None)
     return convert, whole or (lambda values: list(map(convert, values)))
+
+
+def _json(name: str, convert: Convert, text: Value) -> Value:
+    """Return what a column of JSON holds: SQLite does not look at it.
+
+    Raises
+    ------
+    DatabaseError
+        It is no JSON.
+    """
+    try:
+        return convert(text)
+    except (ValueError, RecursionError) as error:
+        message = (
+            f'attribute "{name}": {str(text)[:80]!r} is no JSON ({error}): '
+            "djq did not write it; mend the row"
+        )
+        raise DatabaseError(message) from error
 
 
 def _is_stored_float(column: sa.ColumnElement[Any]) -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from djq.errors import ConfigError, UsageError
 from djq.settings import Settings
 from djq.sql.engine import Database
-from djq.storage.open import open_store
+from djq.storage.open import FOLDER_THREADS, open_store
 from djq.storage.transfers import Transfers
 from djq.tables.announcing import Announcer
 from djq.tables.configuration import config
@@ -108,9 +108,10 @@ class Connection:
         return opened[1]
 
     def transfers(self, *stores: str) -> Transfers:
-        """Return how many objects of these stores are moved at once."""
+        """Return how many objects of these stores, or files of rows, are moved at once."""
         n_threads = self.settings.store_threads
-        return Transfers(n_threads or max(self.store(name).n_threads for name in stores))
+        own = (self.store(name).n_threads for name in stores)
+        return Transfers(n_threads or max(own, default=FOLDER_THREADS))
 
     # --- the server ----------------------------------------------------------------------------
 

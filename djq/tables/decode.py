@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from djq.codecs import blob
 from djq.definition.acceptance import Value
 from djq.definition.attributes import Attribute, CodecType, NativeType
-from djq.errors import CodecError, StorageError
+from djq.errors import CodecError, ConfigError, StorageError
 from djq.tables.accepting import ENCODED
 from djq.tables.coding import Coding
 from djq.tables.explain import show_key
@@ -45,7 +45,7 @@ def decoded(
 
     Raises
     ------
-    CodecError, StorageError
+    CodecError, ConfigError, StorageError
         A value cannot be had; the message names the attribute and the row.
     """
     if not _undecoded(heading):
@@ -117,7 +117,7 @@ class _RowDecoder:
     def read(self, rows: Iterable[Cells]) -> Iterator[Cells]:
         """Yield rows with the user's values; several threads read objects of rows to come."""
         if self._objects:
-            stores = {field.store for field in self._objects}
+            stores = {field.store for field in self._objects if field.store}
             rows = moved(self._load, rows, self._weigh, self._connection.transfers(*stores))
         return map(self._finish, rows)
 
@@ -146,7 +146,7 @@ class _RowDecoder:
     def _run(self, step: Decode, value: Value, field: _Field, row: Cells) -> Value:
         try:
             return step(value)
-        except (CodecError, StorageError) as error:
+        except (CodecError, ConfigError, StorageError) as error:
             key = show_key(self._key(row))
             where = f'attribute "{field.name}"' + (f" of the row {key}" if key else "")
             message = f"{where}: {error}"

@@ -124,6 +124,7 @@ def test_what_is_no_file_is_refused_with_its_place(protocol, raw, tmp_path, name
     for value, words in (
         (tmp_path, "is a folder"),
         (tmp_path / "no", "is no file"),
+        ("", "the path is empty"),
         (3, "the path"),
     ):
         with pytest.raises(RowError, match=rf'Protocol, row 1, attribute "{name}": .*{words}'):
@@ -209,7 +210,7 @@ def test_a_handle_refers_to_the_same_file_in_another_row(movie, raw):
         (".djq-incoming/x", RowError, r"objects come and go with rows"),
         ("../x", StorageError, r"is not a path inside of a store"),
         ("/etc/passwd", StorageError, r"is not a path inside of a store"),
-        ("", StorageError, r"is not a path inside of a store"),
+        ("", RowError, r"the path is empty"),
         (b"one", RowError, r"takes a path within the store"),
     ],
 )
@@ -394,6 +395,7 @@ def test_damage_is_found_and_leaves_no_file(scan, raw, tmp_path, is_folder):
     raw.put(damaged, b"nine")
 
     asks = [found.verify, lambda: found.download(tmp_path / "x")]
+    asks.append(lambda: found.open("0.bin" if is_folder else None).read())
     for ask in asks if is_folder else [*asks, found.read]:
         with pytest.raises(ObjectCorruptedError, match=re.escape(damaged)):
             ask()
@@ -423,6 +425,8 @@ def test_a_folder_with_hostile_names_is_not_written_outside(scan, raw, tmp_path)
     [
         (3, "takes the path of a file or folder"),
         ("no such file", "is no file or folder"),
+        ("", "the path is empty"),
+        ((".bin", ""), "the path is empty"),
         ("a\0b", "is no file or folder|cannot be read"),
         (("../x", b"1"), "is not an extension"),
         ((1, 2, 3), "a tuple is an extension and a value"),
@@ -492,3 +496,28 @@ def test_populate_makes_files(schema, scan, tmp_path):
         b"PAGE %d" % i for i in range(3)
     ]
     assert len(set(Report.to_arrays("note"))) == 3
+
+
+def test_a_make_of_three_parts_fetches_handles_and_compares_what_their_rows_say(schema, scan):
+    @schema
+    class Length(dj.Computed):
+        definition = """
+        -> Scan
+        ---
+        n_bytes : int32
+        """
+
+        def make_fetch(self, key):
+            return (scan & key).fetch1("data"), (scan & key).fetch()
+
+        def make_compute(self, key, data, rows):
+            return (len(data.read()),)
+
+        def make_insert(self, key, n_bytes):
+            self.insert1({**key, "n_bytes": n_bytes})
+
+    scan.insert({"subject": "a", "scan": i, "data": b"1" * i} for i in range(3))
+
+    Length.populate()
+
+    assert list(Length.to_arrays("n_bytes", order_by="KEY")) == [0, 1, 2]

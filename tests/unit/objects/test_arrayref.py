@@ -11,7 +11,13 @@ import pytest
 from djq.codecs.codec import Context
 from djq.codecs.compression import PREFIX
 from djq.codecs.registry import get, resolve
-from djq.errors import CodecError, ConfigError, ObjectCorruptedError, ObjectMissingError
+from djq.errors import (
+    CodecError,
+    ConfigError,
+    ObjectCorruptedError,
+    ObjectMissingError,
+    StoreUnavailableError,
+)
 from djq.storage.content import ContentStore
 from djq.storage.filesystem import FolderStore
 from tests.support.counting import CountingStore
@@ -178,6 +184,18 @@ def test_a_missing_object_is_named(store, memory):
             read()
 
 
+def test_a_store_that_does_not_answer_is_named_with_the_object(store, monkeypatch):
+    ref = fetched(put(np.arange(5), store), store)
+
+    def fail(*_: object) -> None:
+        message = "away"
+        raise StoreUnavailableError(message)
+
+    monkeypatch.setattr(store, "get_ranges", fail)
+    with pytest.raises(StoreUnavailableError, match=rf'store "raw", object {ref.path}: away'):
+        ref.load()
+
+
 def test_every_damaged_byte_is_noticed_by_who_reads_it(store, memory):
     array = np.random.default_rng(0).integers(0, 256, 300, dtype=np.uint8)
     row = put(array, store)
@@ -222,7 +240,7 @@ def test_another_object_of_the_same_shape_is_noticed_when_all_is_read(store, mem
 @pytest.mark.parametrize(
     ("name", "value"),
     [("shape", "x"), ("shape", [-1]), ("shape", [1] * 65), ("dtype", "O"), ("dtype", None),
-     ("head", None), ("head", -1), ("head", True)],
+     ("head", None), ("head", -1), ("head", True), ("head", 2**40), ("head", 2**70)],
 )  # fmt: skip
 def test_a_row_that_djq_did_not_write_is_refused(store, name, value):
     with pytest.raises(CodecError):

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 from djq.errors import UsageError
+from djq.objects.handle import ObjectRef
 from djq.populate.digests import digest
 
 
@@ -128,3 +129,11 @@ def test_equal_values_have_equal_digests(first, second):
 def test_what_has_no_value_is_refused_with_its_place(value, where):
     with pytest.raises(UsageError, match=where):
         digest(value)
+
+
+def test_handles_of_objects_count_by_what_their_rows_say():
+    row = {"path": "a", "store": "raw", "size": 3, "sha256": "00"}
+    one, same = (ObjectRef("a", "raw", 3, sha256="00", open_store=f) for f in (str, None))
+    assert digest([one]) == digest([same]) == digest([ObjectRef.from_json(row)])
+    assert digest([one]) != digest([ObjectRef.from_json(row | {"sha256": "11"})])
+    assert digest(one) != digest(one.to_json())
