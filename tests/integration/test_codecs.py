@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import djq as dj
-from djq.errors import DefinitionError, RowError, StorageError
+from djq.errors import DefinitionError, QueryError, RowError, StorageError
 
 
 class EdgesCodec(dj.Codec):
@@ -207,3 +207,46 @@ def test_a_codec_may_choose_the_store(schema, connection):
     assert list(far.to_arrays("x", order_by="id")) == [0, 1, 2]
     assert len(list(connection.store("raw").store.list("hash"))) == 3
     assert dj.FreeTable(connection, f"{far.spec.name}").to_dicts() == far.to_dicts()
+
+
+@pytest.fixture
+def blobs(schema):
+    text = "id : int32\n---\nx = null : <blob>\ny = null : <blob>"
+    return schema(type("Blobs", (dj.Manual,), {"definition": text}))
+
+
+def test_arrow_holds_null_for_what_an_array_masks(blobs):
+    masked = np.ma.array([1, 2, 3], mask=[False, True, False], dtype="int16")
+    blobs.insert([(1, masked, None), (2, np.arange(2, dtype="int16"), None), (3, None, None)])
+    found = blobs.to_arrow(order_by="id")["x"]
+    assert str(found.type) == "list<item: int16>"
+    assert found.to_pylist() == [[1, None, 3], [0, 1], None]
+
+
+def test_arrow_refuses_masks_in_tensors(blobs):
+    pixels = np.ma.array(np.eye(2), mask=False)
+    blobs.insert1((1, pixels, None))
+    assert blobs.to_arrow()["x"].combine_chunks().to_numpy_ndarray().tolist() == [[[1, 0], [0, 1]]]
+    pixels[0, 1] = np.ma.masked
+    blobs.insert1((2, pixels, None))
+    with pytest.raises(QueryError, match=r'masks in the values of "x" \(<blob>\).* use to_dicts'):
+        blobs.to_arrow()
+
+
+def test_arrow_holds_numbers_of_either_byte_order(blobs):
+    blobs.insert(
+        [(i, np.arange(3, dtype=o + "i4"), np.eye(2, dtype=o + "f8")) for i, o in enumerate("<>")]
+    )
+    found = blobs.to_arrow(order_by="id")
+    assert found["x"].to_pylist() == [[0, 1, 2]] * 2
+    assert found["y"].combine_chunks().to_numpy_ndarray().tolist() == [[[1, 0], [0, 1]]] * 2
+
+
+@pytest.mark.parametrize("value", [np.arange(3, dtype="longdouble"), 2**70], ids=repr)
+def test_values_that_arrow_does_not_take_are_refused_by_name(blobs, value):
+    blobs.insert1((1, None, value))
+    with pytest.raises(
+        QueryError, match=r'the values of "y" \(<blob>\): .* use to_dicts or to_arr'
+    ):
+        blobs.to_arrow()
+    assert len(blobs.to_dicts()) == 1
