@@ -44,8 +44,9 @@ def _no_store(name: str) -> Any:  # noqa: ANN401 - what a store is, the layers a
 class Context:
     """The place of a value: which attribute of which row, and the stores around it.
 
-    What is not known is empty: a query's attribute has no table, a row that is fetched without its
-    primary key has no key.
+    What is not known is empty: what a query computes, or a union or an aggregation brings, has no
+    table; a row that is fetched without its primary key has no key. An attribute that a projection
+    renamed has the name that its table knows, if there is one.
     """
 
     schema: str = ""

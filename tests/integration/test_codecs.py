@@ -66,6 +66,21 @@ class PlaceCodec(dj.Codec):
         return stored["value"], dict(key)
 
 
+class WhenceCodec(dj.Codec):
+    """Reads where it is called."""
+
+    name = "whence_of_tests"
+
+    def get_dtype(self, is_store):
+        return "json"
+
+    def encode(self, value):
+        return value
+
+    def decode(self, stored, *, context=None):
+        return context.schema, context.table, context.attribute
+
+
 GRAPH = frozenset({(1, 2), (2, 3)})
 
 
@@ -111,6 +126,22 @@ def test_a_codec_learns_the_place_and_the_key_of_a_value(graphs):
     assert PlaceCodec.seen == [(place, {"id": i}) for i in (7, 8, 9)]
     assert (graphs & {"id": 8}).fetch1()["place"] == (2, {"id": 8})
     assert (graphs & {"id": 8}).fetch1("place") == (2, {})
+
+
+def test_a_codec_learns_which_table_a_fetched_value_is_of(schema):
+    text = "id : int32\n---\nx : <whence_of_tests>"
+    one = schema(type("One", (dj.Manual,), {"definition": text}))
+    two = schema(
+        type("Two", (dj.Manual,), {"definition": "no : int32\n---\ny : <whence_of_tests>"})
+    )
+    one.insert1((1, "x"))
+    two.insert1((1, "y"))
+    place = (one.spec.name.schema, one.spec.name.table, "x")
+    assert one.fetch1()["x"] == place
+    assert [row["x"] for row in one & "id > 0"] == one.to_arrays("x", order_by="id").tolist()
+    assert (one & "id = 1").proj(z="x").fetch1("z") == place
+    assert (one * two).fetch1("x", "y") == (place, (place[0], two.spec.name.table, "y"))
+    assert (one.proj() + one).fetch1("x") == ("", "", "x")
 
 
 def test_a_value_that_a_codec_refuses_is_named(graphs):
