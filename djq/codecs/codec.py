@@ -123,11 +123,13 @@ class Codec:
 
     def encode(self, value: Any, *args: Any, **extras: Any) -> Any:  # noqa: ANN401
         """Return `value` as a value of the type that `get_dtype` names."""
-        raise NotImplementedError
+        message = "this codec cannot encode: write def encode(self, value) in its class"
+        raise NotImplementedError(message)
 
     def decode(self, stored: Any, *args: Any, **extras: Any) -> Any:  # noqa: ANN401
         """Return the value that `encode` was given."""
-        raise NotImplementedError
+        message = "this codec cannot decode: write def decode(self, stored) in its class"
+        raise NotImplementedError(message)
 
     def referenced_paths(self, stored: Any) -> Iterable[tuple[str, str | None]]:  # noqa: ANN401
         """Return what a value of the column refers to: pairs of a path and its store's name.

@@ -89,10 +89,13 @@ class _Field:
         #: What any thread may do before, and reads an object; None: there is none.
         self.load: Decode | None = None
         self.store = ""
+        #: The table of its values; empty: not known, or there is no codec to blame.
+        self.table = ""
         if isinstance(attribute.type, CodecType):
             coding = Coding.of(attribute.type, connection, _place(node, attribute.name))
             self.load, finish = coding.load, coding.finish
             self.store = coding.context.store_name or ""
+            self.table = coding.context.table
             self._coding = coding if coding.needs_key else None
         #: What the thread does that fetches, in the order of the rows.
         self.finish: Decode = self._last(finish)
@@ -158,10 +161,16 @@ class _RowDecoder:
         try:
             return step(value)
         except (CodecError, StorageError) as error:
-            key = show_key(self._key(row))
-            where = f'attribute "{field.name}"' + (f" of the row {key}" if key else "")
-            message = f"{where}: {error}"
+            message = f"{self._place(field, row)}: {error}"
             raise type(error)(message) from error
+        except Exception as error:
+            table = field.table
+            error.add_note((f"{table}, " if table else "") + self._place(field, row))
+            raise
+
+    def _place(self, field: _Field, row: Cells) -> str:
+        key = show_key(self._key(row))
+        return f'attribute "{field.name}"' + (f" of the row {key}" if key else "")
 
     def _key(self, row: Cells) -> dict[str, Value]:
         return {name: row[i] for name, i in self._keys}

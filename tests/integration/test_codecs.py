@@ -156,6 +156,40 @@ def test_a_value_that_a_codec_refuses_is_named(graphs):
     assert [fault.attribute for fault in faults] == ["inside", "word"]
 
 
+class FrailCodec(dj.Codec):
+    """Breaks at one value of each way."""
+
+    name = "frail_of_tests"
+
+    def get_dtype(self, is_store):
+        return "json"
+
+    def encode(self, value):
+        return {1: 1, 2: 2}[value]
+
+    def decode(self, stored):
+        return {1: 1}[stored]
+
+
+def test_an_error_of_a_users_codec_keeps_its_type_and_tells_the_place(schema):
+    text = "id : int32\n---\nx : <frail_of_tests>"
+    frail = schema(type("Frail", (dj.Manual,), {"definition": text}))
+    frail.insert([(1, 1), (2, 2)])
+    for write in (
+        lambda: frail.insert1({"id": 3, "x": 3}),
+        lambda: frail.insert([(3, 3)]),
+        lambda: frail.update1({"id": 1, "x": 3}),
+    ):
+        with pytest.raises(KeyError, match="3") as caught:
+            write()
+        assert caught.value.__notes__ == [f'{frail.spec.display_name}, row 1, attribute "x"']
+    place = f'{frail.spec.name.table}, attribute "x" of the row id=2'
+    for read in (frail.to_dicts, lambda: frail.fetch("id", "x"), lambda: list(frail)):
+        with pytest.raises(KeyError, match="2") as caught:
+            read()
+        assert caught.value.__notes__ == [place]
+
+
 def test_a_missing_object_is_named_with_its_row(graphs, connection):
     graphs.insert([{"id": i, "data": bytes([i])} for i in range(3)])
     store = connection.store("raw").store
