@@ -172,6 +172,25 @@ def _refuse_views(table: Value) -> None:
             raise TypeError(message)
 
 
+def _from_polars(frame: Value) -> Value:
+    for name, dtype in frame.schema.items():
+        if _holds_objects(dtype):
+            # As Arrow, it would be pointers into this process.
+            message = (
+                f"column {name!r} of {dtype} holds Python objects: convert it to a type of "
+                "polars, or leave it out with .drop() and keep the objects in a <blob>"
+            )
+            raise TypeError(message)
+    return frame.to_arrow()
+
+
+def _holds_objects(dtype: Value) -> bool:
+    """Return whether a type of polars is Object or nests it, at which its own writer aborts."""
+    nested = [getattr(dtype, name, None) for name in ("inner", "key", "value")]
+    nested += [field.dtype for field in getattr(dtype, "fields", ())]
+    return str(dtype) == "Object" or any(map(_holds_objects, filter(None, nested)))
+
+
 def _to_polars(table: Value) -> Value:
     polars: Any = importlib.import_module("polars")
     try:
@@ -191,7 +210,7 @@ _WRITERS: Final[dict[str, Callable[[Value], Value]]] = {
     "pyarrow.Table": lambda table: table,
     "pyarrow.RecordBatch": lambda batch: _arrow.Table.from_batches([batch]),
     "pandas.DataFrame": _from_pandas,
-    "polars.DataFrame": lambda frame: frame.to_arrow(),
+    "polars.DataFrame": _from_polars,
 }
 _READERS: Final[dict[str, Callable[[Value], Value]]] = {
     "pyarrow.Table": lambda table: table,

@@ -44,8 +44,9 @@ def _no_store(name: str) -> Any:  # noqa: ANN401 - what a store is, the layers a
 class Context:
     """The place of a value: which attribute of which row, and the stores around it.
 
-    What is not known is empty: a query's attribute has no table, a row that is fetched without its
-    primary key has no key.
+    What is not known is empty: what a query computes, or a union or an aggregation brings, has no
+    table; a row that is fetched without its primary key has no key. An attribute that a projection
+    renamed has the name that its table knows, if there is one.
     """
 
     schema: str = ""
@@ -122,11 +123,13 @@ class Codec:
 
     def encode(self, value: Any, *args: Any, **extras: Any) -> Any:  # noqa: ANN401
         """Return `value` as a value of the type that `get_dtype` names."""
-        raise NotImplementedError
+        message = "this codec cannot encode: write def encode(self, value) in its class"
+        raise NotImplementedError(message)
 
     def decode(self, stored: Any, *args: Any, **extras: Any) -> Any:  # noqa: ANN401
         """Return the value that `encode` was given."""
-        raise NotImplementedError
+        message = "this codec cannot decode: write def decode(self, stored) in its class"
+        raise NotImplementedError(message)
 
     def referenced_paths(self, stored: Any) -> Iterable[tuple[str, str | None]]:  # noqa: ANN401
         """Return what a value of the column refers to: pairs of a path and its store's name.

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from djq.codecs.codec import BUILTIN, Codec, registered
 from djq.errors import CodecError
@@ -15,6 +15,7 @@ from djq.hints import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from importlib.metadata import EntryPoint
 
 #: The extra that brings what a codec imports.
 _EXTRAS: Final = {"arrow": "djq[frames]"}
@@ -46,7 +47,7 @@ def resolve(name: str, store: str | None) -> Chain:
     Raises
     ------
     CodecError
-        A codec is unknown, needs a store or cannot use one, or leads back to itself.
+        A codec is unknown, names no type, needs a store or cannot use one, or leads back to itself.
     """
     links: list[Codec] = []
     while True:
@@ -56,15 +57,26 @@ def resolve(name: str, store: str | None) -> Chain:
             message = f"the codecs lead in a circle: {path}"
             raise CodecError(message)
         links.append(codec)
-        column = cast("object", codec.get_dtype(is_store=store is not None))
-        if not isinstance(column, str):
-            message = f"<{name}>: get_dtype returned {column!r} instead of a type, such as <blob>"
-            raise CodecError(message)
-        following = _FOLLOWING.match(column.strip())
+        column = _dtype(name, codec, is_store=store is not None)
+        following = _FOLLOWING.match(column)
         if following is None:
-            return Chain(tuple(links), column.strip(), store)
+            return Chain(tuple(links), column, store)
         name = following["name"]
         store = following["store"] or (following["store"] if store is None else store)
+
+
+def _dtype(name: str, codec: Codec, *, is_store: bool) -> str:
+    if type(codec).get_dtype is Codec.get_dtype:
+        message = (
+            f"<{name}>: {type(codec).__qualname__} does not say what keeps its values: write "
+            'def get_dtype(self, is_store), which returns a type, such as "<blob>"'
+        )
+        raise CodecError(message)
+    found = cast("object", codec.get_dtype(is_store=is_store))
+    if not isinstance(found, str):
+        message = f"<{name}>: get_dtype returned {found!r} instead of a type, such as <blob>"
+        raise CodecError(message)
+    return found.strip()
 
 
 def get(name: str) -> Codec:
@@ -73,7 +85,7 @@ def get(name: str) -> Codec:
     Raises
     ------
     CodecError
-        There is none, or what it needs is not installed.
+        There is none, what it needs is not installed, or its package is broken.
     """
     if name in registered:
         return registered[name]
@@ -81,8 +93,7 @@ def get(name: str) -> Codec:
         return _load_builtin(name)
     for entry in _offered():
         if entry.name == name:
-            found = entry.load()
-            registered[name] = found() if isinstance(found, type) else found
+            registered[name] = _load(entry)
             return registered[name]
     hint = did_you_mean(name, names(), shown="<{}>")
     known = ", ".join(f"<{each}>" for each in names())
@@ -108,5 +119,19 @@ def _load_builtin(name: str) -> Codec:
     return cls()
 
 
-def _offered() -> Iterable[Any]:
+def _load(entry: EntryPoint) -> Codec:
+    """Return the codec that a package offers, whose code may be broken in any way."""
+    try:
+        found = entry.load()
+        return cast("Codec", found() if isinstance(found, type) else found)
+    except Exception as error:
+        package = f" of the package {entry.dist.name}" if entry.dist is not None else ""
+        message = (
+            f'<{entry.name}>: the entry point "{entry.value}"{package} cannot be loaded: '
+            f"{type(error).__name__}: {error}. Install what it needs, or mend the package"
+        )
+        raise CodecError(message) from error
+
+
+def _offered() -> Iterable[EntryPoint]:
     return [entry for group in _GROUPS for entry in entry_points(group=group)]

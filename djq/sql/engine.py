@@ -15,6 +15,7 @@ from djq.sql.bulk import insert_on_sqlite, insert_texts
 from djq.sql.catalog import Catalog
 from djq.sql.dialects import Backend, Dialect
 from djq.sql.errors import translated
+from djq.sql.packets import check_packet, is_large
 from djq.sql.prepared import Prepared, prepare
 from djq.sql.privileges import needing
 from djq.sql.raw import Rows
@@ -183,13 +184,13 @@ class Database(Transactions):
         duplicates: Duplicates = "refuse",
     ) -> None:
         """Insert rows that have all columns of a table, hidden ones too; all of them or none."""
-        if len(rows) != 1:
+        prepared = self.statements.insert(spec, duplicates)
+        parameters = prepared.bind(rows[0]) if len(rows) == 1 else ()
+        if len(rows) != 1 or (not self.is_sqlite and is_large(parameters)):
             names = list(rows[0]) if rows else ()
             columns = {n: [row[n] for row in rows] for n in names}
             self.insert_columns(spec, columns, duplicates=duplicates)
             return
-        prepared = self.statements.insert(spec, duplicates)
-        parameters = prepared.bind(rows[0])
         with needing(self, _wanted(duplicates), spec.name):
             self._change(lambda session: session.change(prepared.text, parameters))
 
@@ -218,6 +219,7 @@ class Database(Transactions):
                     insert_on_sqlite(cursor, prepared.text, bound)
                 return
             texts = insert_texts(prepared.text, bound, session.literal)
+            check_packet(session, spec, columns, max(map(len, texts)))
             with whole(cursor) if needs_undoing and len(texts) > 1 else nullcontext():
                 for text in texts:
                     session.send(text)
@@ -237,9 +239,16 @@ class Database(Transactions):
         prepared = self.statements.update(spec, tuple(changes))
         new = {f"NEW_{n}": v for n, v in changes.items()}
         parameters = prepared.bind(new | {f"KEY_{n}": v for n, v in key.items()})
+
+        def execute(session: Session) -> int:
+            if is_large(parameters) and not self.is_sqlite:
+                columns = {name: (value,) for name, value in changes.items()}
+                size = sum(len(session.literal(value)) for value in parameters)
+                check_packet(session, spec, columns, size)
+            return session.change(prepared.text, parameters)
+
         with needing(self, "SELECT, UPDATE", spec.name):
-            n = self._change(lambda session: session.change(prepared.text, parameters))
-        return n > 0
+            return self._change(execute) > 0
 
     def update_where(self, node: Node, changes: Row) -> int:
         """Change columns of the rows of a restricted table; return how many."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Most digits of Arrow's smaller decimal.
 SMALL_DIGITS = 38
+#: Largest number that Arrow has a type for: it has none for long doubles.
+MAX_ITEM_BYTES = 8
 #: Values that Arrow has types for, if all in a column are alike.
 _PLAIN = (bool, int, float, str, bytes)
 
@@ -54,12 +56,20 @@ def to_arrow(columns: Sequence[Column], heading: Heading) -> Value:
         Values that Arrow has no type for.
     """
     pa = library("pyarrow", "to_arrow")
-    arrays = [_column(pa, values, a) for a, values in zip(heading, columns, strict=True)]
+    arrays = [_checked_column(pa, values, a) for a, values in zip(heading, columns, strict=True)]
     fields = [
         pa.field(a.name, array.type, nullable=a.nullable or a.type is None)
         for a, array in zip(heading, arrays, strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _checked_column(pa: Any, values: Column, attribute: Attribute) -> Value:  # noqa: ANN401 - the library
+    try:
+        return _column(pa, values, attribute)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
+        words = f"the values of {_shown(attribute)}: {error}"
+        raise _refusal(words) from error
 
 
 def _column(pa: Any, values: Column, attribute: Attribute) -> Value:  # noqa: ANN401 - the library
@@ -104,23 +114,46 @@ def _objects(pa: Any, values: Column, attribute: Attribute) -> Value:  # noqa: A
     if n_axes and len({f[:2] for f in forms}) == 1:
         item = pa.from_numpy_dtype(np.dtype(dtype))
         if n_axes == 1:
-            return pa.array(values, pa.list_(item))
+            return pa.array([v if v is None else _items(v, dtype) for v in values], pa.list_(item))
+        if any(map(np.ma.is_masked, present)):
+            words = f"masks in the values of {_shown(attribute)}, which have more axes than one"
+            raise _refusal(words)
         if len(forms) == 1:
             tensor = pa.fixed_shape_tensor(item, shape)
-            flat = [v if v is None else np.ascontiguousarray(v).ravel() for v in values]
+            flat = [v if v is None else np.ascontiguousarray(v, dtype).ravel() for v in values]
             plain = pa.array(flat, tensor.storage_type)
             return pa.ExtensionArray.from_storage(tensor, plain)
-    message = (
-        f'Arrow has no type for the values of "{attribute.name}" ({attribute.type}): it takes '
-        "arrays of numbers, of one dtype and of one axis or one shape, and numbers or texts. "
-        "Leave it out with .proj(), or use to_pandas or to_polars, which hold any value"
+    words = (
+        f"the values of {_shown(attribute)}: it takes arrays of numbers of at most 8 bytes, "
+        "of one dtype and of one axis or one shape, and numbers or texts"
     )
-    raise QueryError(message)
+    raise _refusal(words)
 
 
 def _form(value: Value) -> tuple[str, int, tuple[int, ...]]:
     """Return dtype, number of axes and shape of an array of numbers; no axes for other values."""
-    if not hasattr(value, "dtype") or value.dtype.kind not in "iufb":
+    if not hasattr(value, "dtype") or not _is_of_numbers(value.dtype):
         return "", 0, ()
     array: Array = value
     return array.dtype.newbyteorder("=").str, array.ndim, array.shape
+
+
+def _is_of_numbers(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "iufb" and dtype.itemsize <= MAX_ITEM_BYTES
+
+
+def _items(array: Array, dtype: str) -> Value:
+    """Return the numbers of a list, None where one is masked."""
+    return array.tolist() if np.ma.is_masked(array) else np.ascontiguousarray(array, dtype)
+
+
+def _shown(attribute: Attribute) -> str:
+    return f'"{attribute.name}"' + (f" ({attribute.type})" if attribute.type is not None else "")
+
+
+def _refusal(words: str) -> QueryError:
+    message = (
+        f"Arrow has no type for {words}. "
+        "Leave it out with .proj(), or use to_dicts or to_arrays, which hold any value"
+    )
+    return QueryError(message)

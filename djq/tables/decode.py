@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from djq.algebra.origin import origin
 from djq.codecs import blob
 from djq.definition.acceptance import Value
 from djq.definition.attributes import Attribute, CodecType, NativeType
@@ -18,6 +19,7 @@ from djq.tables.moving import moved
 from djq.tables.shapes import squeezed
 
 if TYPE_CHECKING:
+    from djq.algebra.nodes import Node
     from djq.definition.heading import Heading
     from djq.tables.connection import Connection
     from djq.tables.shapes import Column, Row
@@ -30,39 +32,39 @@ _USUAL_BYTES: Final = 1 << 20
 
 
 def decode_rows(
-    rows: Iterable[Cells], heading: Heading, connection: Connection, *, squeeze: bool = False
+    rows: Iterable[Cells], node: Node, connection: Connection, *, squeeze: bool = False
 ) -> list[Row]:
-    """Return rows, in heading order, as dicts, with the errors of `decoded`."""
-    names = heading.names
+    """Return the rows of a query, in heading order, as dicts, with the errors of `decoded`."""
+    names = node.heading.names
     # Not strict: a loop of 100,000 rows would notice.
-    return [dict(zip(names, r)) for r in decoded(rows, heading, connection, squeeze=squeeze)]  # noqa: B905
+    return [dict(zip(names, r)) for r in decoded(rows, node, connection, squeeze=squeeze)]  # noqa: B905
 
 
 def decoded(
-    rows: Iterable[Cells], heading: Heading, connection: Connection, *, squeeze: bool = False
+    rows: Iterable[Cells], node: Node, connection: Connection, *, squeeze: bool = False
 ) -> Iterable[Cells]:
-    """Return rows, in heading order, with the user's values; objects are read some rows ahead.
+    """Return a query's rows with the user's values; objects are read some rows ahead.
 
     Raises
     ------
     CodecError, ConfigError, StorageError
         A value cannot be had; the message names the attribute and the row.
     """
-    if not _undecoded(heading):
+    if not _undecoded(node.heading):
         return rows
-    return _RowDecoder(heading, connection, squeeze=squeeze).read(rows)
+    return _RowDecoder(node, connection, squeeze=squeeze).read(rows)
 
 
 def decode_columns(
-    columns: Sequence[Column], heading: Heading, connection: Connection, *, squeeze: bool = False
+    columns: Sequence[Column], node: Node, connection: Connection, *, squeeze: bool = False
 ) -> list[Column]:
-    """Return whole columns, in heading order, as the user's values; errors as of `decoded`."""
+    """Return a query's columns, in heading order, as the user's values; errors as of `decoded`."""
     found = list(columns)
-    if any(a.is_encoded for a in heading):
-        rows = decoded(zip(*columns, strict=True), heading, connection, squeeze=squeeze)
+    if any(a.is_encoded for a in node.heading):
+        rows = decoded(zip(*columns, strict=True), node, connection, squeeze=squeeze)
         return [list(column) for column in zip(*rows, strict=True)] or found
-    for i, attribute in _undecoded(heading):
-        finish = _Field(i, attribute, connection, squeeze=squeeze).finish
+    for i, attribute in _undecoded(node.heading):
+        finish = _Field(i, attribute, node, connection, squeeze=squeeze).finish
         found[i] = [None if v is None else finish(v) for v in found[i]]
     return found
 
@@ -71,7 +73,13 @@ class _Field:
     """An attribute whose values are not yet the user's, and what makes them so."""
 
     def __init__(
-        self, position: int, attribute: Attribute, connection: Connection, *, squeeze: bool
+        self,
+        position: int,
+        attribute: Attribute,
+        node: Node,
+        connection: Connection,
+        *,
+        squeeze: bool,
     ) -> None:
         self.position = position
         self.name = attribute.name
@@ -81,10 +89,13 @@ class _Field:
         #: What any thread may do before, and reads an object; None: there is none.
         self.load: Decode | None = None
         self.store = ""
+        #: The table of its values; empty: not known, or there is no codec to blame.
+        self.table = ""
         if isinstance(attribute.type, CodecType):
-            coding = Coding.of(attribute.type, connection)
+            coding = Coding.of(attribute.type, connection, _place(node, attribute.name))
             self.load, finish = coding.load, coding.finish
             self.store = coding.context.store_name or ""
+            self.table = coding.context.table
             self._coding = coding if coding.needs_key else None
         #: What the thread does that fetches, in the order of the rows.
         self.finish: Decode = self._last(finish)
@@ -108,9 +119,12 @@ class _Field:
 class _RowDecoder:
     """Decodes the rows of one query."""
 
-    def __init__(self, heading: Heading, connection: Connection, *, squeeze: bool) -> None:
+    def __init__(self, node: Node, connection: Connection, *, squeeze: bool) -> None:
+        heading = node.heading
         self._connection = connection
-        self._fields = [_Field(i, a, connection, squeeze=squeeze) for i, a in _undecoded(heading)]
+        self._fields = [
+            _Field(i, a, node, connection, squeeze=squeeze) for i, a in _undecoded(heading)
+        ]
         self._objects = [field for field in self._fields if field.load is not None]
         self._keys = [(n, i) for i, n in enumerate(heading.names) if n in heading.primary_key]
 
@@ -147,10 +161,16 @@ class _RowDecoder:
         try:
             return step(value)
         except (CodecError, ConfigError, StorageError) as error:
-            key = show_key(self._key(row))
-            where = f'attribute "{field.name}"' + (f" of the row {key}" if key else "")
-            message = f"{where}: {error}"
+            message = f"{self._place(field, row)}: {error}"
             raise type(error)(message) from error
+        except Exception as error:
+            table = field.table
+            error.add_note((f"{table}, " if table else "") + self._place(field, row))
+            raise
+
+    def _place(self, field: _Field, row: Cells) -> str:
+        key = show_key(self._key(row))
+        return f'attribute "{field.name}"' + (f" of the row {key}" if key else "")
 
     def _key(self, row: Cells) -> dict[str, Value]:
         return {name: row[i] for name, i in self._keys}
@@ -167,6 +187,12 @@ def _is_undecoded(attribute: Attribute) -> bool:
     if isinstance(type_, NativeType):
         return type_.is_blob
     return type_ is None or isinstance(type_, CodecType)
+
+
+def _place(node: Node, name: str) -> tuple[str, str, str]:
+    """Return schema, table and name of a query's attribute, as far as it is of one table."""
+    found = origin(node, name)
+    return ("", "", name) if found is None else (found[0].schema, found[0].table, found[1])
 
 
 def _weight(reference: Value) -> int:

@@ -87,6 +87,9 @@ class RowEncoder:
                 encoded[name] = self._encoded(part, value, encoded)
             except (*WRONG, StorageError) as error:
                 raise self._at(number, part, error) from error
+            except Exception as error:
+                error.add_note(self._place(number, part))
+                raise
         return encoded
 
     def encode_some(self, given: dict[str, Value], number: int) -> dict[str, Value]:
@@ -99,6 +102,9 @@ class RowEncoder:
                     encoded[name] = self._encoded(part, given[name], encoded)
                 except (*WRONG, StorageError) as error:
                     raise self._at(number, part, error) from error
+                except Exception as error:
+                    error.add_note(self._place(number, part))
+                    raise
         return encoded
 
     def encode_chunk(self, chunk: Chunk, now: dt.datetime) -> dict[str, Sequence[Value]]:
@@ -152,6 +158,9 @@ class RowEncoder:
                 done.faults.append(self._fault(done.first + i, part, error))
                 if not done.is_thorough:
                     break
+            except Exception as error:
+                error.add_note(self._place(done.first + i, part))
+                raise
         if part.is_put and self.puts and len(done.faults) == n_faults:
             return self._put(part, found, done)
         return found
@@ -206,7 +215,10 @@ class RowEncoder:
         return Fault(number, part.attribute.name, self._words(number, part, error), error)
 
     def _words(self, number: int, part: Part, error: Exception) -> str:
-        return f'{self.spec.display_name}, row {number}, attribute "{part.attribute.name}": {error}'
+        return f"{self._place(number, part)}: {error}"
+
+    def _place(self, number: int, part: Part) -> str:
+        return f'{self.spec.display_name}, row {number}, attribute "{part.attribute.name}"'
 
 
 @dataclass(slots=True)

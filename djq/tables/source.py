@@ -58,9 +58,9 @@ class RowSource:
         Inside a transaction they are read at once, since only its own connection sees what it
         wrote.
         """
-        heading, connection = self.heading, self.connection
-        names = heading.names
-        for row in decoded(connection.database.stream(self.node), heading, connection):
+        node, connection = self.node, self.connection
+        names = node.heading.names
+        for row in decoded(connection.database.stream(node), node, connection):
             yield dict(zip(names, row, strict=True))
 
     @on_class_too
@@ -71,12 +71,12 @@ class RowSource:
     def _rows(self, node: Node, *, squeeze: bool = False) -> list[Row]:
         connection = self.connection
         rows = connection.database.fetch(node)
-        return decode_rows(rows, node.heading, connection, squeeze=squeeze)
+        return decode_rows(rows, node, connection, squeeze=squeeze)
 
     def _columns(self, node: Node, *, squeeze: bool = False) -> list[Column]:
         connection = self.connection
         columns = connection.database.fetch_columns(node)
-        return decode_columns(columns, node.heading, connection, squeeze=squeeze)
+        return decode_columns(columns, node, connection, squeeze=squeeze)
 
     def _describe(self) -> str:
         return "the query"

@@ -91,9 +91,9 @@ CASES = {
     "values that Arrow cannot hold": (
         lambda q: q.to_arrow(),
         (
-            'Arrow has no type for the values of "pixels" (<blob>): it takes arrays of numbers, of '
-            "one dtype and of one axis or one shape, and numbers or texts. Leave it out with "
-            ".proj(), or use to_pandas or to_polars, which hold any value"
+            'Arrow has no type for the values of "pixels" (<blob>): it takes arrays of numbers of '
+            "at most 8 bytes, of one dtype and of one axis or one shape, and numbers or texts. "
+            "Leave it out with .proj(), or use to_dicts or to_arrays, which hold any value"
         ),
     ),
 }

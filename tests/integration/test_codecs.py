@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import djq as dj
-from djq.errors import DefinitionError, RowError, StorageError
+from djq.errors import DefinitionError, QueryError, RowError, StorageError
 
 
 class EdgesCodec(dj.Codec):
@@ -66,6 +66,21 @@ class PlaceCodec(dj.Codec):
         return stored["value"], dict(key)
 
 
+class WhenceCodec(dj.Codec):
+    """Reads where it is called."""
+
+    name = "whence_of_tests"
+
+    def get_dtype(self, is_store):
+        return "json"
+
+    def encode(self, value):
+        return value
+
+    def decode(self, stored, *, context=None):
+        return context.schema, context.table, context.attribute
+
+
 GRAPH = frozenset({(1, 2), (2, 3)})
 
 
@@ -113,6 +128,22 @@ def test_a_codec_learns_the_place_and_the_key_of_a_value(graphs):
     assert (graphs & {"id": 8}).fetch1("place") == (2, {})
 
 
+def test_a_codec_learns_which_table_a_fetched_value_is_of(schema):
+    text = "id : int32\n---\nx : <whence_of_tests>"
+    one = schema(type("One", (dj.Manual,), {"definition": text}))
+    two = schema(
+        type("Two", (dj.Manual,), {"definition": "no : int32\n---\ny : <whence_of_tests>"})
+    )
+    one.insert1((1, "x"))
+    two.insert1((1, "y"))
+    place = (one.spec.name.schema, one.spec.name.table, "x")
+    assert one.fetch1()["x"] == place
+    assert [row["x"] for row in one & "id > 0"] == one.to_arrays("x", order_by="id").tolist()
+    assert (one & "id = 1").proj(z="x").fetch1("z") == place
+    assert (one * two).fetch1("x", "y") == (place, (place[0], two.spec.name.table, "y"))
+    assert (one.proj() + one).fetch1("x") == ("", "", "x")
+
+
 def test_a_value_that_a_codec_refuses_is_named(graphs):
     with pytest.raises(RowError, match=r'Graphs, row 2, attribute "inside": a graph is a frozen'):
         graphs.insert([{"id": 1, "inside": GRAPH}, {"id": 2, "inside": [1]}])
@@ -123,6 +154,40 @@ def test_a_value_that_a_codec_refuses_is_named(graphs):
     assert len(graphs) == 0
     faults = graphs.validate([{"id": 1, "inside": 3}, {"id": 2, "word": "far too long"}]).errors
     assert [fault.attribute for fault in faults] == ["inside", "word"]
+
+
+class FrailCodec(dj.Codec):
+    """Breaks at one value of each way."""
+
+    name = "frail_of_tests"
+
+    def get_dtype(self, is_store):
+        return "json"
+
+    def encode(self, value):
+        return {1: 1, 2: 2}[value]
+
+    def decode(self, stored):
+        return {1: 1}[stored]
+
+
+def test_an_error_of_a_users_codec_keeps_its_type_and_tells_the_place(schema):
+    text = "id : int32\n---\nx : <frail_of_tests>"
+    frail = schema(type("Frail", (dj.Manual,), {"definition": text}))
+    frail.insert([(1, 1), (2, 2)])
+    for write in (
+        lambda: frail.insert1({"id": 3, "x": 3}),
+        lambda: frail.insert([(3, 3)]),
+        lambda: frail.update1({"id": 1, "x": 3}),
+    ):
+        with pytest.raises(KeyError, match="3") as caught:
+            write()
+        assert caught.value.__notes__ == [f'{frail.spec.display_name}, row 1, attribute "x"']
+    place = f'{frail.spec.name.table}, attribute "x" of the row id=2'
+    for read in (frail.to_dicts, lambda: frail.fetch("id", "x"), lambda: list(frail)):
+        with pytest.raises(KeyError, match="2") as caught:
+            read()
+        assert caught.value.__notes__ == [place]
 
 
 def test_a_missing_object_is_named_with_its_row(graphs, connection):
@@ -207,3 +272,46 @@ def test_a_codec_may_choose_the_store(schema, connection):
     assert list(far.to_arrays("x", order_by="id")) == [0, 1, 2]
     assert len(list(connection.store("raw").store.list("hash"))) == 3
     assert dj.FreeTable(connection, f"{far.spec.name}").to_dicts() == far.to_dicts()
+
+
+@pytest.fixture
+def blobs(schema):
+    text = "id : int32\n---\nx = null : <blob>\ny = null : <blob>"
+    return schema(type("Blobs", (dj.Manual,), {"definition": text}))
+
+
+def test_arrow_holds_null_for_what_an_array_masks(blobs):
+    masked = np.ma.array([1, 2, 3], mask=[False, True, False], dtype="int16")
+    blobs.insert([(1, masked, None), (2, np.arange(2, dtype="int16"), None), (3, None, None)])
+    found = blobs.to_arrow(order_by="id")["x"]
+    assert str(found.type) == "list<item: int16>"
+    assert found.to_pylist() == [[1, None, 3], [0, 1], None]
+
+
+def test_arrow_refuses_masks_in_tensors(blobs):
+    pixels = np.ma.array(np.eye(2), mask=False)
+    blobs.insert1((1, pixels, None))
+    assert blobs.to_arrow()["x"].combine_chunks().to_numpy_ndarray().tolist() == [[[1, 0], [0, 1]]]
+    pixels[0, 1] = np.ma.masked
+    blobs.insert1((2, pixels, None))
+    with pytest.raises(QueryError, match=r'masks in the values of "x" \(<blob>\).* use to_dicts'):
+        blobs.to_arrow()
+
+
+def test_arrow_holds_numbers_of_either_byte_order(blobs):
+    blobs.insert(
+        [(i, np.arange(3, dtype=o + "i4"), np.eye(2, dtype=o + "f8")) for i, o in enumerate("<>")]
+    )
+    found = blobs.to_arrow(order_by="id")
+    assert found["x"].to_pylist() == [[0, 1, 2]] * 2
+    assert found["y"].combine_chunks().to_numpy_ndarray().tolist() == [[[1, 0], [0, 1]]] * 2
+
+
+@pytest.mark.parametrize("value", [np.arange(3, dtype="longdouble"), 2**70], ids=repr)
+def test_values_that_arrow_does_not_take_are_refused_by_name(blobs, value):
+    blobs.insert1((1, None, value))
+    with pytest.raises(
+        QueryError, match=r'the values of "y" \(<blob>\): .* use to_dicts or to_arr'
+    ):
+        blobs.to_arrow()
+    assert len(blobs.to_dicts()) == 1

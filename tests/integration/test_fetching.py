@@ -465,7 +465,7 @@ def test_arrays_of_one_shape_are_tensors_of_arrow(image):
 
 
 def test_values_that_arrow_has_no_type_for_are_refused(image):
-    with pytest.raises(QueryError, match=r'values of "large" \(longblob\).*use to_pandas'):
+    with pytest.raises(QueryError, match=r'values of "large" \(longblob\).*use to_dicts'):
         image.to_arrow()
 
 

@@ -824,3 +824,27 @@ def test_a_null_where_none_fits_is_the_default(schema, absent):
     Gain.insert1({"gain": 1, "db": absent})
     Gain.insert([(2, absent), (3, 2.0)])
     assert Gain.fetch("db", order_by="gain").tolist() == [1.5, 1.5, 2.0]
+
+
+def test_a_value_that_the_server_does_not_take_is_refused_before_it_is_sent(schema, connection):
+    if connection.database.is_sqlite:
+        pytest.skip("a file takes any row")
+    text = "id : int32\n---\nsmall : varchar(8)\nlarge = null : longblob"
+    tape = schema(type("Tape", (dj.Manual,), {"definition": text}))
+    limit = connection.query("SELECT @@max_allowed_packet").fetchone()[0]
+    large = bytes(limit)
+    writes = (
+        lambda: tape.insert1((2, "b", large)),
+        lambda: tape.insert([(2, "b", b""), (3, "c", large)]),
+        lambda: tape.update1({"id": 1, "large": large}),
+    )
+    with connection.transaction:
+        tape.insert1((1, "a", large[: limit // 4]))
+        for write in writes:
+            with pytest.raises(RowError, match=f'Tape: "large" .*{len(large):,} .*<blob@store>'):
+                write()
+    assert len(tape.fetch1("large")) == limit // 4
+    for write in writes:
+        with pytest.raises(RowError, match="max_allowed_packet"):
+            write()
+    assert len(tape) == 1

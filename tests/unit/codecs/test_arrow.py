@@ -162,6 +162,23 @@ def test_what_is_no_table_for_arrow_is_refused(value: object, words: str):
         encode(value)
 
 
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        pl.Object(),
+        # Other nested ones make polars panic when they are built, or end.
+        pl.Array(pl.List(pl.Object()), 2),
+        pl.Array(pl.Struct({"n": pl.Int8(), "x": pl.Object()}), 2),
+    ],
+    ids=str,
+)
+def test_columns_of_python_objects_are_refused_instead_of_stored_as_pointers(dtype: pl.DataType):
+    values = [{"a": 1}] if dtype == pl.Object() else []
+    frame = pl.DataFrame({"o": values}, schema={"o": dtype})
+    with pytest.raises(CodecError, match=r"column 'o' of .*Object.* holds Python objects: .*blob"):
+        encode(frame)
+
+
 def test_attributes_that_would_be_lost_are_refused():
     frame = pd.DataFrame({"a": [1]})
     frame.attrs = {"unit": object()}

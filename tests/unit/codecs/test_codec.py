@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import EntryPoint
+from types import SimpleNamespace
 
 import pytest
 
@@ -74,6 +76,29 @@ def test_a_package_offers_its_codec_as_an_entry_point(monkeypatch):
     monkeypatch.setattr(registry, "entry_points", lambda group: [entry][: group == "djq.codecs"])
     assert "offered" in registry.names()
     assert isinstance(registry.get("offered"), cls)
+
+
+@pytest.mark.parametrize("value", ["no_such_package.codecs:Lost", "djq.codecs.codec:Lost"])
+def test_an_entry_point_that_cannot_be_loaded_is_named_with_its_package(monkeypatch, value):
+    package = SimpleNamespace(name="lost-package")
+    entry = EntryPoint("lost", value, "djq.codecs")._for(package)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry][: group == "djq.codecs"])
+    words = f'<lost>: the entry point "{value}" of the package lost-package cannot be loaded: '
+    with pytest.raises(CodecError, match=re.escape(words) + r"\w+Error: .*Install") as caught:
+        registry.get("lost")
+    assert isinstance(caught.value.__cause__, ImportError | AttributeError)
+
+
+def test_a_codec_without_one_of_its_methods_is_refused_with_what_to_write():
+    bare = type("Bare", (Codec,), {"name": "bare"})
+    with pytest.raises(
+        CodecError, match=r"<bare>: Bare does not say .*: write def get_dtype\(self"
+    ):
+        registry.resolve("bare", None)
+    with pytest.raises(NotImplementedError, match=r"cannot encode: write def encode\(self, value"):
+        bare().encode(1)
+    with pytest.raises(NotImplementedError, match=r"cannot decode: write def decode\(self, stored"):
+        bare().decode(1)
 
 
 @pytest.mark.parametrize(
