@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import obstore
-from obstore.exceptions import BaseError, GenericError, PreconditionError
 
 from djq.errors import ObjectMissingError, StorageError, StoreUnavailableError
 from djq.storage.base import Stat, check_path
@@ -24,6 +23,7 @@ from djq.storage.buffers import (
     split_first,
 )
 from djq.storage.forks import note_client
+from djq.storage.refusals import our_errors
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -213,27 +213,6 @@ class BucketStore:
 
     @contextmanager
     def _our_errors(self, verb: str, path: str) -> Generator[None]:
-        where = f"{verb} {path!r} in {self._address}"
         note_client()
-        try:
+        with our_errors(verb, path, self._address):
             yield
-        except FileNotFoundError as error:
-            if verb == "put":
-                message = f"{where}: the bucket does not exist"
-                raise StorageError(message) from error
-            message = f"no object at {path!r} in {self._address}"
-            raise ObjectMissingError(message) from error
-        except PreconditionError as error:
-            message = f"{where}: the object was replaced while it was read; read it again"
-            raise StoreUnavailableError(message) from error
-        except GenericError as error:
-            message = f"{where}: the store did not answer, also after retries: {_first_line(error)}"
-            raise StoreUnavailableError(message) from error
-        except (BaseError, PermissionError, ValueError, OSError) as error:
-            message = f"{where}: {_first_line(error)}"
-            raise StorageError(message) from error
-
-
-def _first_line(error: Exception) -> str:
-    """Return what the client says, without the internals that it prints below."""
-    return str(error).strip().split("\n", 1)[0]
