@@ -137,6 +137,9 @@ class BucketStore:
             return [memoryview(b"") for _ in ranges]
         try:
             read = self._ranges(path, merged)
+        except StoreUnavailableError:
+            # To ask for the size would take as long again.
+            raise
         except StorageError:
             # Servers refuse ranges behind the end, each with words of its own.
             size = self.stat(path).size

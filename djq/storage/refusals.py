@@ -27,8 +27,10 @@ _ASKED_MACHINE: Final = re.compile(
     r"(latest/(api/token|meta-data/)|computeMetadata/|metadata/identity/)"
 )
 _NO_BUCKET: Final = re.compile(r"<Code>(NoSuchBucket|ContainerNotFound)</Code>")
-#: What the client itself finds, without a server.
-_BEHIND_THE_END: Final = re.compile(r"Generic \w+ error: Invalid range")
+#: What the client itself finds: a range behind the end, and a bucket of another region.
+_FOUND_ITSELF: Final = re.compile(
+    r"Generic \w+ error: Invalid range|Received redirect without LOCATION"
+)
 _UNKNOWN: Final = frozenset({401, 403})
 _MISSING: Final = 404
 #: Too slow, in conflict with others, too many: it may go well the next time.
@@ -78,7 +80,7 @@ def _refusal(error: Exception) -> str | None:
     if status == _MISSING:
         return _CREATE
     is_passing = status is None or status in _PASSING or status >= 500  # noqa: PLR2004 - as HTTP
-    if is_passing and not _BEHIND_THE_END.match(said):
+    if is_passing and not _FOUND_ITSELF.search(said):
         return None
     return "the store refused"
 

@@ -32,6 +32,7 @@ def raised(error: Exception, verb: str = "list") -> StorageError:
         ),
         (GenericError(f"{STATUS} 416 Range Not Satisfiable: \n"), "the store refused"),
         (GenericError(f"{STATUS} 301 Moved Permanently: \n"), "the store refused"),
+        (GenericError(f"{ASKED} - Received redirect without LOCATION, this"), "the store refused"),
         (GenericError("Generic InMemory error: Invalid range: too far"), "the store refused"),
     ],
 )
