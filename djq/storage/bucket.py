@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import chain
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import obstore
-from obstore.exceptions import BaseError, GenericError, PreconditionError
 
 from djq.errors import ObjectMissingError, StorageError, StoreUnavailableError
 from djq.storage.base import Stat, check_path
@@ -24,6 +22,8 @@ from djq.storage.buffers import (
     source_errors,
     split_first,
 )
+from djq.storage.forks import note_client
+from djq.storage.refusals import our_errors
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -58,27 +58,6 @@ _MAX_PIECES: Final = 10_000
 _N_VERSIONS: Final = 3
 #: As many as servers send at once.
 _PAGE: Final = 1000
-
-
-class _Client:
-    """Which process used the client first: its threads are not there in one forked from it."""
-
-    def __init__(self) -> None:
-        self._pid: int | None = None
-
-    def check(self) -> None:
-        """Refuse what would wait for those threads for ever."""
-        if self._pid is None:
-            self._pid = os.getpid()
-        if self._pid != os.getpid():
-            message = (
-                "this process was forked from one that had used a bucket, which its client does "
-                'not survive: start it by "spawn", or use the store only after the fork'
-            )
-            raise StorageError(message)
-
-
-_client: Final = _Client()
 
 
 def piece_bytes(data: Data) -> int:
@@ -158,6 +137,9 @@ class BucketStore:
             return [memoryview(b"") for _ in ranges]
         try:
             read = self._ranges(path, merged)
+        except StoreUnavailableError:
+            # To ask for the size would take as long again.
+            raise
         except StorageError:
             # Servers refuse ranges behind the end, each with words of its own.
             size = self.stat(path).size
@@ -234,27 +216,6 @@ class BucketStore:
 
     @contextmanager
     def _our_errors(self, verb: str, path: str) -> Generator[None]:
-        where = f"{verb} {path!r} in {self._address}"
-        _client.check()
-        try:
+        note_client()
+        with our_errors(verb, path, self._address):
             yield
-        except FileNotFoundError as error:
-            if verb == "put":
-                message = f"{where}: the bucket does not exist"
-                raise StorageError(message) from error
-            message = f"no object at {path!r} in {self._address}"
-            raise ObjectMissingError(message) from error
-        except PreconditionError as error:
-            message = f"{where}: the object was replaced while it was read; read it again"
-            raise StoreUnavailableError(message) from error
-        except GenericError as error:
-            message = f"{where}: the store did not answer, also after retries: {_first_line(error)}"
-            raise StoreUnavailableError(message) from error
-        except (BaseError, PermissionError, ValueError, OSError) as error:
-            message = f"{where}: {_first_line(error)}"
-            raise StorageError(message) from error
-
-
-def _first_line(error: Exception) -> str:
-    """Return what the client says, without the internals that it prints below."""
-    return str(error).strip().split("\n", 1)[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
 from queue import SimpleQueue
@@ -113,6 +113,9 @@ class _Flight(Generic[T, R]):
         self._n_bytes = 0
         #: For each that ended, in the order in which they did: None, or why it failed.
         self._ended: SimpleQueue[BaseException | None] = SimpleQueue()
+        #: A thread goes on with the next item before anybody could cancel it, which may wait for a
+        #: store that is away as long again.
+        self._has_failed = False
 
     def results(self, items: Iterator[tuple[int, T]]) -> Iterator[R]:
         """Yield the results in order; raise a failure as soon as it is there, wherever it is."""
@@ -137,12 +140,22 @@ class _Flight(Generic[T, R]):
         )
         if n_begun and is_full:
             return False
-        future = self._threads.submit(_do, self._work, position, item)
+        future = self._threads.submit(self._do, position, item)
         self._begun.append((n_bytes, future))
         self._n_bytes += n_bytes
         future.add_done_callback(self._note_end)
         return True
 
+    def _do(self, position: int, item: T) -> R:
+        if self._has_failed:
+            raise CancelledError
+        return _do(self._work, position, item)
+
     def _note_end(self, future: Future[R]) -> None:
-        if not future.cancelled():
-            self._ended.put(future.exception())
+        if future.cancelled():
+            return
+        failure = future.exception()
+        # In this order: what is reported is the failure, and not what it ended.
+        self._ended.put(failure)
+        if failure is not None:
+            self._has_failed = True

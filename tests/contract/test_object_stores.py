@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -121,12 +122,46 @@ class TestS3(ObjectStoreContract):
         assert content.get(new) == b"new"
         del store._client
 
-    def test_wrong_credentials_are_refused(self, s3_settings: StoreSettings):
-        wrong = s3_settings.model_copy(update={"secret_key": SecretStr("wrong-secret")})
-        with pytest.raises(StorageError) as caught:
-            open_store("raw", wrong).store.put("a", b"1")
-        assert not isinstance(caught.value, StoreUnavailableError)
-        assert "wrong-secret" not in str(caught.value)
+    @pytest.mark.parametrize("wrong", ["access_key", "secret_key"])
+    def test_wrong_credentials_are_refused_at_once(self, s3_settings: StoreSettings, wrong: str):
+        settings = s3_settings.model_copy(update={wrong: SecretStr("wrong-secret")})
+        content = open_store("raw", settings)
+        for ask in requests(content):
+            with pytest.raises(StorageError, match="check its credentials") as caught:
+                ask()
+            assert type(caught.value) is StorageError
+            assert "wrong-secret" not in str(caught.value)
+        del content.store._client
+
+    def test_a_machine_without_credentials_is_refused_at_once(
+        self, s3_settings: StoreSettings, monkeypatch: pytest.MonkeyPatch
+    ):
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            monkeypatch.delenv(name)
+        # It stands in for the machine, too, and has none to give.
+        machine = {"metadata_endpoint": SecretStr(str(s3_settings.endpoint))}
+        update = {"access_key": None, "secret_key": None, "options": machine}
+        content = open_store("raw", s3_settings.model_copy(update=update))
+        for ask in requests(content):
+            with pytest.raises(StorageError, match="there are no credentials: set them") as caught:
+                ask()
+            assert type(caught.value) is StorageError
+        del content.store._client
+
+    def test_a_missing_bucket_is_told_at_once(self, s3_settings: StoreSettings):
+        settings = s3_settings.model_copy(update={"url": f"s3://none-{secrets.token_hex(4)}/a"})
+        content = open_store("raw", settings)
+        for ask in (
+            lambda: content.put(b"1"),
+            lambda: content.store.get("a"),
+            lambda: list(content.store.list()),
+        ):
+            with pytest.raises(
+                StorageError, match="the bucket does not exist: create it"
+            ) as caught:
+                ask()
+            assert type(caught.value) is StorageError
+        del content.store._client
 
     def test_a_bucket_prefix_separates_stores(self, store: ObjectStore, s3_settings: StoreSettings):
         inner = s3_settings.model_copy(update={"url": f"{s3_settings.url}/inner/"})
@@ -145,6 +180,20 @@ class TestS3(ObjectStoreContract):
         settings = s3_settings.model_dump() | {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
         process = start_process("-c", FORK, json.dumps(settings), before)
         assert process.wait(60) == code, process.text()
+
+
+def requests(content: ContentStore) -> list[Callable[[], object]]:
+    """Return one of each kind that a store may refuse."""
+    store = content.store
+    return [
+        lambda: content.put(b"1"),
+        lambda: store.put("a", b"1"),
+        lambda: store.get("a"),
+        lambda: store.get_range("a", 0, 1),
+        lambda: store.stat("a"),
+        lambda: store.delete("a"),
+        lambda: list(store.list()),
+    ]
 
 
 def _try(ask: Callable[[], object]) -> object:

@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
+import obstore
 import pytest
 
 from djq.errors import StoreUnavailableError
 from djq.storage import clouds
 from djq.storage.content import FOLDER
 from djq.storage.open import open_store
+from djq.storage.transfers import ItemError, Transfers
 from tests.support.object_store_contract import paths
 from tests.support.s3 import s3_server, s3_settings
 from tests.support.waiting import wait_until
@@ -138,6 +140,30 @@ def test_a_large_object_is_never_mixed_of_two_servers_lives(content: ContentStor
     # then
     assert begun == large[: len(begun)]
     assert b"".join(content.store.iterate(reference.path, 1 << 20)) == large
+
+
+def test_a_dead_server_is_waited_for_once(content: ContentStore, monkeypatch: pytest.MonkeyPatch):
+    # given: as many values as several threads have waiting
+    references = [content.put(value(number)) for number in range(3)]
+    asked: list[str] = []
+    get, head = content.store.get, obstore.head
+    monkeypatch.setattr(content.store, "get", lambda path: asked.append(path) or get(path))
+    monkeypatch.setattr(obstore, "head", lambda *a: asked.append("head") or head(*a))
+    # when
+    s3_server().kill()
+    path = references[0].path
+    for read in (
+        lambda: content.store.get_range(path, 0, 100),
+        lambda: content.store.get_ranges(path, [(0, 10), (1000, 1010)]),
+    ):
+        with pytest.raises(StoreUnavailableError, match="did not answer"):
+            read()
+    # then: the size was not asked for
+    assert asked == []
+    # and: no thread begins with the next
+    with pytest.raises(ItemError):
+        list(Transfers(2).map(content.get, references * 4, lambda reference: reference.size))
+    assert len(asked) <= 2
 
 
 def test_a_server_that_restarts_soon_is_not_noticed(s3_settings: StoreSettings):

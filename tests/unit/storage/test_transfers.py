@@ -179,6 +179,38 @@ def test_a_failure_does_not_wait_for_its_turn_and_ends_the_rest(monkeypatch: pyt
     assert gate.begun == [0]
 
 
+def test_a_thread_begins_nothing_after_a_failure_though_nobody_has_cancelled_it(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    gate, all_begun = Gate(), threading.Event()
+
+    class Threads(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            gate.open(*range(10))
+            super().shutdown(wait)
+
+    monkeypatch.setattr("djq.storage.transfers.ThreadPoolExecutor", Threads)
+
+    def work(item: int) -> int:
+        if item == 1:
+            gate.wait_for(0)
+            assert all_begun.wait(LONG_S)
+            raise ValueError(item)
+        return gate(item)
+
+    def size(item: int) -> int:
+        if item == 4:
+            all_begun.set()
+        return 1
+
+    # when: two of four items are in the threads' queue
+    with pytest.raises(ItemError) as caught:
+        list(Transfers(n_threads=2).map(work, range(10), size))
+    # then
+    assert caught.value.position == 1
+    assert gate.begun == [0]
+
+
 def test_a_source_of_items_that_fails_ends_the_rest():
     def items():
         yield from range(20)
