@@ -1,8 +1,7 @@
 """A child of `populate(processes=N)` as its parent sees it: started, told, heard and ended.
 
-Children are forked. They are started anew where `multiprocessing` starts processes so, or where a
-bucket's client would not survive the fork; not by it, since it refuses to within its own daemonic
-children.
+Children are forked, or started anew where `multiprocessing` starts processes so; not by it, since
+it refuses to within its own daemonic children.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 from djq.errors import UsageError
 from djq.populate import child, slots
 from djq.populate.display import leave_display
-from djq.storage.forks import survives_fork
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -86,11 +84,6 @@ class Child:
         return (self.to_child, self.from_child)
 
     @property
-    def is_new(self) -> bool:
-        """Whether it is a new interpreter, which imports the script again."""
-        return self._popen is not None
-
-    @property
     def is_idle(self) -> bool:
         """Whether it has nothing to make."""
         return self.settlement is None
@@ -141,12 +134,7 @@ class Child:
 def _forks() -> bool:
     """Tell whether processes are forked here, as `multiprocessing` was told or does by itself."""
     method = multiprocessing.get_start_method(allow_none=True)
-    is_usual = (method or multiprocessing.get_all_start_methods()[0]) == "fork"
-    return is_usual and survives_fork()
-
-
-def _why_anew() -> str:
-    return "here" if survives_fork() else "here, since this process has used a bucket"
+    return (method or multiprocessing.get_all_start_methods()[0]) == "fork"
 
 
 @contextmanager
@@ -174,9 +162,9 @@ def _spawn(call: Call, slot: str, owner: str, ends: tuple[int, int]) -> subproce
         told = pickle.dumps((table, dict(call.make_kwargs)))
     except Exception as error:
         message = (
-            f"populate(processes=…) starts new interpreters {_why_anew()}, which cannot import "
+            "populate(processes=…) starts new interpreters here, which cannot import "
             f"{table.__module__}.{table.__qualname__} or take make_kwargs: {error}. Define the "
-            "table at the top of a module, or populate with processes=1"
+            "table at the top of a module"
         )
         raise UsageError(message) from error
     prepared = multiprocessing.spawn.get_preparation_data("djq")

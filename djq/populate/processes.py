@@ -183,11 +183,6 @@ class _Pool:
                 f"a child process of {self._call.table.spec.display_name}.populate(processes=…) "
                 "could not start; what it printed is on standard error"
             )
-            if one.is_new:
-                message += (
-                    ". It imports the script again: put what that does below  "
-                    'if __name__ == "__main__":'
-                )
             raise MakeError(message)
         if settlement is None:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import chain
@@ -22,7 +23,6 @@ from djq.storage.buffers import (
     source_errors,
     split_first,
 )
-from djq.storage.forks import note_client
 from djq.storage.refusals import our_errors
 
 if TYPE_CHECKING:
@@ -58,6 +58,29 @@ _MAX_PIECES: Final = 10_000
 _N_VERSIONS: Final = 3
 #: As many as servers send at once.
 _PAGE: Final = 1000
+
+
+class _Client:
+    """Which process used the client first: its threads are not there in one forked from it."""
+
+    def __init__(self) -> None:
+        self._pid: int | None = None
+
+    def check(self) -> None:
+        """Refuse what would wait for those threads for ever."""
+        if self._pid is None:
+            self._pid = os.getpid()
+        if self._pid != os.getpid():
+            message = (
+                "this process was forked from one that had used a bucket, which its client does "
+                'not survive: start it by "spawn", or use the store only after the fork. '
+                "populate(processes=N) forks: call it before the bucket is used, in a process of "
+                "its own, or on a fleet"
+            )
+            raise StorageError(message)
+
+
+_client: Final = _Client()
 
 
 def piece_bytes(data: Data) -> int:
@@ -216,6 +239,6 @@ class BucketStore:
 
     @contextmanager
     def _our_errors(self, verb: str, path: str) -> Generator[None]:
-        note_client()
+        _client.check()
         with our_errors(verb, path, self._address):
             yield

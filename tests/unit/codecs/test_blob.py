@@ -427,13 +427,14 @@ BOMBS = {
 def test_a_bomb_takes_little_time_and_memory(name: str):
     blob = messagepack_blob(BOMBS[name])
     tracemalloc.start()
-    started = time.perf_counter()
+    # The processor's time: others may keep it from this test.
+    started = time.process_time()
     try:
         decode(blob)
     except CodecError:
         pass
     finally:
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert seconds < 10
