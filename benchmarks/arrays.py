@@ -26,7 +26,7 @@ import blosc2
 import numpy as np
 
 from djq.codecs import blob
-from djq.codecs.compression import CHUNK_BYTES
+from djq.codecs.compression import CHUNK_BYTES, Method, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,12 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 N_RUNS = 5
-CODECS = {"zstd": blosc2.Codec.ZSTD, "lz4": blosc2.Codec.LZ4}
-FILTERS = {
-    "none": blosc2.Filter.NOFILTER,
-    "shuffle": blosc2.Filter.SHUFFLE,
-    "bitshuffle": blosc2.Filter.BITSHUFFLE,
-}
+FILTERS = ("NOFILTER", "SHUFFLE", "BITSHUFFLE")
 #: What the other Python runs: it is given files of arrays, and asked for one at a time.
 DATAJOINT = """
 import json, sys, time, warnings
@@ -92,7 +87,14 @@ def by_djq(array: NDArray[Any]) -> Taken:
     return between - started, time.process_time() - between, len(encoded)
 
 
-def by_blosc2(codec: str, level: int, name: str) -> Callable[[NDArray[Any]], Taken]:
+def chosen(array: NDArray[Any]) -> Method:
+    """Return the method that djq chooses, by the same sample of the middle chunk."""
+    raw = array.reshape(-1).view(np.uint8)
+    middle = raw.size // CHUNK_BYTES // 2 * CHUNK_BYTES
+    return numbers(array.dtype.itemsize, raw[middle : middle + CHUNK_BYTES])
+
+
+def by_blosc2(method: Method) -> Callable[[NDArray[Any]], Taken]:
     """Return what compresses chunks of the array and nothing else."""
 
     def run(array: NDArray[Any]) -> Taken:
@@ -101,10 +103,10 @@ def by_blosc2(codec: str, level: int, name: str) -> Callable[[NDArray[Any]], Tak
         packed = [
             blosc2.compress2(
                 raw[start : start + CHUNK_BYTES],
-                codec=CODECS[codec],
-                clevel=level,
-                typesize=array.dtype.itemsize,
-                filters=[FILTERS[name]],
+                codec=blosc2.Codec[method.codec],
+                clevel=method.level,
+                typesize=method.typesize,
+                filters=[blosc2.Filter[method.filter]],
                 filters_meta=[0],
                 nthreads=1,
             )
@@ -204,12 +206,11 @@ def main() -> None:
         if options.datajoint:
             runners["DataJoint"] = stack.enter_context(by_datajoint(options.datajoint))
         for title, array in arrays().items():
-            its = "shuffle" if array.dtype.itemsize > 1 else "none"
-            bare = {f"Blosc2 zstd 1 {its}": by_blosc2("zstd", 1, its)}
+            methods = [chosen(array)]
             if options.all_filters:
-                for codec, level in (("zstd", 1), ("zstd", 3), ("lz4", 1), ("lz4", 5)):
-                    for name in FILTERS:
-                        bare[f"Blosc2 {codec} {level} {name}"] = by_blosc2(codec, level, name)
+                for codec, level in (("ZSTD", 1), ("ZSTD", 3), ("LZ4", 1), ("LZ4", 5)):
+                    methods += [Method(codec, level, f, array.itemsize) for f in FILTERS]
+            bare = {f"{m.codec} {m.level} {m.filter}": by_blosc2(m) for m in methods}
             show(title, array, measure({**runners, **bare}, array, options.runs))
     if not options.datajoint:
         print("\nDataJoint is not asked (--datajoint PYTHON)", file=sys.stderr)

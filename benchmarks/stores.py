@@ -178,7 +178,7 @@ def main() -> None:
             "djq": lambda arrays, run: by_djq(traces, arrays, run * n),
             "bare client": lambda arrays, run: by_client(client, arrays, f"bare/{run}"),
         }
-        # The first round is for memory that nobody has touched yet, which costs whoever comes first.
+        # The first round is for memory that nobody has touched: it costs whoever comes first.
         for run in range(options.runs + 1):
             arrays = noise(run, n)
             for name in list(runners)[:: 1 if run % 2 else -1]:
