@@ -167,18 +167,20 @@ def shuffled(typesize: int) -> Method:
 def numbers(typesize: int, sample: NDArray[np.uint8]) -> Method:
     """Return the method for numbers of several bytes, of which some bytes are given.
 
-    Noisy ones, as instruments record them, become as small by LZ4 behind a bit shuffle, which takes
-    half the time in and out. Where Zstandard saves a third or more (few values, many zeros), it is
-    taken: docs/decisions/0003-blob-format.md has the figures.
+    Noisy ones, as instruments record them, become as small by LZ4 behind a shuffle, which takes
+    half the time in and out: of bytes if that makes them as small as one of bits, which takes half
+    as long again. Where Zstandard saves a third or more (few values, many zeros), it is taken:
+    docs/decisions/0003-blob-format.md has the figures.
     """
     thorough = shuffled(typesize)
     if thorough == PLAIN or sample.size < SAMPLE_BYTES:
         return thorough
-    quick = Method("LZ4", 5, "BITSHUFFLE", typesize)
     middle = (sample.size - SAMPLE_BYTES) // 2 // typesize * typesize
     part = sample[middle : middle + SAMPLE_BYTES]
-    small, smaller = (len(_compress_chunk(part, method)) for method in (quick, thorough))
-    return thorough if 3 * smaller <= 2 * small else quick
+    of_bytes, of_bits = (Method("LZ4", 5, f, typesize) for f in ("SHUFFLE", "BITSHUFFLE"))
+    size = {m: len(_compress_chunk(part, m)) for m in (of_bytes, of_bits, thorough)}
+    quick = of_bytes if 50 * size[of_bytes] <= 51 * size[of_bits] else of_bits
+    return thorough if 3 * size[thorough] <= 2 * size[quick] else quick
 
 
 def compress(
