@@ -26,10 +26,11 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 #: A script as people write it: its tables in it, nothing guarded.
 PIPELINE = """
 import multiprocessing
+import os
 import numpy as np
 import djq as dj
 
-schema = dj.Schema("waves")
+schema = dj.Schema(os.environ["TEST_SCHEMA"])
 
 @schema
 class Wave(dj.Manual):
@@ -111,9 +112,9 @@ UP_S = 90
 
 
 @pytest.fixture
-def settings(s3_settings: StoreSettings, tmp_path: Path) -> Settings:
+def settings(database_url: str, s3_settings: StoreSettings, tmp_path: Path) -> Settings:
     return load(
-        database_url=f"sqlite:///{tmp_path}/waves.sqlite",
+        database_url=database_url,
         state_dir=tmp_path / ".djq",
         stores={"raw": s3_settings},
     )
@@ -135,11 +136,15 @@ def run(
 
 @pytest.mark.parametrize("compute", [IN_MAKE, IN_POOL], ids=["in a make", "in its pool"])
 def test_an_unguarded_script_that_has_used_a_bucket_populates_in_processes(
-    settings: Settings, start_process: Callable[..., Process], tmp_path: Path, compute: str
+    settings: Settings,
+    schema_name: str,
+    start_process: Callable[..., Process],
+    tmp_path: Path,
+    compute: str,
 ):
     script = tmp_path / "script.py"
     script.write_text(PIPELINE + compute + POPULATE)
-    process = start_process(script, settings=settings)
+    process = start_process(script, settings=settings, env={"TEST_SCHEMA": schema_name})
     assert process.wait(UP_S) == 0, process.text()
     assert process.text().splitlines()[-3:] == [
         "{'success_count': 6, 'error_list': []}",
@@ -163,29 +168,33 @@ say("parent:", len(relays()), bytes(store.get("a")))
     assert process.text().splitlines() == ["relays: 0", "relays: 1", "parent: 0 b'1'"]
 
 
-def test_a_process_forked_while_others_wait_for_the_bucket_can_use_it(run):
-    process = run("""
-busy, is_over = threading.Semaphore(0), threading.Event()
-
-def hammer(number):
+@pytest.mark.parametrize("act", ["work()", "use(); assert fork(work) == 0"])
+def test_a_process_forked_while_others_wait_for_the_bucket_can_use_it(run, act: str):
+    # Given: threads that wait for the client, or for the relay of a process that was forked itself.
+    process = run(f"""
+def hammer(number, busy, is_over):
     while not is_over.is_set():
-        store.put(f"parent/{number}", bytes(100_000))
+        store.put(f"parent/{{number}}", bytes(100_000))
         busy.release()
-        assert store.get(f"parent/{number}").nbytes == 100_000
+        assert store.get(f"parent/{{number}}").nbytes == 100_000
 
 def use():
-    store.put(f"child/{os.getpid()}", bytes(20_000_000))
-    assert store.get(f"child/{os.getpid()}") == bytes(20_000_000)
+    store.put(f"child/{{os.getpid()}}", bytes(20_000_000))
+    assert store.get(f"child/{{os.getpid()}}") == bytes(20_000_000)
 
-with ThreadPoolExecutor(6) as threads:
-    hammers = [threads.submit(hammer, number) for number in range(6)]
-    for _ in range(6):
-        assert busy.acquire(timeout=30)
-    codes = [fork(use) for _ in range(3)]
-    is_over.set()
-    for each in hammers:
-        each.result()
-say(codes)
+def work():
+    busy, is_over = threading.Semaphore(0), threading.Event()
+    with ThreadPoolExecutor(6) as threads:
+        hammers = [threads.submit(hammer, number, busy, is_over) for number in range(6)]
+        for _ in range(6):
+            assert busy.acquire(timeout=30)
+        codes = [fork(use) for _ in range(3)]
+        is_over.set()
+        for each in hammers:
+            each.result()
+    say(codes)
+
+{act}
 """)
     assert process.wait(UP_S) == 0, process.text()
     assert process.text().splitlines() == ["[0, 0, 0]"]
@@ -318,6 +327,25 @@ assert fork(use) == 0
     lines = process.text().splitlines()
     assert [line.split(" ", 1)[0] for line in lines] == ["get", "get", "put"]
     assert all("has ended or could not be started; try again" in line for line in lines)
+
+
+@pytest.mark.parametrize("python", ["/bin/false", "/nowhere/python"])
+def test_a_relay_that_cannot_be_started_is_unavailable(run, python: str):
+    process = run(f"""
+def use():
+    sys.executable = {python!r}
+    for _ in range(2):
+        try:
+            store.stat("a")
+        except StoreUnavailableError as error:
+            say(error)
+
+store.put("a", b"0")
+assert fork(use) == 0
+""")
+    assert process.wait(UP_S) == 0, process.text()
+    assert process.text().count("stat 'a' in s3://") == 2
+    assert process.text().count("could not be started; try again") == 2
 
 
 def test_a_relay_hears_no_ctrl_c_and_shows_no_keys(run):
