@@ -277,7 +277,9 @@ child = os.fork()
 if child == 0:
     store.put("a", bytes(20_000_000))
     relay = relays()[0].pid
-    # A child that goes on has the connections of its parent.
+    # A child that goes on has the connections of its parent, also those in use.
+    listing = store.list()
+    next(listing)
     begin(signal.pause)
     say("pids", os.getpid(), relay)
     {ending}
