@@ -1,18 +1,14 @@
-"""A bucket of any cloud as a store, by obstore."""
+"""A bucket of any cloud as a store, in the process that used it first and in those it forks."""
 
 from __future__ import annotations
 
-import os
-from contextlib import contextmanager
-from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import obstore
 
 from djq.errors import ObjectMissingError, StorageError, StoreUnavailableError
-from djq.storage.base import Stat, check_path
+from djq.storage.base import Stat
 from djq.storage.buffers import (
     PIECE_BYTES,
     coalesce,
@@ -23,64 +19,18 @@ from djq.storage.buffers import (
     source_errors,
     split_first,
 )
-from djq.storage.refusals import our_errors
+from djq.storage.client import N_PIECES_AT_ONCE
+from djq.storage.forks import Generation, has_client
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
-
-    from obstore import GetOptions, ObjectMeta
-    from obstore.store import ClientConfig, RetryConfig
-    from obstore.store import ObjectStore as CloudStore
+    from collections.abc import Iterator, Sequence
 
     from djq.storage.buffers import Data
+    from djq.storage.client import Client
 
-#: A server that restarts is back by then, and a lost one is reported soon enough.
-RETRIES: Final[RetryConfig] = {
-    # The time counts: waits are drawn by lot, and eight of them may be over in three seconds.
-    "max_retries": 1000,
-    "retry_timeout": timedelta(seconds=15),
-    "backoff": {
-        "init_backoff": timedelta(milliseconds=100),
-        "max_backoff": timedelta(seconds=3),
-        "base": 2,
-    },
-}
-#: The whole transfer may take long, silence in it may not.
-TIMEOUTS: Final[ClientConfig] = {
-    "connect_timeout": timedelta(seconds=5),
-    "read_timeout": timedelta(seconds=30),
-    "timeout": timedelta(hours=1),
-}
-#: Of one object: with the pieces of one transfer 64 MB are in memory.
-N_PIECES_AT_ONCE: Final = 4
 _MAX_PIECES: Final = 10_000
 #: A writer that replaces an object several times while it is read once is a mistake.
 _N_VERSIONS: Final = 3
-#: As many as servers send at once.
-_PAGE: Final = 1000
-
-
-class _Client:
-    """Which process used the client first: its threads are not there in one forked from it."""
-
-    def __init__(self) -> None:
-        self._pid: int | None = None
-
-    def check(self) -> None:
-        """Refuse what would wait for those threads for ever."""
-        if self._pid is None:
-            self._pid = os.getpid()
-        if self._pid != os.getpid():
-            message = (
-                "this process was forked from one that had used a bucket, which its client does "
-                'not survive: start it by "spawn", or use the store only after the fork. '
-                "populate(processes=N) forks: call it before the bucket is used, in a process of "
-                "its own, or on a fleet"
-            )
-            raise StorageError(message)
-
-
-_client: Final = _Client()
 
 
 def piece_bytes(data: Data) -> int:
@@ -99,40 +49,42 @@ class BucketStore:
     Parameters
     ----------
     client
-        The bucket, prefix included.
+        What asks the bucket in the process that uses such a client first.
+    relay
+        What asks it in processes that are forked from that one.
     address
         How messages call it.
     """
 
-    def __init__(self, client: CloudStore, address: str) -> None:
+    def __init__(self, client: Client, relay: Client, address: str) -> None:
         self._client = client
+        self._relay = relay
         self._address = address
 
     def __repr__(self) -> str:
         """Return the bucket and prefix."""
         return f"BucketStore({self._address!r})"
 
+    @property
+    def client(self) -> Client:
+        """What asks the bucket in this process; a fork may lie between two requests."""
+        return self._client if has_client() else self._relay
+
     def put(self, path: str, data: Data) -> None:
         """Upload the object; a large one in pieces, which become one object at the end."""
-        with source_errors(), self._our_errors("put", path):
-            views = pieces(data, piece_bytes(data))
-            whole, rest = split_first(views, PIECE_BYTES)
+        with source_errors():
+            size = piece_bytes(data)
+            whole, rest = split_first(pieces(data, size), PIECE_BYTES)
             if first := next(rest, None):
-                obstore.put(
-                    self._client,
-                    check_path(path),
-                    chain((first,), rest),
-                    chunk_size=piece_bytes(data),
-                    max_concurrency=N_PIECES_AT_ONCE,
-                )
+                self.client.put_pieces(path, chain((first,), rest), size)
             else:
-                obstore.put(self._client, check_path(path), whole)
+                self.client.put(path, whole)
 
     def get(self, path: str) -> memoryview:
         """Return the object at `path`; a large one by ranges, of one and the same version."""
         for _ in range(_N_VERSIONS):
-            found, first = self._first(path, PIECE_BYTES)
-            size = found["size"]
+            found, first = self.client.first(path, PIECE_BYTES)
+            size = found.size
             if size <= first.nbytes:
                 return first
             whole = np.empty(size, np.uint8).data
@@ -140,10 +92,11 @@ class BucketStore:
             starts = range(first.nbytes, size, PIECE_BYTES)
             for i in range(0, len(starts), N_PIECES_AT_ONCE):
                 group = starts[i : i + N_PIECES_AT_ONCE]
-                read = self._ranges(path, [(at, min(size, at + PIECE_BYTES)) for at in group])
-                for start, view in read:
+                pieces_at = [(at, min(size, at + PIECE_BYTES)) for at in group]
+                # Held under no name, which would keep them beside the next ones.
+                for start, view in self._ranges(path, pieces_at):
                     whole[start : start + view.nbytes] = view
-            if self._head(path)["e_tag"] == found["e_tag"]:
+            if self.client.stat(path).tag == found.tag:
                 return whole.toreadonly()
         message = f"{path!r} in {self._address} is replaced all the time; try again"
         raise StoreUnavailableError(message)
@@ -174,54 +127,36 @@ class BucketStore:
 
     def iterate(self, path: str, chunk_bytes: int = PIECE_BYTES) -> Iterator[memoryview]:
         """Yield the object in chunks: one request each, which may be far apart in time."""
-        found, first = self._first(path, chunk_bytes)
-        size, e_tag = found["size"], found["e_tag"]
-        if size:
+        found, first = self.client.first(path, chunk_bytes)
+        if found.size:
             yield first[:chunk_bytes]
-        for start in range(chunk_bytes, size, chunk_bytes):
-            options: GetOptions = {"range": (start, min(size, start + chunk_bytes))}
-            if e_tag is not None:
-                options["if_match"] = e_tag
-            with self._our_errors("get", path):
-                chunk = obstore.get(self._client, path, options=options).bytes()
-            yield memoryview(chunk)
+        for start in range(chunk_bytes, found.size, chunk_bytes):
+            stop = min(found.size, start + chunk_bytes)
+            yield self.client.part(path, start, stop, found.tag)
 
     def stat(self, path: str) -> Stat:
         """Return the object's size and time."""
-        found = self._head(path)
-        return Stat(path, found["size"], found["last_modified"])
+        found = self.client.stat(path)
+        return Stat(path, found.size, found.modified)
 
     def delete(self, path: str) -> None:
         """Remove the object at `path`, if there is one."""
         try:
-            with self._our_errors("delete", path):
-                obstore.delete(self._client, check_path(path))
+            self.client.delete(path)
         except ObjectMissingError:
             return
 
     def list(self, prefix: str = "") -> Iterator[Stat]:
         """Yield all objects in the folder `prefix`."""
-        with self._our_errors("list", prefix):
-            # Its other overloads need an optional library.
-            pages = obstore.list(  # pyright: ignore[reportUnknownMemberType]
-                self._client, check_path(prefix) if prefix else None, chunk_size=_PAGE
-            )
-            for page in pages:
-                for item in page:
-                    yield Stat(item["path"], item["size"], item["last_modified"])
-
-    def _head(self, path: str) -> ObjectMeta:
-        with self._our_errors("stat", path):
-            return obstore.head(self._client, check_path(path))
-
-    def _first(self, path: str, n_bytes: int) -> tuple[ObjectMeta, memoryview]:
-        """Return what the server says of the object, and at least its first bytes."""
-        with self._our_errors("get", path):
-            # Without a range, which servers refuse for an object without bytes.
-            answer = obstore.get(self._client, check_path(path))
-            if answer.meta["size"] <= n_bytes:
-                return answer.meta, memoryview(answer.bytes())
-            return answer.meta, memoryview(next(answer.stream(min_chunk_size=n_bytes)))
+        begun = Generation.number
+        for page in self.client.list(prefix):
+            yield from page
+            if Generation.number != begun:
+                message = (
+                    f"list {prefix!r} in {self._address}: the listing was begun before this "
+                    "process was forked; begin it anew"
+                )
+                raise StorageError(message)
 
     def _ranges(
         self, path: str, ranges: Sequence[tuple[int, int]]
@@ -229,16 +164,5 @@ class BucketStore:
         """Return each start, and the bytes from there, of ranges that begin inside the object."""
         if not ranges:
             return []
-        starts, stops = [start for start, _ in ranges], [stop for _, stop in ranges]
-        with self._our_errors("get", path):
-            # Where it joined ranges itself it would break at one behind the end.
-            found = obstore.get_ranges(
-                self._client, check_path(path), starts=starts, ends=stops, coalesce=0
-            )
-            return [(start, memoryview(view)) for start, view in zip(starts, found, strict=True)]
-
-    @contextmanager
-    def _our_errors(self, verb: str, path: str) -> Generator[None]:
-        _client.check()
-        with our_errors(verb, path, self._address):
-            yield
+        found = self.client.ranges(path, ranges)
+        return [(start, view) for (start, _), view in zip(ranges, found, strict=True)]

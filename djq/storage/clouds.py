@@ -9,7 +9,9 @@ from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from djq.errors import ConfigError
-from djq.storage.bucket import RETRIES, TIMEOUTS, BucketStore
+from djq.storage.bucket import BucketStore
+from djq.storage.client import RETRIES, TIMEOUTS, CloudClient
+from djq.storage.relayed import RelayClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,4 +128,5 @@ def _open(
         message = f'store "{name}": {text}'
         raise ConfigError(message) from None
     scheme = settings.url.split(":", 1)[0].lower()
-    return BucketStore(store, f"{scheme}://{bucket}/{prefix}".rstrip("/"))
+    address = f"{scheme}://{bucket}/{prefix}".rstrip("/")
+    return BucketStore(CloudClient(store, address), RelayClient(name, settings, address), address)

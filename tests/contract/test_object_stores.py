@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import json
 import os
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,14 @@ from pydantic import SecretStr
 
 from djq.errors import StorageError, StoreUnavailableError
 from djq.settings import StoreSettings
-from djq.storage import clouds
+from djq.storage import bucket, clouds, relay
 from djq.storage.bucket import BucketStore
+from djq.storage.client import CloudClient
 from djq.storage.content import ContentStore
 from djq.storage.filesystem import FolderStore
 from djq.storage.open import open_store
 from tests.support.object_store_contract import ObjectStoreContract, paths
-from tests.support.s3 import ACCESS_KEY, SECRET_KEY, s3_server
+from tests.support.s3 import s3_server
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -26,27 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from djq.storage.base import ObjectStore
-    from tests.support.processes import Process
-
-FORK = """
-import os, signal, sys
-from djq.settings import StoreSettings
-from djq.errors import StorageError
-from djq.storage.open import open_store
-
-store = open_store("raw", StoreSettings.model_validate_json(sys.argv[1]))
-if sys.argv[2] == "used":
-    store.put(b"1")
-child = os.fork()
-if child == 0:
-    signal.alarm(30)
-    try:
-        store.put(b"2")
-        os._exit(10)
-    except StorageError as error:
-        os._exit(11 if "forked" in str(error) else 12)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
 
 
 class TestFolder(ObjectStoreContract):
@@ -60,7 +40,8 @@ class TestBucketInMemory(ObjectStoreContract):
 
     @pytest.fixture
     def store(self) -> ObjectStore:
-        return BucketStore(MemoryStore(), "memory")
+        client = CloudClient(MemoryStore(), "memory")
+        return BucketStore(client, client, "memory")
 
 
 class TestFsspecInMemory(ObjectStoreContract):
@@ -168,18 +149,32 @@ class TestS3(ObjectStoreContract):
         open_store("raw", inner).store.put("a", b"1")
         assert paths(store) == ["inner/a"]
 
-    @pytest.mark.parametrize(("before", "code"), [("used", 11), ("unused", 10)])
-    def test_a_forked_process_works_or_says_why_it_cannot(
-        self,
-        s3_settings: StoreSettings,
-        start_process: Callable[..., Process],
-        before: str,
-        code: int,
+
+class TestS3ThroughARelay(TestS3):
+    """As a process sees it that was forked from one that had used the client."""
+
+    @pytest.fixture(autouse=True)
+    def forked(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        monkeypatch.setattr(bucket, "has_client", lambda: False)
+        yield
+        relay.end()
+
+    def test_a_server_that_is_away_is_unavailable_and_may_come_back(
+        self, s3_settings: StoreSettings
     ):
-        # Its own dump would hide the keys.
-        settings = s3_settings.model_dump() | {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
-        process = start_process("-c", FORK, json.dumps(settings), before)
-        assert process.wait(60) == code, process.text()
+        # Each as patient as a relay is, and all at once.
+        content = open_store("raw", s3_settings)
+        content.store.put("a", b"1")
+        server = s3_server()
+        server.kill()
+        asks = requests(content)
+        with ThreadPoolExecutor(len(asks)) as threads:
+            for asked in [threads.submit(ask) for ask in asks]:
+                with pytest.raises(StoreUnavailableError, match="did not answer"):
+                    asked.result()
+        server.start()
+        assert wait_until(lambda: _try(lambda: content.store.get("a")), timeout_s=60) == b"1"
+        del content.store._client
 
 
 def requests(content: ContentStore) -> list[Callable[[], object]]:

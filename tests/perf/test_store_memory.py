@@ -1,4 +1,4 @@
-"""How much memory an object of 300 MB takes on its way, in a process of its own."""
+"""How much memory an object of 300 MB takes on its way, in processes of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MB = 1_000_000
 SIZE = 300 * MB
 
 PROGRAM = """
-import json, sys, threading
+import json, os, sys, threading
 from pathlib import Path
 import psutil
 from djq.settings import StoreSettings
@@ -27,11 +27,15 @@ from djq.storage.open import open_store
 
 content = open_store("raw", StoreSettings.model_validate_json(sys.argv[1]))
 size, file = int(sys.argv[2]), Path(sys.argv[3])
+content.put(b"the client's own")
+if sys.argv[4] == "forked" and (child := os.fork()):
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 process = psutil.Process()
 
 
 def memory():
-    return process.memory_info().rss
+    # With that of the process that asks for this one, if it was forked.
+    return sum(each.memory_info().rss for each in (process, *process.children()))
 
 
 def most(act):
@@ -68,13 +72,13 @@ print(json.dumps({"put": put, "file_put": file_put, "iterate": iterate, "get": g
 """
 
 
-def measure(settings: StoreSettings, folder) -> dict[str, int]:
+def measure(settings: StoreSettings, folder, how: str = "direct") -> dict[str, int]:
     # Its own dump would hide the keys.
     shown = settings.model_dump(exclude={"options"})
     if settings.access_key is not None:
         shown |= {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(shown), str(SIZE), str(folder / "file")],
+        [sys.executable, "-c", PROGRAM, json.dumps(shown), str(SIZE), str(folder / "file"), how],
         capture_output=True,
         text=True,
         check=False,
@@ -100,3 +104,8 @@ def test_an_object_goes_through_a_folder_in_flat_memory(tmp_path):
 @pytest.mark.timeout(240)
 def test_an_object_goes_through_a_bucket_in_flat_memory(s3_settings, tmp_path):
     assert_flat(measure(s3_settings, tmp_path))
+
+
+@pytest.mark.timeout(240)
+def test_an_object_goes_through_a_relay_in_flat_memory(s3_settings, tmp_path):
+    assert_flat(measure(s3_settings, tmp_path, "forked"))

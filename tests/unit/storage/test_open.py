@@ -71,9 +71,9 @@ def test_the_account_of_azure_may_stand_in_the_url():
     url = "abfss://box@lab.dfs.core.windows.net/a"
     store = open_store("raw", StoreSettings(url=url)).store
     assert isinstance(store, BucketStore)
-    assert store._client.config["account_name"] == "lab"
-    assert store._client.config["container_name"] == "box"
-    assert store._client.prefix == "a"
+    assert store._client.cloud.config["account_name"] == "lab"
+    assert store._client.cloud.config["container_name"] == "box"
+    assert store._client.cloud.prefix == "a"
 
 
 def test_a_bucket_is_asked_by_more_threads_than_a_folder(tmp_path: Path):
