@@ -6,11 +6,11 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from djq.errors import ObjectMissingError, UsageError
+from djq.errors import ConfigError, ObjectMissingError, UsageError
 from djq.storage.collecting import in_parallel
 from djq.storage.content import FOLDER, digest_in
 from djq.tables.connection import conn
-from djq.tables.judging import Fault, Verdict, judge
+from djq.tables.judging import Fault, Verdict, judge, no_reference
 from djq.tables.references import Found, places, read
 from djq.tables.stores import check_store
 
@@ -31,7 +31,8 @@ MAX_SHOWN: Final = 1_000
 class Damage:
     """An object that is not what a row, or its own name, says of it."""
 
-    #: `missing`, `size` (another one than the row says) or `content` (another one than the hash).
+    #: `missing`, `size` (another one than the row says), `content` (another one than the hash), or
+    #: `reference` (what the row holds leads to no object: another value, store or path).
     kind: str
     store: str
     path: str
@@ -117,19 +118,27 @@ class _Check:
     def _read(self, schemas: list[str]) -> Iterator[Found]:
         with self.connection.database.snapshot() as snapshot:
             for place in places(self.connection.database, schemas):
-                for found in read(snapshot, place, self.connection):
+                for found in read(snapshot, place, self.connection, is_strict=False):
                     # A manifest is looked at with its folder.
                     is_asked = self.only in {None, found.pointer.store}
                     if is_asked and not found.pointer.is_manifest:
-                        # Opened here: several threads use it.
-                        self.stores[found.pointer.store] = self.connection.store(
-                            found.pointer.store
-                        )
+                        self._open(found.pointer.store)
                         yield found
+
+    def _open(self, store: str) -> None:
+        """Open a store, before several threads use it, if there can be one of this name."""
+        if store not in self.stores:
+            try:
+                self.connection.settings.store(store)
+            except ConfigError:
+                return
+            self.stores[store] = self.connection.store(store)
 
     def _judge(self, found: Found) -> tuple[Found, Verdict]:
         """Return what is wrong with the object of a reference."""
         pointer = found.pointer
+        if pointer.is_broken or pointer.store not in self.stores:
+            return found, no_reference(pointer)
         verdict = judge(self.stores[pointer.store], pointer, verify=self.verify)
         if not verdict.faults and (pointer.store, pointer.path) in self.wrong:
             verdict = Verdict((Fault("content", pointer.path),))
@@ -149,7 +158,9 @@ class _Check:
         with self.connection.database.snapshot() as snapshot:
             return any(
                 again.pointer == found.pointer
-                for again in read(snapshot, found.place, self.connection, found.key)
+                for again in read(
+                    snapshot, found.place, self.connection, found.key, is_strict=False
+                )
             )
 
 
