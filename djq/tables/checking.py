@@ -10,6 +10,7 @@ from djq.errors import ConfigError, ObjectMissingError, UsageError
 from djq.storage.collecting import in_parallel
 from djq.storage.content import FOLDER, digest_in
 from djq.tables.connection import conn
+from djq.tables.effort import Effort
 from djq.tables.judging import Fault, Verdict, judge, no_reference
 from djq.tables.references import Found, places, read
 from djq.tables.stores import check_store
@@ -73,8 +74,11 @@ class Checked:
 class _Check:
     """One check of some schemas, or of one store."""
 
-    def __init__(self, connection: Connection, store: str | None, *, verify: bool) -> None:
+    def __init__(
+        self, connection: Connection, store: str | None, effort: Effort, *, verify: bool
+    ) -> None:
         self.connection = connection
+        self.effort = effort
         self.only = store
         self.verify = verify
         self.n_references = 0
@@ -88,6 +92,7 @@ class _Check:
         for found, verdict in in_parallel(self._judge, self._read(schemas)):
             self.n_references += 1
             self.n_verified += verdict.n_read
+            self.effort.add(references=1, objects=verdict.n_read)
             if verdict.faults and self._is_still_there(found):
                 store, place = found.pointer.store, found.place
                 for fault in verdict.faults:
@@ -104,6 +109,7 @@ class _Check:
         listed = (each for each in content.store.list(FOLDER) if digest_in(each.path))
         for path, is_right in in_parallel(judge, listed):
             self.n_verified += 1
+            self.effort.add(objects=1)
             if not is_right:
                 self.wrong.add((name, path))
                 yield Damage("content", name, path)
@@ -170,6 +176,7 @@ def fsck(
     verify: bool = False,
     connection: Connection | None = None,
     each: Callable[[Damage], object] | None = None,
+    progress: Callable[[Effort], object] | None = None,
 ) -> Checked:
     """Check that every reference of every row has its object, of the size that the row says.
 
@@ -188,6 +195,8 @@ def fsck(
         The database; None: the schemas', or the default one.
     each
         Called with each `Damage`: a result holds the first thousand.
+    progress
+        Called with what was done so far, again and again: `str()` of it says it in words.
 
     Raises
     ------
@@ -205,7 +214,7 @@ def fsck(
         raise UsageError(message)
     if store is not None:
         check_store(where.settings, store)
-    check = _Check(where, store, verify=verify)
+    check = _Check(where, store, Effort(progress), verify=verify)
     shown: list[Damage] = []
     n_damages = 0
     for damage in _damages(check, names, verify=verify):
