@@ -96,6 +96,8 @@ class Codec:
     writes_objects: ClassVar[bool] = False
     #: Whether `decode` reads objects, so that it pays to decode many values at the same time.
     reads_objects: ClassVar[bool] = False
+    #: Whether `decode` reads nothing, and returns what reads later: it is told the key of each row.
+    makes_handles: ClassVar[bool] = False
     #: Whether `key` and `context.key` are looked at, which djq then fills for each row.
     uses_key: ClassVar[bool] = True
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
-from djq.definition.attributes import CoreType, NativeType
+from djq.definition.attributes import CodecType, CoreType, NativeType
 
 if TYPE_CHECKING:
     from djq.definition.attributes import AttributeType
+
+#: Its values are the blobs among those of `longblob`, which reads them alike.
+BLOB = CodecType("blob")
 
 Family = Literal["number", "text", "time", "bytes"]
 
@@ -32,6 +35,7 @@ class _Extent:
     low: int = 0
     high: int = 0
     #: Digits behind the point, or of a second; float32 and float64 have none that are exact.
+    #: Of bytes: 1 if they may be any, 0 if they are blobs.
     digits: int = 0
     is_exact: bool = True
     values: frozenset[str] | None = None
@@ -72,10 +76,17 @@ def conversion(old: AttributeType | None, new: AttributeType | None) -> Conversi
     return Conversion.KEPT if after.holds(before) else Conversion.CHECKED
 
 
+def is_bytes(type_: AttributeType | None) -> bool:
+    """Tell whether a type is `<blob>` or of the `longblob` family: one column, told by a mark."""
+    return type_ == BLOB or (isinstance(type_, NativeType) and type_.is_blob)
+
+
 def _extent(type_: AttributeType | None) -> _Extent | None:
     """Return the extent of a type; None: its values cannot become others."""
     if isinstance(type_, CoreType):
         return _core(type_)
+    if type_ == BLOB:
+        return _Extent("bytes", high=_BYTES["long"])
     return _native(type_) if isinstance(type_, NativeType) else None
 
 
@@ -110,7 +121,7 @@ def _native(type_: NativeType) -> _Extent | None:
         most = _BYTES.get(name.removesuffix("text"), 0)
         return _characters(most // _MOST_BYTES_PER_CHARACTER, is_padded=False)
     if name.endswith("blob"):
-        return _Extent("bytes", high=_BYTES.get(name.removesuffix("blob"), 0))
+        return _Extent("bytes", high=_BYTES.get(name.removesuffix("blob"), 0), digits=1)
     return _number(name, is_unsigned=type_.is_unsigned)
 
 

@@ -13,6 +13,7 @@ from djq.objects.chunked import ChunkedArray, described
 from djq.objects.expecting import a_shape, an_array
 from djq.objects.located import StoredObject
 from djq.objects.npyref import NpyRef
+from djq.objects.rowplace import RowPlace
 from djq.objects.storecodec import StoreCodec
 from djq.storage.content import Reference
 
@@ -33,6 +34,7 @@ class ArrayCodec(StoreCodec, register=False):
 
     name: ClassVar[str] = "array"
     values: ClassVar[str] = "its arrays"
+    makes_handles: ClassVar[bool] = True
 
     def validate(self, value: object) -> None:
         """Refuse what is no array, or holds what cannot be stored."""
@@ -58,7 +60,7 @@ class ArrayCodec(StoreCodec, register=False):
         content: ContentStore = context.open_store(reference.store)
         return ArrayRef(
             ChunkedArray(
-                StoredObject(content, reference),
+                StoredObject(content, reference, RowPlace.of(context)),
                 n_head,
                 a_shape(stored.get("shape")),
                 dtypes.parse(stored.get("dtype")),

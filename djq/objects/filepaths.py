@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from djq.errors import CodecError, ObjectMissingError
 from djq.objects.handle import ObjectRef
 from djq.objects.places import is_reserved
+from djq.objects.rowplace import RowPlace
 from djq.objects.storecodec import StoreCodec
 from djq.storage.base import check_path
 from djq.storage.filesystem import FolderStore
@@ -27,6 +28,7 @@ class FilepathCodec(StoreCodec, register=False):
 
     name: ClassVar[str] = "filepath"
     values: ClassVar[str] = "its files"
+    makes_handles: ClassVar[bool] = True
 
     def validate(self, value: object) -> None:
         """Refuse what is not a path, or an empty one."""
@@ -68,7 +70,8 @@ class FilepathCodec(StoreCodec, register=False):
 
     def decode(self, stored: Value, *, context: Context) -> ObjectRef:
         """Return a handle; nothing is asked of the store."""
-        return replace(ObjectRef.from_json(stored), open_store=context.open_store)
+        ref = ObjectRef.from_json(stored)
+        return replace(ref, open_store=context.open_store, row=RowPlace.of(context))
 
 
 def _within(value: str | os.PathLike[str] | ObjectRef, content: ContentStore) -> str:

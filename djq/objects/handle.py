@@ -31,6 +31,7 @@ from djq.objects.tree import Tree
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from djq.objects.rowplace import RowPlace
     from djq.storage.base import ObjectStore
     from djq.storage.content import ContentStore
 
@@ -45,6 +46,8 @@ class ObjectRef(ObjectRecord):
 
     #: Opens the store of a name; None: the handle came from no table.
     open_store: Callable[[str], ContentStore] | None = field(default=None, compare=False)
+    #: The row that it was fetched from, which errors name; None: from none.
+    row: RowPlace | None = field(default=None, compare=False)
 
     # --- reading -------------------------------------------------------------------------------
 
@@ -99,15 +102,15 @@ class ObjectRef(ObjectRecord):
         self, path: str, mode: str, size: int | None = None, sha256: str | None = None
     ) -> IO[bytes] | IO[str]:
         objects = self.objects
-        with naming(self.store):
-            return open_object(objects, path, mode, size, sha256, store_name=self.store)
+        with naming(self._home):
+            return open_object(objects, path, mode, size, sha256, self._home)
 
     def content(self, member: Member | None = None) -> Iterator[memoryview]:
         """Yield the file, or a file of the folder, in chunks; whether it is damaged, at the end."""
         objects, path, size, sha256 = self.objects, self.path, self.size, self.sha256
         if member is not None:
             path, size, sha256 = f"{path}/{member.path}", member.size, member.sha256
-        with naming(self.store):
+        with naming(self._home):
             yield from read_verified(objects, path, size, sha256)
 
     # --- folders -------------------------------------------------------------------------------
@@ -170,7 +173,7 @@ class ObjectRef(ObjectRecord):
                 self._part(subpath, self._tree)
                 return True
             objects = self.objects
-            with naming(self.store):
+            with naming(self._home):
                 if self.is_dir and self.item_count is None:
                     return any(True for _ in objects.list(self.path))
                 objects.stat(self.path + manifest.SUFFIX if self.is_dir else self.path)
@@ -226,8 +229,7 @@ class ObjectRef(ObjectRecord):
         """
         if self.open_store is None:
             message = (
-                f'store "{self.store}" is out of reach for {self.path}: '
-                "this handle came from no table"
+                f"{self._home} is out of reach for {self.path}: this handle came from no table"
             )
             raise StorageError(message)
         return self.open_store(self.store).store
@@ -236,7 +238,7 @@ class ObjectRef(ObjectRecord):
     def members(self) -> tuple[Member, ...]:
         """The files of a folder: what its manifest says, or else what is there."""
         objects, skip = self.objects, len(self.path) + 1
-        with naming(self.store):
+        with naming(self._home):
             if self.item_count is not None:
                 path = self.path + manifest.SUFFIX
                 return manifest.decode(objects.get(path), path, self.sha256)
@@ -296,7 +298,16 @@ class ObjectRef(ObjectRecord):
     @property
     def _where(self) -> str:
         """How messages call it."""
-        return f'{self.path} in the store "{self.store}"'
+        return f'{self._of_row}{self.path} in the store "{self.store}"'
+
+    @property
+    def _home(self) -> str:
+        """How messages call the row and the store."""
+        return f'{self._of_row}store "{self.store}"'
+
+    @property
+    def _of_row(self) -> str:
+        return f"{self.row}: " if self.row else ""
 
     def _check_total(self, files: tuple[Member, ...]) -> None:
         total = sum(member.size for member in files)

@@ -15,6 +15,7 @@ from djq.storage.open import open_store
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from djq.objects.rowplace import RowPlace
     from djq.storage.content import Reference
 
 
@@ -28,11 +29,15 @@ class StoredObject:
 
     content: ContentStore
     reference: Reference
+    #: The row that it was fetched from, which errors name; None: from none.
+    row: RowPlace | None = field(default=None, compare=False)
 
     @property
     def where(self) -> str:
         """How messages call it."""
-        return f'store "{self.content.name}", object {self.reference.path}'
+        return (
+            f"{self.row}: " if self.row else ""
+        ) + f'store "{self.content.name}", object {self.reference.path}'
 
     def get(self) -> memoryview:
         """Return the whole object, verified.
@@ -42,7 +47,8 @@ class StoredObject:
         ObjectMissingError, ObjectCorruptedError, StoreUnavailableError
             As for `ContentStore.get`.
         """
-        return self.content.get(self.reference)
+        with self._telling():
+            return self.content.get(self.reference)
 
     def ranges(self, ranges: Sequence[tuple[int, int]]) -> list[memoryview]:
         """Return the bytes from start to stop of each of `ranges`, unverified.
@@ -103,14 +109,18 @@ class StoredObject:
 
     def __reduce__(
         self,
-    ) -> tuple[Callable[..., StoredObject], tuple[str, FolderStore | None, Reference]]:
+    ) -> tuple[
+        Callable[..., StoredObject], tuple[str, FolderStore | None, Reference, RowPlace | None]
+    ]:
         """Pickle the address."""
         store = self.content.store
         folder = store if isinstance(store, FolderStore) else None
-        return reopen, (self.content.name, folder, self.reference)
+        return reopen, (self.content.name, folder, self.reference, self.row)
 
 
-def reopen(name: str, folder: FolderStore | None, reference: Reference) -> StoredObject:
+def reopen(
+    name: str, folder: FolderStore | None, reference: Reference, row: RowPlace | None = None
+) -> StoredObject:
     """Return an object that another process pickled.
 
     Raises
@@ -118,7 +128,7 @@ def reopen(name: str, folder: FolderStore | None, reference: Reference) -> Store
     ConfigError
         This process's settings do not know its store.
     """
-    return StoredObject(_reopened(name, folder), reference)
+    return StoredObject(_reopened(name, folder), reference, row)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from djq.objects import manifest, uploads
 from djq.objects.handle import ObjectRef
 from djq.objects.local import local_path
 from djq.objects.places import check_extension, extension_of, new_path
+from djq.objects.rowplace import RowPlace
 from djq.objects.storecodec import StoreCodec
 from djq.objects.uploads import Readable, Uploaded
 
@@ -45,6 +46,7 @@ class ObjectCodec(StoreCodec, register=False):
 
     name: ClassVar[str] = "object"
     values: ClassVar[str] = "its files"
+    makes_handles: ClassVar[bool] = True
     uses_key: ClassVar[bool] = True
 
     def validate(self, value: object) -> None:
@@ -83,7 +85,8 @@ class ObjectCodec(StoreCodec, register=False):
 
     def decode(self, stored: Value, *, context: Context) -> ObjectRef:
         """Return a handle; nothing is asked of the store."""
-        return replace(ObjectRef.from_json(stored), open_store=context.open_store)
+        ref = ObjectRef.from_json(stored)
+        return replace(ref, open_store=context.open_store, row=RowPlace.of(context))
 
     def referenced_paths(self, stored: Any) -> Iterable[tuple[str, str | None]]:  # noqa: ANN401
         """Return the object; of a folder also its manifest, which is beside it."""

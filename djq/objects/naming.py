@@ -1,4 +1,4 @@
-"""Errors of stores, with the store's name: a store itself does not know how settings call it."""
+"""Errors of stores, with the row and the store's name: a store itself knows neither."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def naming(store: str) -> Generator[None]:
-    """Let errors say of which store they are; "": as they are."""
+def naming(where: str) -> Generator[None]:
+    """Let errors say of which row and store they are; "": as they are."""
     try:
         yield
     except StorageError as error:
-        if not store:
+        if not where:
             raise
-        message = f'store "{store}": {error}'
+        message = f"{where}: {error}"
         raise type(error)(message) from error

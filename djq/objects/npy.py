@@ -13,6 +13,7 @@ from djq.objects.expecting import a_shape, an_array
 from djq.objects.located import StoredObject
 from djq.objects.npyformat import parse_dtype, write_head
 from djq.objects.npyref import NpyRef
+from djq.objects.rowplace import RowPlace
 from djq.objects.storecodec import StoreCodec
 from djq.storage.content import Reference
 
@@ -32,6 +33,7 @@ class NpyCodec(StoreCodec, register=False):
 
     name: ClassVar[str] = "npy"
     values: ClassVar[str] = "its arrays"
+    makes_handles: ClassVar[bool] = True
 
     def validate(self, value: object) -> None:
         """Refuse what is no array, or holds what such a file does not carry."""
@@ -59,7 +61,7 @@ class NpyCodec(StoreCodec, register=False):
         reference = _reference(stored)
         content: ContentStore = context.open_store(reference.store)
         return NpyRef(
-            StoredObject(content, reference),
+            StoredObject(content, reference, RowPlace.of(context)),
             a_shape(stored.get("shape")),
             parse_dtype(stored.get("dtype")),
         )

@@ -30,8 +30,8 @@ class StoredFile(io.RawIOBase):
         Of the object [bytes].
     sha256
         Of its content, hexadecimal; None: not known.
-    store_name
-        For messages; "": they do not name the store.
+    where
+        The row and the store, for messages; "": they do not name them.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class StoredFile(io.RawIOBase):
         path: str,
         size: int,
         sha256: str | None = None,
-        store_name: str = "",
+        where: str = "",
     ) -> None:
         super().__init__()
         self._store = store
         self._path = path
         self._size = size
         self._sha256 = sha256
-        self._store_name = store_name
+        self._where = where
         self._at = 0
         self._found = hashlib.sha256()
         self._n_hashed = 0
@@ -90,7 +90,7 @@ class StoredFile(io.RawIOBase):
         length = min(target.nbytes, max(0, self._size - self._at))
         if length == 0:
             return 0
-        with naming(self._store_name):
+        with naming(self._where):
             found = self._store.get_range(self._path, self._at, length)
             if not found.nbytes:
                 raise _damaged(self._path, f"it ends at byte {self._at} of {self._size}")
@@ -116,7 +116,7 @@ def open_object(
     mode: str,
     size: int | None = None,
     sha256: str | None = None,
-    store_name: str = "",
+    where: str = "",
 ) -> IO[bytes] | IO[str]:
     """Open an object for reading: `rb`, or `r` for text in UTF-8.
 
@@ -124,8 +124,8 @@ def open_object(
     ----------
     size, sha256
         Of what was stored there; None: not known.
-    store_name
-        For messages of the file; "": they do not name the store.
+    where
+        The row and the store, for messages of the file; "": they do not name them.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def open_object(
     found = store.stat(path).size
     if size is not None and found != size:
         raise _damaged(path, f"it has {found} of {size} bytes")
-    raw = StoredFile(store, path, found, sha256, store_name)
+    raw = StoredFile(store, path, found, sha256, where)
     binary = io.BufferedReader(raw, buffer_size=BUFFER_BYTES)
     return cast("IO[bytes]", binary) if mode == "rb" else io.TextIOWrapper(binary, encoding="utf-8")
 

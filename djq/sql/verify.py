@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.dialects import mysql, sqlite
 
 from djq.definition.attributes import CodecType, NativeType
+from djq.definition.conversions import is_bytes
 from djq.definition.heading import Heading
 from djq.errors import DefinitionError
 from djq.sql.clauses import full_heading
@@ -94,11 +95,12 @@ def as_present(database: Database, spec: TableSpec) -> TableSpec:
     return spec if kept == spec.hidden else replace(spec, hidden=kept)
 
 
-def reflect_as(database: Database, spec: TableSpec) -> TableSpec:
+def reflect_as(database: Database, spec: TableSpec, *, are_blobs_apart: bool = False) -> TableSpec:
     """Return the spec of a table as the server has it, read with its definition in mind.
 
     A column without a mark, made by another program, has the type of the definition if the server
-    cannot tell the two apart.
+    cannot tell the two apart; unless `are_blobs_apart` and it is `<blob>` or of the `longblob`
+    family: such columns differ in what their values may be.
     """
     there = reflect(database, spec.name)
     present = database.catalog.columns(spec.name.schema)[spec.name.table].columns
@@ -109,6 +111,8 @@ def reflect_as(database: Database, spec: TableSpec) -> TableSpec:
         if name not in wanted or name not in present:
             return attribute
         mine = wanted[name]
+        if are_blobs_apart and is_bytes(mine.type) and is_bytes(attribute.type):
+            return attribute
         is_same = _is_same_type(mine, attribute, present[name], database.dialect)
         return replace(attribute, type=mine.type) if is_same else attribute
 

@@ -109,9 +109,15 @@ class Census:
 
 
 def garbage(
-    store: ObjectStore, referenced: PathSet, before: datetime, census: Census
+    store: ObjectStore,
+    referenced: PathSet,
+    before: datetime,
+    census: Census,
+    tell: Callable[[int], object] = lambda _: None,
 ) -> Iterator[Stat]:
     """Yield the objects that were put before a moment and that nothing refers to.
+
+    `tell` is called with how many more objects were listed, some thousand at a time.
 
     Raises
     ------
@@ -120,6 +126,7 @@ def garbage(
     """
     found = (each for folder in FOLDERS for each in store.list(folder) if is_ours(each.path))
     for batch in batches(found, _BATCH):
+        tell(len(batch))
         for each, is_referenced in zip(
             batch, referenced.contains([each.path for each in batch]), strict=True
         ):

@@ -6,11 +6,12 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from djq.errors import ObjectMissingError, UsageError
+from djq.errors import ConfigError, ObjectMissingError, UsageError
 from djq.storage.collecting import in_parallel
 from djq.storage.content import FOLDER, digest_in
 from djq.tables.connection import conn
-from djq.tables.judging import Fault, Verdict, judge
+from djq.tables.effort import Effort
+from djq.tables.judging import Fault, Verdict, judge, no_reference
 from djq.tables.references import Found, places, read
 from djq.tables.stores import check_store
 
@@ -31,7 +32,8 @@ MAX_SHOWN: Final = 1_000
 class Damage:
     """An object that is not what a row, or its own name, says of it."""
 
-    #: `missing`, `size` (another one than the row says) or `content` (another one than the hash).
+    #: `missing`, `size` (another one than the row says), `content` (another one than the hash), or
+    #: `reference` (what the row holds leads to no object: another value, store or path).
     kind: str
     store: str
     path: str
@@ -72,8 +74,11 @@ class Checked:
 class _Check:
     """One check of some schemas, or of one store."""
 
-    def __init__(self, connection: Connection, store: str | None, *, verify: bool) -> None:
+    def __init__(
+        self, connection: Connection, store: str | None, effort: Effort, *, verify: bool
+    ) -> None:
         self.connection = connection
+        self.effort = effort
         self.only = store
         self.verify = verify
         self.n_references = 0
@@ -87,6 +92,7 @@ class _Check:
         for found, verdict in in_parallel(self._judge, self._read(schemas)):
             self.n_references += 1
             self.n_verified += verdict.n_read
+            self.effort.add(references=1, objects=verdict.n_read)
             if verdict.faults and self._is_still_there(found):
                 store, place = found.pointer.store, found.place
                 for fault in verdict.faults:
@@ -103,6 +109,7 @@ class _Check:
         listed = (each for each in content.store.list(FOLDER) if digest_in(each.path))
         for path, is_right in in_parallel(judge, listed):
             self.n_verified += 1
+            self.effort.add(objects=1)
             if not is_right:
                 self.wrong.add((name, path))
                 yield Damage("content", name, path)
@@ -117,19 +124,27 @@ class _Check:
     def _read(self, schemas: list[str]) -> Iterator[Found]:
         with self.connection.database.snapshot() as snapshot:
             for place in places(self.connection.database, schemas):
-                for found in read(snapshot, place, self.connection):
+                for found in read(snapshot, place, self.connection, is_strict=False):
                     # A manifest is looked at with its folder.
                     is_asked = self.only in {None, found.pointer.store}
                     if is_asked and not found.pointer.is_manifest:
-                        # Opened here: several threads use it.
-                        self.stores[found.pointer.store] = self.connection.store(
-                            found.pointer.store
-                        )
+                        self._open(found.pointer.store)
                         yield found
+
+    def _open(self, store: str) -> None:
+        """Open a store, before several threads use it, if there can be one of this name."""
+        if store not in self.stores:
+            try:
+                self.connection.settings.store(store)
+            except ConfigError:
+                return
+            self.stores[store] = self.connection.store(store)
 
     def _judge(self, found: Found) -> tuple[Found, Verdict]:
         """Return what is wrong with the object of a reference."""
         pointer = found.pointer
+        if pointer.is_broken or pointer.store not in self.stores:
+            return found, no_reference(pointer)
         verdict = judge(self.stores[pointer.store], pointer, verify=self.verify)
         if not verdict.faults and (pointer.store, pointer.path) in self.wrong:
             verdict = Verdict((Fault("content", pointer.path),))
@@ -149,7 +164,9 @@ class _Check:
         with self.connection.database.snapshot() as snapshot:
             return any(
                 again.pointer == found.pointer
-                for again in read(snapshot, found.place, self.connection, found.key)
+                for again in read(
+                    snapshot, found.place, self.connection, found.key, is_strict=False
+                )
             )
 
 
@@ -159,6 +176,7 @@ def fsck(
     verify: bool = False,
     connection: Connection | None = None,
     each: Callable[[Damage], object] | None = None,
+    progress: Callable[[Effort], object] | None = None,
 ) -> Checked:
     """Check that every reference of every row has its object, of the size that the row says.
 
@@ -177,6 +195,8 @@ def fsck(
         The database; None: the schemas', or the default one.
     each
         Called with each `Damage`: a result holds the first thousand.
+    progress
+        Called with what was done so far, again and again: `str()` of it says it in words.
 
     Raises
     ------
@@ -194,7 +214,7 @@ def fsck(
         raise UsageError(message)
     if store is not None:
         check_store(where.settings, store)
-    check = _Check(where, store, verify=verify)
+    check = _Check(where, store, Effort(progress), verify=verify)
     shown: list[Damage] = []
     n_damages = 0
     for damage in _damages(check, names, verify=verify):

@@ -127,9 +127,31 @@ class Coding:
         return _compose([*(self._decoding(link) for link in reversed(links)), _own_bytes])
 
     @cached_property
+    def makes_handles(self) -> bool:
+        """Whether `handle` comes before `finish`."""
+        links, n_own = self.chain.links, self.chain.n_own
+        return n_own < len(links) and links[-1].makes_handles
+
+    def handle(self, key: Mapping[str, Value], value: Value) -> Value:
+        """Decode by djq's codec into what reads later, and names its row when it fails."""
+        known = self.context
+        # As `replace`, in half of its time.
+        context = Context(
+            known.schema,
+            known.table,
+            known.attribute,
+            known.store_name,
+            key,
+            known.open_store,
+            known.download_path,
+        )
+        return self.chain.links[-1].decode(value, context=context)
+
+    @cached_property
     def finish(self) -> Step:
-        """Decode what `load` returned, or all of what is in the row."""
-        links = self.chain.links if self.load is None else self.chain.links[: self.chain.n_own]
+        """Decode what `load` or `handle` returned, or all of what is in the row."""
+        is_begun = self.load is not None or self.makes_handles
+        links = self.chain.links[: self.chain.n_own] if is_begun else self.chain.links
         return _compose([self._decoding(link) for link in reversed(links)])
 
     def _decoding(self, link: Codec) -> Step:

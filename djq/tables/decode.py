@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import decimal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from djq.algebra.origin import origin
@@ -12,9 +12,9 @@ from djq.codecs import blob
 from djq.definition.acceptance import Value
 from djq.definition.attributes import Attribute, CodecType, NativeType
 from djq.errors import CodecError, ConfigError, StorageError
+from djq.objects.rowplace import RowPlace
 from djq.tables.accepting import ENCODED
 from djq.tables.coding import Coding
-from djq.tables.explain import show_key
 from djq.tables.moving import moved
 from djq.tables.shapes import squeezed
 
@@ -89,6 +89,8 @@ class _Field:
         #: What any thread may do before, and reads an object; None: there is none.
         self.load: Decode | None = None
         self.store = ""
+        #: What makes a handle that knows its row, before `finish`; None: nothing is to be done.
+        self.handle: Callable[[Mapping[str, Value], Value], Value] | None = None
         #: The table of its values; empty: not known, or there is no codec to blame.
         self.table = ""
         if isinstance(attribute.type, CodecType):
@@ -96,7 +98,9 @@ class _Field:
             self.load, finish = coding.load, coding.finish
             self.store = coding.context.store_name or ""
             self.table = coding.context.table
-            self._coding = coding if coding.needs_key else None
+            self.handle = coding.handle if coding.makes_handles else None
+            is_mine = coding.makes_handles and not coding.chain.n_own
+            self._coding = coding if coding.needs_key and not is_mine else None
         #: What the thread does that fetches, in the order of the rows.
         self.finish: Decode = self._last(finish)
 
@@ -153,6 +157,9 @@ class _RowDecoder:
         values = list(row)
         for field in self._fields:
             if values[field.position] is not None:
+                if field.handle is not None:
+                    open_ = partial(field.handle, self._key(row))
+                    values[field.position] = self._run(open_, values[field.position], field, row)
                 finish = field.at(self._key(row))[1] if field.is_keyed else field.finish
                 values[field.position] = self._run(finish, values[field.position], field, row)
         return values
@@ -169,8 +176,7 @@ class _RowDecoder:
             raise
 
     def _place(self, field: _Field, row: Cells) -> str:
-        key = show_key(self._key(row))
-        return f'attribute "{field.name}"' + (f" of the row {key}" if key else "")
+        return str(RowPlace("", field.name, self._key(row)))
 
     def _key(self, row: Cells) -> dict[str, Value]:
         return {name: row[i] for name, i in self._keys}

@@ -24,6 +24,7 @@ from djq.storage.owners import check_owners, owners
 from djq.storage.owners import claim as claim_store
 from djq.storage.pathset import PathSet
 from djq.tables.connection import conn
+from djq.tables.effort import Effort
 from djq.tables.references import check_schemas, places, read
 from djq.tables.stores import check_store
 
@@ -119,6 +120,7 @@ class GarbageCollector:
         grace: timedelta | float = GRACE,
         claim: bool = False,
         each: Callable[[str], object] | None = None,
+        progress: Callable[[Effort], object] | None = None,
     ) -> Garbage:
         """Find the objects that nothing refers to, and delete them unless it is a dry run.
 
@@ -134,6 +136,8 @@ class GarbageCollector:
             Note that these databases use the store, and no other one does.
         each
             Called with the path of each object that is (or would be) deleted.
+        progress
+            Called with what was done so far, again and again: `str()` of it says it in words.
 
         Raises
         ------
@@ -149,13 +153,17 @@ class GarbageCollector:
         schemas = [(c, self._schemas(c)) for c in self._databases]
         if not dry_run or claim:
             self._check_owners(is_claimed=claim)
-        census, deleted = Census(), Tally()
+        census, deleted, effort = Census(), Tally(), Effort(progress)
         with PathSet() as referenced:
             for connection, its in schemas:
-                _mark(connection, its, referenced)
-            found = garbage(self.store.store, referenced, before, census)
+                _mark(connection, its, referenced, effort)
+            found = garbage(
+                self.store.store, referenced, before, census, lambda n: effort.add(objects=n)
+            )
             for gone in found if dry_run else sweep(self.store.store, found, before):
                 deleted.add(gone)
+                if not dry_run:
+                    effort.add(deleted=1)
                 if each is not None:
                     each(gone.path)
             n_references = referenced.n_added
@@ -211,7 +219,9 @@ class GarbageCollector:
         check_owners(self.store, asked)
 
 
-def _mark(connection: Connection, schemas: Collection[str], referenced: PathSet) -> None:
+def _mark(
+    connection: Connection, schemas: Collection[str], referenced: PathSet, effort: Effort
+) -> None:
     """Take all paths that rows refer to, as they are at one moment, into the set.
 
     Whatever the store is called there: names are settings of each client.
@@ -220,6 +230,7 @@ def _mark(connection: Connection, schemas: Collection[str], referenced: PathSet)
         for place in places(connection.database, schemas):
             for found in read(snapshot, place, connection):
                 referenced.add(found.pointer.path)
+                effort.add(references=1)
 
 
 def scan(
@@ -239,7 +250,8 @@ def collect(
     connection: Connection | None = None,
     grace: timedelta | float = GRACE,
     claim: bool = False,
+    progress: Callable[[Effort], object] | None = None,
 ) -> Garbage:
     """Delete the objects that nothing refers to, unless it is a dry run; see `GarbageCollector`."""
     collector = GarbageCollector(*schemas, store=store, connection=connection)
-    return collector.collect(dry_run, grace=grace, claim=claim)
+    return collector.collect(dry_run, grace=grace, claim=claim, progress=progress)

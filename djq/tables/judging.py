@@ -6,10 +6,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from djq.errors import ObjectCorruptedError, ObjectMissingError
+from djq.errors import ObjectCorruptedError, ObjectMissingError, StorageError
 from djq.objects import manifest
 from djq.objects.downloads import read_verified
 from djq.objects.handle import ObjectRef
+from djq.storage.base import check_path
 from djq.storage.content import Reference, digest_in
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 class Fault:
     """An object that is not what a row, or the manifest of a folder, says of it."""
 
-    #: `missing`, `size` or `content`.
+    #: `missing`, `size`, `content` or `reference`.
     kind: str
     path: str
 
@@ -55,8 +56,17 @@ def judge(content: ContentStore, pointer: Pointer, *, verify: bool) -> Verdict:
     StorageError
         The store did not answer.
     """
+    try:
+        check_path(pointer.path)
+    except StorageError:
+        return no_reference(pointer)
     look = _folder if pointer.is_folder else _object
     return look(content, pointer, verify=verify)
+
+
+def no_reference(pointer: Pointer) -> Verdict:
+    """Return what is to be said of a row whose value leads to no object of any store."""
+    return _one("reference", pointer.path)
 
 
 def _object(content: ContentStore, pointer: Pointer, *, verify: bool) -> Verdict:

@@ -15,6 +15,7 @@ from djq.definition.heading import Heading
 from djq.definition.spec import TableName
 from djq.errors import CodecError, StorageError, UsageError
 from djq.objects import manifest
+from djq.objects.managed import ObjectCodec
 from djq.sql.privileges import can_read_all
 from djq.sql.reflect import reflect
 from djq.sql.words import split_comment
@@ -48,6 +49,8 @@ class Pointer:
     n_files: int | None = None
     #: It belongs to the folder that the same value refers to.
     is_manifest: bool = False
+    #: The value is no reference at all: this is its attribute's store, and how it begins.
+    is_broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +151,17 @@ def read(
     place: Place,
     connection: Connection,
     of: Mapping[str, Value] | None = None,
+    *,
+    is_strict: bool = True,
 ) -> Iterator[Found]:
-    """Yield the references of one attribute, in flat memory; `of` is the key of a single row.
+    """Yield the references of one attribute, in flat memory.
+
+    Parameters
+    ----------
+    of
+        The key of a single row; None: all rows.
+    is_strict
+        Refuse a value that is no reference; otherwise it is yielded as a broken one.
 
     Raises
     ------
@@ -166,22 +178,25 @@ def read(
     wanted = both(is_there, *(equals(heading[n], value) for n, value in (of or {}).items()))
     for *values, stored in snapshot.stream(Restriction(Relation(place.table, heading), wanted)):
         row = dict(zip((a.name for a in key), values, strict=True))
-        for pointer in _pointers(place, row, stored, connection.settings.default_store):
-            yield Found(place, row, pointer)
+        pointers = [*_pointers(place, stored, connection.settings.default_store)]
+        if is_strict and any(pointer.is_broken for pointer in pointers):
+            raise _no_reference(place, row, stored)
+        yield from (Found(place, row, pointer) for pointer in pointers)
 
 
-def _pointers(
-    place: Place, row: Mapping[str, Value], stored: object, default: str
-) -> Iterator[Pointer]:
+def _no_reference(place: Place, row: Mapping[str, Value], stored: object) -> StorageError:
+    where = ", ".join(f"{name}={value}" for name, value in row.items())
+    message = (
+        f"{place} of the row {where}: {str(stored)[:100]!r} is not a reference to an object. "
+        "Mend the row, or let the codec say what it refers to (Codec.referenced_paths)"
+    )
+    return StorageError(message)
+
+
+def _pointers(place: Place, stored: object, default: str) -> Iterator[Pointer]:
     named = [(path.strip("/"), store) for path, store in place.codec.referenced_paths(stored)]
-    # A codec that says itself what it refers to may say that it is nothing.
-    if not named and type(place.codec).referenced_paths is Codec.referenced_paths:
-        where = ", ".join(f"{name}={value}" for name, value in row.items())
-        message = (
-            f"{place} of the row {where}: {str(stored)[:100]!r} is not a reference to an object. "
-            "Mend the row, or let the codec say what it refers to (Codec.referenced_paths)"
-        )
-        raise StorageError(message)
+    if not named and _always_refers(place.codec):
+        yield Pointer(place.store or default, str(stored)[:100], is_broken=True)
     fields = fields_of(stored)
     described = str(fields.get("path")).strip("/")
     is_folder = bool(fields.get("is_dir"))
@@ -191,6 +206,12 @@ def _pointers(
         else:
             is_manifest = is_folder and path == described + manifest.SUFFIX
             yield Pointer(store or default, path, is_manifest=is_manifest)
+
+
+def _always_refers(codec: Codec) -> bool:
+    """Tell whether each value must be a reference; a codec of the user's may say that it is not."""
+    its = type(codec).referenced_paths
+    return its in {Codec.referenced_paths, ObjectCodec.referenced_paths}
 
 
 def _described(store: str, path: str, fields: Mapping[str, object]) -> Pointer:

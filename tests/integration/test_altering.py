@@ -7,6 +7,7 @@ import decimal
 import io
 import itertools
 import uuid
+import zlib
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 import djq as dj
 from djq.definition import spec as specs
+from djq.definition.attributes import CodecType
 from djq.definition.changes import stored_spec
 from djq.definition.spec import Tier
 from djq.errors import (
@@ -350,6 +352,74 @@ def test_values_of_another_type_are_converted_alike(schema, old_type, values, ne
     assert [r["value"] for r in new.to_dicts(order_by="thing")] == [*found, None]
     # Conditions see the new values, too.
     assert len(new & {"value": found[0]}) == found.count(found[0])
+
+
+# --- `longblob` and `<blob>` ---------------------------------------------------------------------
+
+BLOBS = "thing : int32\n---\nvalue = null : {}  # what was measured"
+#: A list, as DataJoint for Python writes it.
+A_LIST = b"dj0\0\2" + (1).to_bytes(8, "little") + (4).to_bytes(8, "little") + b"\n\1\0\5"
+
+
+@pytest.fixture
+def measured(schema):
+    """A table as DataJoint 0.x leaves it: no mark tells that a `longblob` holds blobs."""
+    found = declare(schema, BLOBS.format("longblob"))
+    packed = b"ZL123\0" + len(A_LIST).to_bytes(8, "little") + zlib.compress(A_LIST)
+    rows = [{"thing": 1, "value": A_LIST}, {"thing": 2, "value": packed}]
+    schema.connection.database.insert(found.spec, rows)
+    found.insert([(3, {"a": 1}), (4, None)])
+    return found
+
+
+def values_of(table):
+    return [r["value"] for r in table.to_dicts(order_by="thing")]
+
+
+@pytest.mark.usefixtures("measured")
+@pytest.mark.parametrize("family", ["longblob", "mediumblob", "tinyblob"])
+def test_a_longblob_of_blobs_becomes_a_blob_and_back(schema, family):
+    # Given: another one of the family.
+    if family != "longblob":
+        altered(schema, BLOBS.format(family))
+
+    # When: the class says what the values are.
+    new = altered(schema, BLOBS.format("<blob>"))
+
+    # Then: the database says it, too, and all values are read.
+    assert there(new).heading["value"].type == CodecType("blob")
+    assert not new.alter(prompt=False)
+    assert values_of(new) == [[5], [5], {"a": 1}, None]
+    new.insert1((5, b"bytes"))
+
+    # When, then: back again.
+    old = altered(schema, BLOBS.format(family))
+    assert there(old).heading["value"].type == old.spec.heading["value"].type
+    assert values_of(old) == [[5], [5], {"a": 1}, None, b"bytes"]
+    assert not old.alter(prompt=False)
+
+
+def test_bytes_that_are_no_blob_keep_a_longblob_what_it_is(schema, measured):
+    measured.insert([(7, b"mY"), (8, b"djp"), (6, b""), (9, b"raw")])
+    before = there(measured)
+    new = declare(schema, BLOBS.format("<blob>"))
+
+    message = r"value cannot become <blob>: 4 rows hold bytes that are no blob.* thing=6\. Keep"
+    with pytest.raises(DefinitionError, match=message):
+        new.alter(prompt=False)
+
+    assert there(measured) == before
+    (measured & "thing > 4").delete(prompt=False)
+    assert new.alter(prompt=False)
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_blob_that_is_too_long_is_named(schema):
+    altered(schema, BLOBS.format("<blob>")).insert1((5, bytes(range(256))))
+    new = declare(schema, BLOBS.format("tinyblob"))
+
+    with pytest.raises(DefinitionError, match=r"value cannot become tinyblob: .*thing=5"):
+        new.alter(prompt=False)
 
 
 def test_alter_is_refused_inside_a_transaction_and_for_a_part_of_the_rows(schema, old):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import djq as dj
-from djq.errors import UsageError
+from djq.errors import StorageError, UsageError
 from djq.storage.content import FOLDER
 from djq.tables import checking
 
@@ -37,6 +37,17 @@ def path_of(connection, picture, number: int) -> str:
     table = f'"{name}"' if connection.database.is_sqlite else f"`{name.schema}`.`{name.table}`"
     ((text,),) = connection.query(f"SELECT pixels FROM {table} WHERE picture = {number}")
     return json.loads(text)["path"]
+
+
+def write(connection, table, attribute: str, where: str, text: str) -> None:
+    """Let a row hold a text that djq would not write."""
+    name = table.spec.name
+    shown = f'"{name}"' if connection.database.is_sqlite else f"`{name.schema}`.`{name.table}`"
+    connection.query(f"UPDATE {shown} SET {attribute} = '{text}' WHERE {where}")
+
+
+def write_pixels(connection, picture, number: int, text: str) -> None:
+    write(connection, picture, "pixels", f"picture = {number}", text)
 
 
 def test_all_is_well(connection, picture):
@@ -80,6 +91,47 @@ def test_other_bytes_of_the_same_size_are_found_when_they_are_read(connection, p
         ("content", path, False),
     ]
     assert dj.fsck(connection=connection, store="masks", verify=True).n_damages == 0
+
+
+BROKEN = {
+    "no JSON at all": "what",
+    "another value": "[1, 2]",
+    "no path": '{"store": "../x"}',
+    "a store outside": '{"store": "../x", "path": "a", "hash": "b", "size": 1}',
+    "an unknown store": '{"store": "no-such", "path": "a"}',
+    "a path outside": '{"store": "raw", "path": "../../secret"}',
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+def test_a_row_that_leads_to_no_object_is_damage_and_the_others_are_looked_at(
+    connection, picture, text
+):
+    # Given: such a row in front, and a missing object behind it.
+    if connection.database.dialect.backend != "sqlite" and text == "what":
+        pytest.skip("the server keeps it out of a column of JSON")
+    gone = path_of(connection, picture, N - 1)
+    connection.store("raw").store.delete(gone)
+    write_pixels(connection, picture, 3, text)
+
+    found = dj.fsck(connection=connection, verify=True)
+
+    kinds = [(d.kind, d.table, d.key, d.attribute) for d in found.damages]
+    table = str(picture.spec.name)
+    assert kinds == [
+        ("reference", table, {"picture": 3}, "pixels"),
+        ("missing", table, {"picture": N - 1}, "pixels"),
+    ]
+    assert found.n_references == N + 2
+    assert f"reference: {table} picture=3 pixels: " in str(found.damages[0])
+
+
+def test_a_file_that_no_reference_leads_to_is_damage_and_stops_a_collection(connection, session):
+    write(connection, session, "data", "session = 1", '{"store": "raw"}')
+
+    assert damages(connection) == [("reference", '{"store": "raw"}', 1)]
+    with pytest.raises(StorageError, match=r"\.data of the row session=1: .* not a reference"):
+        dj.gc.scan(store="raw", connection=connection)
 
 
 # --- files and folders ---------------------------------------------------------------------------

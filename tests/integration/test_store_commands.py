@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
 
 import pytest
 
 import djq as dj
-from djq.ops import cli
+from djq.ops import cli, meter
 from djq.ops.status import Status
 from djq.settings import load
 from djq.storage import sweeps
@@ -136,6 +138,69 @@ def test_gc_looks_at_the_other_databases_that_are_named(lab, tmp_path, capsys):
     # From now on neither of them is forgotten.
     assert cli.run(["gc", "raw", "--delete", "--yes"]) == Status.USAGE
     assert "djq gc raw --also URL" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    """What a person sees, byte by byte."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+CLEAR = "\r\x1b[K"
+
+
+@pytest.fixture
+def on_terminal(lab, monkeypatch):
+    """Run a verb, and return what a person sees of its progress."""
+    monkeypatch.setattr(meter, "FIRST_S", 0.0)
+    monkeypatch.setattr(meter, "EVERY_S", 0.0)
+
+    def run(*arguments: str, file: io.StringIO | None = None) -> tuple[int, list[str]]:
+        file = Terminal() if file is None else file
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", file)
+            return cli.run(arguments), file.getvalue().split(CLEAR)
+
+    return run
+
+
+def test_gc_shows_on_a_terminal_how_far_it_is_in_a_line_that_vanishes(on_terminal):
+    status, lines = on_terminal("gc", "raw", "--claim", "--delete", "--yes")
+
+    assert status == Status.DONE
+    counts = ["1 references", "1 references, 3 objects"]
+    counts += [f"1 references, 3 objects, {n} deleted" for n in (1, 2)]
+    assert lines == ["", *counts, ""]
+
+
+def test_fsck_shows_on_a_terminal_how_far_it_is_in_a_line_that_vanishes(on_terminal, lab):
+    for path in paths(lab):
+        lab.put(path, b"other")
+
+    status, lines = on_terminal("fsck", "raw", "--verify")
+
+    assert status == Status.ERRORS
+    # Each damage is written on a line that was cleared.
+    shown = ["0 references, 1 objects", "", "0 references, 2 objects", ""]
+    shown += ["0 references, 3 objects", "", "1 references, 3 objects", ""]
+    assert lines == ["", *shown]
+
+
+@pytest.mark.parametrize("verb", [["gc", "raw"], ["fsck"]])
+def test_programs_and_pipes_see_no_progress(on_terminal, verb):
+    assert on_terminal(*verb, "--json") == (Status.DONE, [""])
+    assert on_terminal(*verb, file=io.StringIO()) == (Status.DONE, [""])
+
+
+def test_python_is_told_of_the_progress_if_it_asks(lab):
+    seen = []
+    with dj.Connection(load()) as connection:
+        dj.gc.collect(store="raw", connection=connection, progress=lambda e: seen.append(str(e)))
+        assert seen == ["1 references", "1 references, 3 objects"]
+        del seen[:]
+        dj.fsck(connection=connection, progress=lambda e: seen.append(e.n_references))
+        assert seen == [1]
 
 
 def test_fsck_tells_what_is_missing(lab, capsys):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from djq.errors import ConfigError
+from djq.ops.meter import Meter
 from djq.ops.output import confirm, show_json
 from djq.ops.status import Status
 from djq.settings import load
@@ -113,13 +114,21 @@ def fsck(store: str | None, *, verify: bool, as_json: bool, **options: Any) -> i
     """
     _import(options["modules"])
 
+    meter = Meter(is_wanted=not as_json)
+
     def tell(damage: Damage) -> None:
         if not as_json:
+            meter.clear()
             click.secho(str(damage), fg="red")
 
-    with _connected(()) as (connection, *_):
+    with _connected(()) as (connection, *_), meter:
         found = check(
-            *options["schemas"], store=store, verify=verify, connection=connection, each=tell
+            *options["schemas"],
+            store=store,
+            verify=verify,
+            connection=connection,
+            each=tell,
+            progress=meter.tell,
         )
     if as_json:
         show_json(found.to_dict())
@@ -130,12 +139,20 @@ def fsck(store: str | None, *, verify: bool, as_json: bool, **options: Any) -> i
 
 def _collect(collector: GarbageCollector, options: dict[str, Any], *, dry_run: bool) -> Garbage:
     is_shown = options["is_listed"] and not options["as_json"]
-    return collector.collect(
-        dry_run,
-        grace=options["grace"],
-        claim=options["claim"],
-        each=click.echo if is_shown else None,
-    )
+    meter = Meter(is_wanted=not options["as_json"])
+
+    def tell(path: str) -> None:
+        meter.clear()
+        click.echo(path)
+
+    with meter:
+        return collector.collect(
+            dry_run,
+            grace=options["grace"],
+            claim=options["claim"],
+            each=tell if is_shown else None,
+            progress=meter.tell,
+        )
 
 
 def _import(modules: Sequence[str]) -> None:
