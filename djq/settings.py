@@ -65,6 +65,7 @@ DATABASE_SCHEMES = frozenset({"sqlite", "mysql", "mariadb"})
 REDIS_FILE = "redis.url"
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix"})
 BROKER_SCHEMES = frozenset({"amqp", "amqps"})
+ENDPOINT_SCHEMES = frozenset({"http", "https"})
 
 
 def _check_url(url: str, known: frozenset[str], example: str) -> str:
@@ -98,6 +99,15 @@ def _redis_url(url: SecretStr) -> SecretStr:
 
 def _broker_url(url: SecretStr) -> SecretStr:
     _check_url(url.get_secret_value(), BROKER_SCHEMES, "write amqp://user:password@host:5672//")
+    return url
+
+
+def _endpoint(url: str) -> str:
+    example = "write https://minio.lab:9000"
+    _check_url(url, ENDPOINT_SCHEMES, example)
+    if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", urlsplit(url).hostname or ""):
+        message = f"{url!r} names no server; {example}"
+        raise ValueError(message)
     return url
 
 
@@ -135,7 +145,7 @@ class StoreSettings(BaseModel):
     #: any other that fsspec knows.
     url: str
     #: The server's address, when it is not Amazon's, Google's or Azure's.
-    endpoint: str | None = None
+    endpoint: Annotated[str, AfterValidator(_endpoint)] | None = None
     #: S3 only, as the two keys.
     region: str | None = None
     access_key: SecretStr | None = None

@@ -36,6 +36,9 @@ _MISSING: Final = 404
 #: Too slow, in conflict with others, too many: it may go well the next time.
 _PASSING: Final = frozenset({408, 409, 425, 429})
 
+#: Where the client's own failures come from, which are no `Exception`.
+_PANIC: Final = "pyo3_runtime"
+
 _CREATE: Final = "the bucket does not exist: create it, or correct the store's url"
 _ALLOW: Final = "the store does not let you: check its credentials, and what they may do there"
 _IDENTIFY: Final = "there are no credentials: set them for the store, or in the environment"
@@ -65,6 +68,11 @@ def our_errors(verb: str, path: str, address: str) -> Generator[None]:
         raise StoreUnavailableError(message) from error
     except (BaseError, PermissionError, ValueError, OSError) as error:
         message = f"{where}: {_first_line(error)}"
+        raise StorageError(message) from error
+    except BaseException as error:
+        if type(error).__module__ != _PANIC:
+            raise
+        message = f"{where}: the client broke off, most likely at an option of the store: {error}"
         raise StorageError(message) from error
 
 

@@ -391,3 +391,28 @@ def test_a_user_of_datajoint_without_a_host_is_no_database(monkeypatch):
     monkeypatch.setenv("DJ_USER", "al")
 
     assert load().database_url is None
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "minio.lab:9000",
+        "http://",
+        "http://10.0.0.1:9:9",
+        "http://a b",
+        "ftp://x",
+        "https://x:70000",
+    ],
+)
+def test_an_endpoint_that_is_no_address_is_refused_with_an_example(monkeypatch, endpoint):
+    monkeypatch.setenv("DJQ_STORES__RAW__URL", "s3://lab")
+    monkeypatch.setenv("DJQ_STORES__RAW__ENDPOINT", endpoint)
+    with pytest.raises(ConfigError, match=r"RAW__ENDPOINT: .*; write https://minio\.lab:9000"):
+        load()
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["http://127.0.0.1:9000", "https://[::1]:9000", "https://minio_1.lab/at/path"]
+)
+def test_an_endpoint_is_an_address(endpoint):
+    assert StoreSettings(url="s3://lab", endpoint=endpoint).endpoint == endpoint

@@ -81,3 +81,17 @@ def test_a_missing_bucket_is_no_missing_object():
     ):
         assert type(found) is StorageError
         assert "the bucket does not exist: create it" in str(found)
+
+
+def test_a_panic_of_the_client_is_an_error_that_programs_catch():
+    kind = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})
+    panic = kind("request valid: InvalidUri")
+    words = r"the client broke off.*option.*InvalidUri"
+    with pytest.raises(StorageError, match=words), our_errors("put", "a", "s3://b"):
+        raise panic
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)])
+def test_what_ends_a_program_passes(error):
+    with pytest.raises(type(error)), our_errors("put", "a", "s3://b"):
+        raise error
