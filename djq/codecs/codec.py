@@ -158,7 +158,7 @@ def fields_of(stored: object) -> Mapping[str, object]:
     if isinstance(stored, str | bytes):
         try:
             stored = json.loads(stored)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
     return cast("Mapping[str, object]", stored) if isinstance(stored, dict) else {}
 

@@ -39,8 +39,9 @@ def check_packet(
     name = max(sizes, key=sizes.__getitem__)
     message = (
         f'{spec.display_name}: "{name}" is too large for the server: its largest value has '
-        f"{sizes[name]:,} bytes, and a statement may have {limit:,} (max_allowed_packet). Keep it "
-        "in a store, as in <blob@store> or <attach@store>, or let the server take more"
+        f"{sizes[name]:,} bytes, its row as a statement {size:,}, and the server takes {limit:,} "
+        "(max_allowed_packet). Keep it in a store, as in <blob@store> or <attach@store>, or let "
+        "the server take more"
     )
     raise RowError(message)
 

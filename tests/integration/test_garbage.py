@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,10 +17,9 @@ from djq.storage import collecting, content, sweeps
 from djq.storage.clock import CLOCK
 from djq.storage.owners import FOLDER as MARKS
 from djq.tables import coding, garbage
+from tests.support.s3 import closing_bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from djq.storage.filesystem import FolderStore
 
 DAY_S = 86_400
@@ -79,13 +77,6 @@ def age(connection, seconds: float = OLD_S) -> None:
         if found.path.startswith(collecting.FOLDERS):
             then = found.modified.timestamp() - seconds
             os.utime(store.root / found.path, (then, then))
-
-
-@contextmanager
-def closing_bucket(connection) -> Iterator[None]:
-    """Let go of the client, which tables and their classes hold longer than the test lasts."""
-    yield
-    del connection.store("raw").store._client
 
 
 def put(connection, *names: str) -> set[str]:

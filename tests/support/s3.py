@@ -10,7 +10,9 @@ import secrets
 import shutil
 import sys
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
@@ -18,6 +20,11 @@ from pydantic import SecretStr
 from djq.settings import StoreSettings
 from tests.support.processes import session
 from tests.support.servers import HOST, MissingServerError, Server, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from djq.tables.connection import Connection
 
 BUCKET = "djq-test"
 ACCESS_KEY = "djq"
@@ -143,3 +150,10 @@ def s3_settings() -> StoreSettings:
         pytest.skip(str(error))
     server.start()
     return server.settings(secrets.token_hex(4))
+
+
+@contextmanager
+def closing_bucket(connection: Connection, store: str = "raw") -> Iterator[None]:
+    """Let go of the client, which tables and their classes hold longer than the test lasts."""
+    yield
+    del connection.store(store).store._client  # type: ignore[attr-defined]

@@ -29,7 +29,10 @@ def test_a_reference_without_a_store_is_in_the_default_one(store):
 
 @pytest.mark.parametrize(
     "stored",
-    [None, 3, b"\xff\xfe", "text", "[1]", {}, {"path": ""}, {"path": 3}, {"path": "a", "store": 3}],
+    [
+        *(None, 3, b"\xff\xfe", "text", "[1]", pytest.param("[" * 100_000, id="deep")),
+        *({}, {"path": ""}, {"path": 3}, {"path": "a", "store": 3}),
+    ],
 )
 def test_what_is_no_reference_refers_to_nothing(stored):
     assert list(PlainCodec().referenced_paths(stored)) == []
