@@ -74,7 +74,7 @@ def _dtype(name: str, codec: Codec, *, is_store: bool) -> str:
         raise CodecError(message)
     found = cast("object", codec.get_dtype(is_store=is_store))
     if not isinstance(found, str):
-        message = f"<{name}>: get_dtype returned {found!r} instead of a type, such as <blob>"
+        message = f"get_dtype of <{name}> returned {found!r} instead of a type, such as <blob>"
         raise CodecError(message)
     return found.strip()
 

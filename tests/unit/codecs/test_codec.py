@@ -134,7 +134,7 @@ def test_codecs_that_lead_in_a_circle_are_refused():
 
 def test_a_codec_that_names_no_type_is_refused():
     define(get_dtype=lambda self, is_store: None)
-    with pytest.raises(CodecError, match="<graph>: get_dtype returned None instead of a type"):
+    with pytest.raises(CodecError, match="get_dtype of <graph> returned None instead of a type"):
         registry.resolve("graph", None)
 
 
