@@ -35,8 +35,12 @@ KEYS: Final = frozenset({"size", "chunk", "index", "arrays"})
 
 #: Smaller values are not compressed [bytes].
 COMPRESSED_BYTES: Final = 1000
-#: More MessagePack per stored byte is an attack: each of its bytes can become an object of 64.
-MAX_RATIO: Final = 64
+#: More MessagePack per stored byte is an attack.
+_MAX_RATIO: Final = 64
+#: Each of its bytes can become an object of about 80, so what goes beyond this size [bytes] may
+#: take less: 64 kB became four million objects.
+_FREE_BYTES: Final = 1 << 21
+_MAX_FURTHER_RATIO: Final = 8
 #: Arrays up to this size lie inside the MessagePack part [bytes].
 INLINE_BYTES: Final = 256
 #: Each level of tuples and sets takes 40 kB of the C stack in the parser.
@@ -69,7 +73,7 @@ def write(value: object) -> list[bytes]:
     packer = Packer()
     raw = np.frombuffer(packer.pack(value), dtype=np.uint8)
     pieces = (raw[start : start + CHUNK_BYTES] for start in range(0, raw.size, CHUNK_BYTES))
-    packed = compress(pieces, least=COMPRESSED_BYTES, max_ratio=MAX_RATIO)
+    packed = compress(pieces, least=COMPRESSED_BYTES, max_ratio=_max_ratio(raw.size))
     sizes = [sum(map(len, frame)) for frame in packer.frames]
     head = {"size": raw.size, "chunk": CHUNK_BYTES, "index": packed.index, "arrays": sizes}
     return write_frame(
@@ -90,7 +94,7 @@ def read(frame: Frame) -> Value:
     if not _is_size(size) or not _is_size(step) or not 0 < step <= MAX_CHUNK_BYTES:
         message = "the sizes in the header of this blob are malformed"
         raise CodecError(message)
-    if size > reader.n_bytes * MAX_RATIO or len(reader) != -(-size // step):
+    if size > _max_bytes(reader.n_bytes) or len(reader) != -(-size // step):
         message = f"this blob claims {size} bytes in {len(reader)} chunks of {reader.n_bytes} bytes"
         raise CodecError(message)
     raw = np.empty(size, dtype=np.uint8)
@@ -113,6 +117,19 @@ def _unpack(data: bytes, frames: Mapping[int, memoryview]) -> Value:
         message = f"{len(unpacker.frames)} arrays of this blob are not part of its value"
         raise CodecError(message)
     return value
+
+
+def _max_bytes(n_stored: int) -> int:
+    """Return how large a MessagePack part may be [bytes] that is stored in so many."""
+    return min(_MAX_RATIO * n_stored, _FREE_BYTES + _MAX_FURTHER_RATIO * n_stored)
+
+
+def _max_ratio(size: int) -> int:
+    """Return how much smaller a MessagePack part of this size may become: `_max_bytes` keeps it."""
+    further = size - _FREE_BYTES
+    if further <= 0:
+        return _MAX_RATIO
+    return min(_MAX_RATIO, _MAX_FURTHER_RATIO * size // further)
 
 
 def _is_size(value: object) -> bool:

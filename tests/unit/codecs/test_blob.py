@@ -442,6 +442,49 @@ def test_a_bomb_takes_little_time_and_memory(name: str):
     assert peak < 1 << 30
 
 
+def test_a_small_blob_of_many_small_values_is_refused_in_no_time():
+    blob = messagepack_blob(b"\xdd\x00\x40\x00\x00" + b"\x90" * (1 << 22))
+    assert len(blob) < 1.01 * (1 << 16)
+    tracemalloc.start()
+    started = time.process_time()
+    with pytest.raises(CodecError, match=r"claims 4194309 bytes in 2 chunks"):
+        decode(blob)
+    seconds = time.process_time() - started
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert seconds < 1
+    assert peak < 100 << 20
+
+
+#: What makes a value, and what its blob may take [bytes].
+SHRINKING: dict[str, tuple[Callable[[], object], int]] = {
+    "zeros": (lambda: [0] * 2_000_000, 32_000),
+    "empty lists": (lambda: [[]] * 1_000_000, 16_000),
+    "lists of zeros": (lambda: [[0] * 1000] * 3000, 130_000),
+    "dict of equal entries": (lambda: dict.fromkeys(range(1_000_000), "x"), 3_100_000),
+    "bytes at both limits": (lambda: bytes(2_396_745), 39_000),
+    "bytes below both limits": (lambda: bytes(2_396_600), 38_000),
+    "bytes beyond both limits": (lambda: bytes(2_397_000), 39_000),
+    "many bytes": (lambda: bytes(40_000_000), 5_050_000),
+}
+
+
+@pytest.mark.parametrize("name", SHRINKING)
+def test_honest_values_that_shrink_a_lot_come_back(name: str):
+    make, max_bytes = SHRINKING[name]
+    value = make()
+    blob = encode(value)
+    assert len(blob) < max_bytes
+    is_back = decode(blob) == value
+    assert is_back
+
+
+def test_what_was_padded_to_a_64th_alone_is_read_up_to_two_megabytes():
+    blob = messagepack_blob(b"\xdd" + (2_000_000).to_bytes(4, "big") + bytes(2_000_000))
+    assert len(blob) < 32_000
+    assert decode(blob) == [0] * 2_000_000
+
+
 def colliding(n: int) -> list[int]:
     """Return integers with the same hash."""
     return [(2**61 - 1) * (i + 10) for i in range(n)]
