@@ -20,7 +20,7 @@ from djq.codecs.compression import (
     read_frame,
     write_frame,
 )
-from djq.codecs.extensions import MALFORMED, READERS, WRITERS, Extension, plain
+from djq.codecs.extensions import MALFORMED, READERS, WRITERS, Extension, plain, reason
 from djq.errors import CodecError
 
 if TYPE_CHECKING:
@@ -179,10 +179,10 @@ class Packer:
         try:
             return messagepack.pack(value, self._extend)
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
-            reason = f"{type(value).__name__} cannot be stored: {error}"
+            message = f"{type(value).__name__} cannot be stored: {error}"
             if _is_deeper(value, _MIN_LIBRARY_DEPTH - 1):
-                reason = f"nested deeper than {_MIN_LIBRARY_DEPTH} levels, or part of itself"
-            raise CodecError(reason) from error
+                message = f"nested deeper than {_MIN_LIBRARY_DEPTH} levels, or part of itself"
+            raise CodecError(message) from error
         finally:
             self._nesting -= 1
 
@@ -298,7 +298,7 @@ class Unpacker:
                 return self._unpack_stepwise(data)
             return messagepack.unpack(data, hook=self._extend, max_length=_MAX_LENGTH)
         except MALFORMED as error:
-            message = f"the MessagePack part of this blob cannot be read: {error}"
+            message = f"the MessagePack part of this blob cannot be read: {reason(error)}"
             raise CodecError(message) from error
         finally:
             self._nesting -= 1

@@ -485,6 +485,35 @@ def test_what_was_padded_to_a_64th_alone_is_read_up_to_two_megabytes():
     assert decode(blob) == [0] * 2_000_000
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a process")
+def test_lack_of_memory_is_named():
+    code = """
+import resource
+from pathlib import Path
+from djq.codecs.blob import decode, encode
+from djq.errors import CodecError
+from tests.support.datajoint_values import sizes
+empty = sizes(9) + b"\\2" + sizes(0)
+blobs = [encode([[]] * 1_000_000), b"dj0\\0\\2" + sizes(1_000_000) + 1_000_000 * empty]
+n_pages = int(Path("/proc/self/statm").read_text().split()[0])
+limit = n_pages * resource.getpagesize() + (24 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+for blob in blobs:
+    try:
+        decode(blob)
+    except CodecError as error:
+        print(error)
+"""
+    root = str(Path(__file__).parents[3])
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, check=True, text=True
+    )
+    assert ran.stdout.splitlines() == [
+        "the MessagePack part of this blob cannot be read: not enough memory",
+        "this blob of DataJoint's cannot be read: not enough memory",
+    ]
+
+
 def colliding(n: int) -> list[int]:
     """Return integers with the same hash."""
     return [(2**61 - 1) * (i + 10) for i in range(n)]
