@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from djq.codecs import arrays, dtypes, hashes, messagepack, objects
+from djq.codecs import arrays, dtypes, hashes, messagepack, objects, scalars
 from djq.codecs.chunks import ChunkIndex, ChunkReader
 from djq.codecs.compression import (
     CHUNK_BYTES,
@@ -201,9 +201,9 @@ class Packer:
     def _array(self, value: NDArray[Any] | np.generic[Any]) -> object:
         if objects.is_more_than_bytes(value):
             return messagepack.extension(*objects.write(value, self.pack))
-        array = np.asanyarray(value)
         if isinstance(value, np.generic):
-            return self._extension(Extension.SCALAR, [arrays.describe(array), array.tobytes()])
+            return self._extension(Extension.SCALAR, scalars.write(value))
+        array = np.asanyarray(value)
         if array.nbytes > INLINE_BYTES:
             self.frames.append(arrays.write(array))
             return self._extension(Extension.ATTACHED_ARRAY, len(self.frames) - 1)
@@ -334,8 +334,7 @@ class Unpacker:
             description, shape, raw = self.unpack(data)
             return arrays.from_bytes(raw, shape, dtypes.parse(description))
         if code == Extension.SCALAR:
-            description, raw = self.unpack(data)
-            return arrays.from_bytes(raw, [], dtypes.parse(description))[()]
+            return scalars.read(*self.unpack(data))
         reader = _READERS.get(code)
         if reader is None:
             message = f"unknown extension type {code}; update djq"

@@ -153,6 +153,33 @@ def test_a_plain_value_comes_back_with_its_type(value: object):
     assert same(decode(encode(value)), value)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.bytes_(b""),
+        np.bytes_(b"\0"),
+        np.bytes_(b"\0\0"),
+        np.bytes_(b"x\0"),
+        np.bytes_(b"\0x\0\0"),
+        np.str_(""),
+        np.str_("\0"),
+        np.str_("\0\0"),
+        np.str_("x\0"),
+        np.str_("ä日\0\0"),
+    ],
+    ids=lambda value: ascii(value.item()),
+)
+def test_numpy_bytes_and_texts_keep_the_zeros_at_their_end(value: np.bytes_ | np.str_):
+    inside = [value, (value,), {value: [value]}, np.array([value, 1], object)]
+    for back in (decode(encode(value)), decode(encode(inside))[0], *decode(encode(inside))[2]):
+        assert type(back) is type(value)
+        # Comparison would ignore the zeros if NumPy did it.
+        assert list(back) == list(value)
+        assert back.dtype == value.dtype
+    assert list(decode(encode(inside))[1][0]) == list(value)
+    assert list(decode(encode(inside))[3][0]) == list(value)
+
+
 def test_a_zone_is_kept_by_name():
     moment = datetime(2020, 10, 25, 2, 30, fold=1, tzinfo=blob_values.BERLIN)
     back = decode(encode(moment))
@@ -382,6 +409,10 @@ def golden_values() -> dict[str, object]:
         (extension(17, [[1], ["a"], [None], False, False, [1]]), "do not fit"),
         (extension(17, [[2], ["a"], [None], False, False, [ONE]]), "another shape"),
         (extension(17, [[1], ["a", "a"], [], False, False, [ONE, ONE]]), "cannot be read"),
+        (extension(3, ["|S1", None]), "without its bytes"),
+        (extension(3, ["|S1", b"12"]), "another number of bytes"),
+        (extension(3, ["<U0", b"12345"]), "another number of bytes"),
+        (extension(3, ["<U2", b"123\xff0000"]), "does not exist"),
         (extension(17, [[1], [1], [], False, False, [ONE]]), "cannot be read"),
         (extension(18, [1, None, None, False]), "do not fit"),
         (extension(18, [ONE, True, None, False]), "do not fit"),
