@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import pyarrow  # pyright: ignore[reportMissingTypeStubs] # there are none
 
 from djq.codecs.arrow_messages import claimed_bytes
-from djq.codecs.extensions import MALFORMED
+from djq.codecs.extensions import MALFORMED, reason
 from djq.errors import CodecError
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def decode(data: bytes | bytearray | memoryview) -> Value:
         message = f'this table needs {error.name}: pip install "djq[frames]"'
         raise CodecError(message) from error
     except _MALFORMED as error:
-        message = f"this Arrow table cannot be read: {error}"
+        message = f"this Arrow table cannot be read: {reason(error)}"
         raise CodecError(message) from error
 
 

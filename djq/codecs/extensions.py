@@ -54,6 +54,11 @@ class Extension(IntEnum):
     MASKED_ARRAY = 18
 
 
+def reason(error: Exception) -> str:
+    """Return why input could not be read, for a message; Python's lack of memory has no text."""
+    return "not enough memory" if isinstance(error, MemoryError) else str(error)
+
+
 #: Packs or unpacks what an extension contains.
 Pack = Callable[[object], bytes]
 Unpack = Callable[[bytes], Value]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from djq.codecs import hashes, mym_arrays
-from djq.codecs.extensions import MALFORMED
+from djq.codecs.extensions import MALFORMED, reason
 from djq.codecs.mym_cursor import Cursor
 from djq.errors import CodecError
 
@@ -69,7 +69,7 @@ def decode(data: bytes | memoryview) -> Value:
             raise CodecError(message)
         return Cursor(data[4:], _READERS, budget).read_whole()
     except MALFORMED as error:
-        message = f"this blob of DataJoint's cannot be read: {error}"
+        message = f"this blob of DataJoint's cannot be read: {reason(error)}"
         raise CodecError(message) from error
 
 

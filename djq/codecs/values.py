@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
-from djq.codecs import arrays, dtypes, hashes, messagepack, objects
+from djq.codecs import arrays, dtypes, hashes, messagepack, objects, scalars
 from djq.codecs.chunks import ChunkIndex, ChunkReader
 from djq.codecs.compression import (
     CHUNK_BYTES,
@@ -20,7 +20,7 @@ from djq.codecs.compression import (
     read_frame,
     write_frame,
 )
-from djq.codecs.extensions import MALFORMED, READERS, WRITERS, Extension, plain
+from djq.codecs.extensions import MALFORMED, READERS, WRITERS, Extension, plain, reason
 from djq.errors import CodecError
 
 if TYPE_CHECKING:
@@ -35,8 +35,12 @@ KEYS: Final = frozenset({"size", "chunk", "index", "arrays"})
 
 #: Smaller values are not compressed [bytes].
 COMPRESSED_BYTES: Final = 1000
-#: More MessagePack per stored byte is an attack: each of its bytes can become an object of 64.
-MAX_RATIO: Final = 64
+#: More MessagePack per stored byte is an attack.
+_MAX_RATIO: Final = 64
+#: Each of its bytes can become an object of about 80, so what goes beyond this size [bytes] may
+#: take less: 64 kB became four million objects.
+_FREE_BYTES: Final = 1 << 21
+_MAX_FURTHER_RATIO: Final = 8
 #: Arrays up to this size lie inside the MessagePack part [bytes].
 INLINE_BYTES: Final = 256
 #: Each level of tuples and sets takes 40 kB of the C stack in the parser.
@@ -69,7 +73,7 @@ def write(value: object) -> list[bytes]:
     packer = Packer()
     raw = np.frombuffer(packer.pack(value), dtype=np.uint8)
     pieces = (raw[start : start + CHUNK_BYTES] for start in range(0, raw.size, CHUNK_BYTES))
-    packed = compress(pieces, least=COMPRESSED_BYTES, max_ratio=MAX_RATIO)
+    packed = compress(pieces, least=COMPRESSED_BYTES, max_ratio=_max_ratio(raw.size))
     sizes = [sum(map(len, frame)) for frame in packer.frames]
     head = {"size": raw.size, "chunk": CHUNK_BYTES, "index": packed.index, "arrays": sizes}
     return write_frame(
@@ -90,7 +94,7 @@ def read(frame: Frame) -> Value:
     if not _is_size(size) or not _is_size(step) or not 0 < step <= MAX_CHUNK_BYTES:
         message = "the sizes in the header of this blob are malformed"
         raise CodecError(message)
-    if size > reader.n_bytes * MAX_RATIO or len(reader) != -(-size // step):
+    if size > _max_bytes(reader.n_bytes) or len(reader) != -(-size // step):
         message = f"this blob claims {size} bytes in {len(reader)} chunks of {reader.n_bytes} bytes"
         raise CodecError(message)
     raw = np.empty(size, dtype=np.uint8)
@@ -113,6 +117,19 @@ def _unpack(data: bytes, frames: Mapping[int, memoryview]) -> Value:
         message = f"{len(unpacker.frames)} arrays of this blob are not part of its value"
         raise CodecError(message)
     return value
+
+
+def _max_bytes(n_stored: int) -> int:
+    """Return how large a MessagePack part may be [bytes] that is stored in so many."""
+    return min(_MAX_RATIO * n_stored, _FREE_BYTES + _MAX_FURTHER_RATIO * n_stored)
+
+
+def _max_ratio(size: int) -> int:
+    """Return how much smaller a MessagePack part of this size may become: `_max_bytes` keeps it."""
+    further = size - _FREE_BYTES
+    if further <= 0:
+        return _MAX_RATIO
+    return min(_MAX_RATIO, _MAX_FURTHER_RATIO * size // further)
 
 
 def _is_size(value: object) -> bool:
@@ -162,10 +179,10 @@ class Packer:
         try:
             return messagepack.pack(value, self._extend)
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
-            reason = f"{type(value).__name__} cannot be stored: {error}"
+            message = f"{type(value).__name__} cannot be stored: {error}"
             if _is_deeper(value, _MIN_LIBRARY_DEPTH - 1):
-                reason = f"nested deeper than {_MIN_LIBRARY_DEPTH} levels, or part of itself"
-            raise CodecError(reason) from error
+                message = f"nested deeper than {_MIN_LIBRARY_DEPTH} levels, or part of itself"
+            raise CodecError(message) from error
         finally:
             self._nesting -= 1
 
@@ -184,9 +201,9 @@ class Packer:
     def _array(self, value: NDArray[Any] | np.generic[Any]) -> object:
         if objects.is_more_than_bytes(value):
             return messagepack.extension(*objects.write(value, self.pack))
-        array = np.asanyarray(value)
         if isinstance(value, np.generic):
-            return self._extension(Extension.SCALAR, [arrays.describe(array), array.tobytes()])
+            return self._extension(Extension.SCALAR, scalars.write(value))
+        array = np.asanyarray(value)
         if array.nbytes > INLINE_BYTES:
             self.frames.append(arrays.write(array))
             return self._extension(Extension.ATTACHED_ARRAY, len(self.frames) - 1)
@@ -281,7 +298,7 @@ class Unpacker:
                 return self._unpack_stepwise(data)
             return messagepack.unpack(data, hook=self._extend, max_length=_MAX_LENGTH)
         except MALFORMED as error:
-            message = f"the MessagePack part of this blob cannot be read: {error}"
+            message = f"the MessagePack part of this blob cannot be read: {reason(error)}"
             raise CodecError(message) from error
         finally:
             self._nesting -= 1
@@ -317,8 +334,7 @@ class Unpacker:
             description, shape, raw = self.unpack(data)
             return arrays.from_bytes(raw, shape, dtypes.parse(description))
         if code == Extension.SCALAR:
-            description, raw = self.unpack(data)
-            return arrays.from_bytes(raw, [], dtypes.parse(description))[()]
+            return scalars.read(*self.unpack(data))
         reader = _READERS.get(code)
         if reader is None:
             message = f"unknown extension type {code}; update djq"

@@ -153,6 +153,33 @@ def test_a_plain_value_comes_back_with_its_type(value: object):
     assert same(decode(encode(value)), value)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.bytes_(b""),
+        np.bytes_(b"\0"),
+        np.bytes_(b"\0\0"),
+        np.bytes_(b"x\0"),
+        np.bytes_(b"\0x\0\0"),
+        np.str_(""),
+        np.str_("\0"),
+        np.str_("\0\0"),
+        np.str_("x\0"),
+        np.str_("ä日\0\0"),
+    ],
+    ids=lambda value: ascii(value.item()),
+)
+def test_numpy_bytes_and_texts_keep_the_zeros_at_their_end(value: np.bytes_ | np.str_):
+    inside = [value, (value,), {value: [value]}, np.array([value, 1], object)]
+    for back in (decode(encode(value)), decode(encode(inside))[0], *decode(encode(inside))[2]):
+        assert type(back) is type(value)
+        # Comparison would ignore the zeros if NumPy did it.
+        assert list(back) == list(value)
+        assert back.dtype == value.dtype
+    assert list(decode(encode(inside))[1][0]) == list(value)
+    assert list(decode(encode(inside))[3][0]) == list(value)
+
+
 def test_a_zone_is_kept_by_name():
     moment = datetime(2020, 10, 25, 2, 30, fold=1, tzinfo=blob_values.BERLIN)
     back = decode(encode(moment))
@@ -382,6 +409,10 @@ def golden_values() -> dict[str, object]:
         (extension(17, [[1], ["a"], [None], False, False, [1]]), "do not fit"),
         (extension(17, [[2], ["a"], [None], False, False, [ONE]]), "another shape"),
         (extension(17, [[1], ["a", "a"], [], False, False, [ONE, ONE]]), "cannot be read"),
+        (extension(3, ["|S1", None]), "without its bytes"),
+        (extension(3, ["|S1", b"12"]), "another number of bytes"),
+        (extension(3, ["<U0", b"12345"]), "another number of bytes"),
+        (extension(3, ["<U2", b"123\xff0000"]), "does not exist"),
         (extension(17, [[1], [1], [], False, False, [ONE]]), "cannot be read"),
         (extension(18, [1, None, None, False]), "do not fit"),
         (extension(18, [ONE, True, None, False]), "do not fit"),
@@ -440,6 +471,78 @@ def test_a_bomb_takes_little_time_and_memory(name: str):
     assert seconds < 10
     # What lists claim counts here, although most of it is never touched.
     assert peak < 1 << 30
+
+
+def test_a_small_blob_of_many_small_values_is_refused_in_no_time():
+    blob = messagepack_blob(b"\xdd\x00\x40\x00\x00" + b"\x90" * (1 << 22))
+    assert len(blob) < 1.01 * (1 << 16)
+    tracemalloc.start()
+    started = time.process_time()
+    with pytest.raises(CodecError, match=r"claims 4194309 bytes in 2 chunks"):
+        decode(blob)
+    seconds = time.process_time() - started
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert seconds < 1
+    assert peak < 100 << 20
+
+
+#: What makes a value, and what its blob may take [bytes].
+SHRINKING: dict[str, tuple[Callable[[], object], int]] = {
+    "zeros": (lambda: [0] * 2_000_000, 32_000),
+    "empty lists": (lambda: [[]] * 1_000_000, 16_000),
+    "lists of zeros": (lambda: [[0] * 1000] * 3000, 130_000),
+    "dict of equal entries": (lambda: dict.fromkeys(range(1_000_000), "x"), 3_100_000),
+    "bytes at both limits": (lambda: bytes(2_396_745), 39_000),
+    "bytes below both limits": (lambda: bytes(2_396_600), 38_000),
+    "bytes beyond both limits": (lambda: bytes(2_397_000), 39_000),
+    "many bytes": (lambda: bytes(40_000_000), 5_050_000),
+}
+
+
+@pytest.mark.parametrize("name", SHRINKING)
+def test_honest_values_that_shrink_a_lot_come_back(name: str):
+    make, max_bytes = SHRINKING[name]
+    value = make()
+    blob = encode(value)
+    assert len(blob) < max_bytes
+    is_back = decode(blob) == value
+    assert is_back
+
+
+def test_what_was_padded_to_a_64th_alone_is_read_up_to_two_megabytes():
+    blob = messagepack_blob(b"\xdd" + (2_000_000).to_bytes(4, "big") + bytes(2_000_000))
+    assert len(blob) < 32_000
+    assert decode(blob) == [0] * 2_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a process")
+def test_lack_of_memory_is_named():
+    code = """
+import resource
+from pathlib import Path
+from djq.codecs.blob import decode, encode
+from djq.errors import CodecError
+from tests.support.datajoint_values import sizes
+empty = sizes(9) + b"\\2" + sizes(0)
+blobs = [encode([[]] * 1_000_000), b"dj0\\0\\2" + sizes(1_000_000) + 1_000_000 * empty]
+n_pages = int(Path("/proc/self/statm").read_text().split()[0])
+limit = n_pages * resource.getpagesize() + (24 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+for blob in blobs:
+    try:
+        decode(blob)
+    except CodecError as error:
+        print(error)
+"""
+    root = str(Path(__file__).parents[3])
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, check=True, text=True
+    )
+    assert ran.stdout.splitlines() == [
+        "the MessagePack part of this blob cannot be read: not enough memory",
+        "this blob of DataJoint's cannot be read: not enough memory",
+    ]
 
 
 def colliding(n: int) -> list[int]:
