@@ -26,7 +26,7 @@ from djq.sql.statements import Duplicates, Statements
 from djq.sql.transactions import Transactions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from djq.algebra.nodes import Node
     from djq.definition.acceptance import Value
@@ -129,7 +129,7 @@ class Database(Transactions):
         finally:
             session.close()
 
-    def stream(self, node: Node) -> Iterator[tuple[Any, ...]]:
+    def stream(self, node: Node) -> Generator[tuple[Any, ...]]:
         """Iterate over the rows of a query without holding them all.
 
         The rows come over a connection of their own, so that the loop's body may ask and write; it

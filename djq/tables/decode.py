@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import decimal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache, partial
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from djq.algebra.origin import origin
 from djq.codecs import blob
 from djq.definition.acceptance import Value
 from djq.definition.attributes import Attribute, CodecType, NativeType
 from djq.errors import CodecError, ConfigError, StorageError
-from djq.objects.rowplace import RowPlace
 from djq.tables.accepting import ENCODED
 from djq.tables.coding import Coding
 from djq.tables.moving import moved
+from djq.tables.origins import column_of, place_of
 from djq.tables.shapes import squeezed
 
 if TYPE_CHECKING:
@@ -59,14 +60,32 @@ def decode_columns(
     columns: Sequence[Column], node: Node, connection: Connection, *, squeeze: bool = False
 ) -> list[Column]:
     """Return a query's columns, in heading order, as the user's values; errors as of `decoded`."""
+    if not any(a.is_encoded for a in node.heading):
+        with suppress(Exception):  # it is raised again below, by which it is known where
+            return _finished(columns, node, connection, squeeze=squeeze)
+    rows = decoded(zip(*columns, strict=True), node, connection, squeeze=squeeze)
+    return [list(column) for column in zip(*rows, strict=True)] or list(columns)
+
+
+def _finished(
+    columns: Sequence[Column], node: Node, connection: Connection, *, squeeze: bool
+) -> list[Column]:
+    """Return columns that no codec has encoded as the user's values, each in one loop."""
     found = list(columns)
-    if any(a.is_encoded for a in node.heading):
-        rows = decoded(zip(*columns, strict=True), node, connection, squeeze=squeeze)
-        return [list(column) for column in zip(*rows, strict=True)] or found
     for i, attribute in _undecoded(node.heading):
         finish = _Field(i, attribute, node, connection, squeeze=squeeze).finish
         found[i] = [None if v is None else finish(v) for v in found[i]]
     return found
+
+
+class _DecodingError(Exception):
+    """A step of an attribute's codecs raised `error`; the thread that fetches says of which row."""
+
+    def __init__(self, field: _Field, row: Cells, error: Exception) -> None:
+        super().__init__(field, row, error)
+        self.field = field
+        self.row = row
+        self.error = error
 
 
 class _Field:
@@ -91,13 +110,10 @@ class _Field:
         self.store = ""
         #: What makes a handle that knows its row, before `finish`; None: nothing is to be done.
         self.handle: Callable[[Mapping[str, Value], Value], Value] | None = None
-        #: The table of its values; empty: not known, or there is no codec to blame.
-        self.table = ""
         if isinstance(attribute.type, CodecType):
-            coding = Coding.of(attribute.type, connection, _place(node, attribute.name))
+            coding = Coding.of(attribute.type, connection, column_of(node, attribute.name))
             self.load, finish = coding.load, coding.finish
             self.store = coding.context.store_name or ""
-            self.table = coding.context.table
             self.handle = coding.handle if coding.makes_handles else None
             is_mine = coding.makes_handles and not coding.chain.n_own
             self._coding = coding if coding.needs_key and not is_mine else None
@@ -125,6 +141,7 @@ class _RowDecoder:
 
     def __init__(self, node: Node, connection: Connection, *, squeeze: bool) -> None:
         heading = node.heading
+        self._node = node
         self._connection = connection
         self._fields = [
             _Field(i, a, node, connection, squeeze=squeeze) for i, a in _undecoded(heading)
@@ -134,27 +151,40 @@ class _RowDecoder:
 
     def read(self, rows: Iterable[Cells]) -> Iterator[Cells]:
         """Yield rows with the user's values; several threads read objects of rows to come."""
-        if self._objects:
-            stores = {field.store for field in self._objects if field.store}
-            rows = moved(self._load, rows, self._weigh, self._connection.transfers(*stores))
-        return map(self._finish, rows)
+        try:
+            yield from self._read(rows)
+        except _DecodingError as caught:
+            failure = caught
+        else:
+            return
+        try:
+            raise self._told(failure)
+        finally:
+            del failure  # in a frame of its own traceback it would keep the rows
+
+    def _read(self, rows: Iterable[Cells]) -> Iterator[Cells]:
+        if not self._objects:
+            return map(self._finish, rows)
+        stores = {field.store for field in self._objects if field.store}
+        transfers = self._connection.transfers(*stores)
+        return starmap(self._finish, moved(self._load, rows, self._weigh, transfers))
 
     def _weigh(self, row: Cells) -> int:
         """Return how large the objects of a row are [bytes]."""
         return sum(_weight(row[field.position]) for field in self._objects)
 
-    def _load(self, row: Cells) -> Cells:
-        """Return a row with its objects in place of their references."""
+    def _load(self, row: Cells) -> tuple[Cells, list[Any]]:
+        """Return a row, and its values with objects in place of their references."""
         values = list(row)
         for field in self._objects:
             load = field.at(self._key(row))[0] if field.is_keyed else field.load
             if load is not None and values[field.position] is not None:
                 values[field.position] = self._run(load, values[field.position], field, row)
-        return values
+        return row, values
 
-    def _finish(self, row: Cells) -> Cells:
-        """Return a row whose objects are there with the user's values."""
-        values = list(row)
+    def _finish(self, row: Cells, loaded: list[Any] | None = None) -> Cells:
+        """Return a row with the user's values; `loaded` are those whose objects are there."""
+        values = list(row) if loaded is None else loaded
         for field in self._fields:
             if values[field.position] is not None:
                 if field.handle is not None:
@@ -164,19 +194,23 @@ class _RowDecoder:
                 values[field.position] = self._run(finish, values[field.position], field, row)
         return values
 
-    def _run(self, step: Decode, value: Value, field: _Field, row: Cells) -> Value:
+    @staticmethod
+    def _run(step: Decode, value: Value, field: _Field, row: Cells) -> Value:
         try:
             return step(value)
-        except (CodecError, ConfigError, StorageError) as error:
-            message = f"{self._place(field, row)}: {error}"
-            raise type(error)(message) from error
         except Exception as error:
-            table = field.table
-            error.add_note((f"{table}, " if table else "") + self._place(field, row))
-            raise
+            raise _DecodingError(field, row, error) from error
 
-    def _place(self, field: _Field, row: Cells) -> str:
-        return str(RowPlace("", field.name, self._key(row)))
+    def _told(self, failure: _DecodingError) -> Exception:
+        """Return what a codec raised, which says where."""
+        error, name = failure.error, failure.field.name
+        place = place_of(self._node, name, failure.row, self._connection)
+        if isinstance(error, CodecError | ConfigError | StorageError):
+            told = type(error)(f"{place}: {error}")
+            told.__cause__ = error
+            return told
+        error.add_note(str(place))
+        return error
 
     def _key(self, row: Cells) -> dict[str, Value]:
         return {name: row[i] for name, i in self._keys}
@@ -193,12 +227,6 @@ def _is_undecoded(attribute: Attribute) -> bool:
     if isinstance(type_, NativeType):
         return type_.is_blob
     return type_ is None or isinstance(type_, CodecType)
-
-
-def _place(node: Node, name: str) -> tuple[str, str, str]:
-    """Return schema, table and name of a query's attribute, as far as it is of one table."""
-    found = origin(node, name)
-    return ("", "", name) if found is None else (found[0].schema, found[0].table, found[1])
 
 
 def _weight(reference: Value) -> int:

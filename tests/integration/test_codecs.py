@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import ClassVar
 
 import numpy as np
@@ -156,6 +158,27 @@ def test_a_value_that_a_codec_refuses_is_named(graphs):
     assert [fault.attribute for fault in faults] == ["inside", "word"]
 
 
+class FussyError(KeyError):
+    """Can be referred to weakly."""
+
+
+class FussyCodec(dj.Codec):
+    """Refuses what djq's codec has read from a store."""
+
+    name = "fussy_of_tests"
+
+    def get_dtype(self, is_store):
+        return "<blob@>"
+
+    def encode(self, value):
+        return value
+
+    def decode(self, stored):
+        if stored != "a":
+            raise FussyError(stored)
+        return stored
+
+
 class FrailCodec(dj.Codec):
     """Breaks at one value of each way."""
 
@@ -183,11 +206,37 @@ def test_an_error_of_a_users_codec_keeps_its_type_and_tells_the_place(schema):
         with pytest.raises(KeyError, match="3") as caught:
             write()
         assert caught.value.__notes__ == [f'{frail.spec.display_name}, row 1, attribute "x"']
-    place = f'{frail.spec.name.table}, attribute "x" of the row id=2'
-    for read in (frail.to_dicts, lambda: frail.fetch("id", "x"), lambda: list(frail)):
+    place = f'{frail.spec.name}, attribute "x" of the row id=2'
+    reads = (frail.to_dicts, lambda: frail.fetch("id", "x"), lambda: list(frail))
+    for read in (*reads, lambda: frail.fetch("x"), (frail & "id = 2").proj(y="x").to_dicts):
         with pytest.raises(KeyError, match="2") as caught:
             read()
         assert caught.value.__notes__ == [place]
+
+
+def test_an_error_of_a_users_codec_about_an_object_tells_the_row(schema):
+    text = "id : int32\n---\nx : <fussy_of_tests@raw>"
+    fussy = schema(type("Fussy", (dj.Manual,), {"definition": text}))
+    fussy.insert([(1, "a"), (2, "b"), (3, "a")])
+    for read in (fussy.to_dicts, lambda: fussy.fetch("x"), lambda: fussy.to_arrays("x")):
+        with pytest.raises(FussyError, match="b") as caught:
+            read()
+        assert caught.value.__notes__ == [f'{fussy.spec.name}, attribute "x" of the row id=2']
+
+
+def test_an_error_of_a_users_codec_does_not_keep_the_rows(schema):
+    text = "id : int32\n---\nx : <fussy_of_tests@raw>"
+    fussy = schema(type("Fussy", (dj.Manual,), {"definition": text}))
+    fussy.insert1((2, "b"))
+    gc.disable()
+    try:
+        with pytest.raises(FussyError) as caught:
+            fussy.fetch("x")
+        error = weakref.ref(caught.value)
+        del caught
+        assert error() is None
+    finally:
+        gc.enable()
 
 
 def test_a_missing_object_is_named_with_its_row(graphs, connection):
