@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import ast
 import io
+import tokenize
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.lib import format as npy
 
+from djq.codecs.extensions import MALFORMED
 from djq.errors import CodecError
 
 if TYPE_CHECKING:
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 
 #: As much of a file as holds every header that NumPy reads, of up to 10,000 characters [bytes].
 HEAD_BYTES: Final = 16 << 10
-
+#: What NumPy raises for a malformed header; TokenError, since it tokenizes again what is no Python,
+#: in case Python 2 wrote it.
+_MALFORMED: Final = (*MALFORMED, SyntaxError, tokenize.TokenError)
 
 #: By version of the format; later ones only add field names beyond Latin 1.
 _READERS: Final[Mapping[tuple[int, int], Callable[[io.BytesIO], tuple[Any, ...]]]] = {
@@ -80,11 +84,13 @@ def read_head(data: memoryview) -> Head:
     """
     file = io.BytesIO(data[:HEAD_BYTES])
     try:
-        shape, is_fortran, dtype = _READERS[npy.read_magic(file)](file)
-    except KeyError as error:
-        message = f"version {error} of the .npy format is not read here; update djq"
-        raise CodecError(message) from error
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        version = npy.read_magic(file)
+        if version in _READERS:
+            shape, is_fortran, dtype = _READERS[version](file)
+        else:
+            message = f"version {version} of the .npy format is not read here; update djq"
+            raise CodecError(message)
+    except _MALFORMED as error:
         message = f"it is no .npy file: {error}"
         raise CodecError(message) from error
     if dtype.hasobject:

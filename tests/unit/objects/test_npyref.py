@@ -158,10 +158,13 @@ def test_damage_is_noticed(store):
     store.inner.objects[row["path"]] = whole[:-1] + b"\7"
     with pytest.raises(ObjectCorruptedError, match=r'store "raw", object hash/.*another hash'):
         fetched(row, store).load()
-    for damaged in (whole[:-1], whole[:100], b"", b"\x93NUMPY\x04\x00" + whole[8:], b"x" * 500):
+    versioned, unclosed = b"\x93NUMPY\x04\x00" + whole[8:], whole.replace(b"(300,)", b"((300,")
+    for damaged in (whole[:-1], whole[:100], b"", versioned, unclosed, b"x" * 500):
         store.inner.objects[row["path"]] = damaged
         with pytest.raises(ObjectCorruptedError, match=r'store "raw", object hash/'):
             fetched(row, store).load()
+        with pytest.raises(ObjectCorruptedError, match=r'store "raw", object hash/'):
+            fetched(row, store)[299]
     store.inner.objects.clear()
     with pytest.raises(ObjectMissingError, match=r'store "raw", object hash/'):
         fetched(row, store).load()
