@@ -152,7 +152,8 @@ class Coding:
         """Decode what `load` or `handle` returned, or all of what is in the row."""
         is_begun = self.load is not None or self.makes_handles
         links = self.chain.links[: self.chain.n_own] if is_begun else self.chain.links
-        return _compose([self._decoding(link) for link in reversed(links)])
+        steps = [stored_bytes] if self.accept is _bytes and not is_begun else []
+        return _compose([*steps, *(self._decoding(link) for link in reversed(links))])
 
     def _decoding(self, link: Codec) -> Step:
         return _call(link, "decode", self.context)
@@ -222,6 +223,23 @@ def _bytes(value: Value) -> Value:
         "let get_dtype name <blob>, or another type"
     )
     raise TypeError(message)
+
+
+def stored_bytes(value: Value) -> bytes | bytearray | memoryview:
+    """Return what a column of bytes holds.
+
+    Raises
+    ------
+    CodecError
+        It is none: SQLite keeps any value in any column.
+    """
+    if isinstance(value, bytes | bytearray | memoryview):
+        return value  # pyright: ignore[reportUnknownVariableType] # any buffer
+    message = (
+        f"the column holds {type(value).__name__} instead of bytes, which djq did not write: "
+        "store the value again by djq, or as bytes"
+    )
+    raise CodecError(message)
 
 
 def _own_bytes(value: Value) -> Value:

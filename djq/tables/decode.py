@@ -14,7 +14,7 @@ from djq.definition.acceptance import Value
 from djq.definition.attributes import Attribute, CodecType, NativeType
 from djq.errors import CodecError, ConfigError, StorageError
 from djq.tables.accepting import ENCODED
-from djq.tables.coding import Coding
+from djq.tables.coding import Coding, stored_bytes
 from djq.tables.moving import moved
 from djq.tables.origins import column_of, place_of
 from djq.tables.shapes import squeezed
@@ -239,7 +239,7 @@ def _weight(reference: Value) -> int:
 
 def _any_value(data: Value) -> Value:
     """Return what the `longblob` family holds: an encoded value, or bytes."""
-    data = bytes(data)
+    data = bytes(stored_bytes(data))
     return blob.decode(data) if data.startswith(ENCODED) else data
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import djq as dj
-from djq.errors import ConfigError, DatabaseError, DjqError
+from djq.errors import CodecError, ConfigError, DatabaseError, DjqError
 from djq.objects.handle import ObjectRef
 
 VALUES = {
@@ -96,3 +96,18 @@ def test_a_number_that_is_none_brings_no_foreign_exception(scan, name, number):
 
     with suppress(DjqError):
         read(scan)
+
+
+@pytest.mark.parametrize("value", ["'text'", "7", "0.5"])
+@pytest.mark.parametrize("type_", ["<blob>", "<arrow>", "longblob"])
+def test_what_is_no_bytes_in_a_column_of_bytes_is_our_error(schema, type_, value):
+    text = f"scan : int32\n---\ndata = null : {type_}"
+    scan = schema(type("Scan", (dj.Manual,), {"definition": text}))
+    if not scan.connection.database.is_sqlite:
+        pytest.skip("servers make bytes of it")
+    scan.insert1((7, None))
+    scan.connection.query(f"UPDATE {name_of(scan)} SET data = {value}")
+    words = r'attribute "data".*: the column holds (str|int|float) instead of bytes'
+    for ask in (lambda: scan.fetch1("data"), scan.to_dicts, lambda: list(scan)):
+        with pytest.raises(CodecError, match=words):
+            ask()
