@@ -6,12 +6,12 @@ Loaded by its name, and only where such a codec is used, since pyarrow is option
 from __future__ import annotations
 
 import importlib
-import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pyarrow  # pyright: ignore[reportMissingTypeStubs] # there are none
 
 from djq.codecs.arrow_messages import claimed_bytes
+from djq.codecs.arrow_pandas import from_pandas, to_pandas
 from djq.codecs.extensions import MALFORMED, reason
 from djq.errors import CodecError
 
@@ -151,27 +151,6 @@ def _messages(reader: Value) -> Iterator[Value]:
 # --- kinds of tables ---------------------------------------------------------------------------
 
 
-def _from_pandas(frame: Value) -> Value:
-    # pyarrow only warns, and leaves them out.
-    json.dumps(frame.attrs)
-    table = _arrow.Table.from_pandas(frame, nthreads=1)
-    _refuse_views(table)
-    return table
-
-
-def _to_pandas(table: Value) -> Value:
-    _refuse_views(table)
-    return table.to_pandas(use_threads=False)
-
-
-def _refuse_views(table: Value) -> None:
-    """Refuse columns whose rows may share memory, which they cannot in a frame of pandas."""
-    for field in table.schema:
-        if "view" in str(field.type):
-            message = f"column {field.name!r} of {field.type}: convert it to a type without views"
-            raise TypeError(message)
-
-
 def _from_polars(frame: Value) -> Value:
     for name, dtype in frame.schema.items():
         if _holds_objects(dtype):
@@ -209,12 +188,12 @@ def _to_batch(table: Value) -> Value:
 _WRITERS: Final[dict[str, Callable[[Value], Value]]] = {
     "pyarrow.Table": lambda table: table,
     "pyarrow.RecordBatch": lambda batch: _arrow.Table.from_batches([batch]),
-    "pandas.DataFrame": _from_pandas,
+    "pandas.DataFrame": from_pandas,
     "polars.DataFrame": _from_polars,
 }
 _READERS: Final[dict[str, Callable[[Value], Value]]] = {
     "pyarrow.Table": lambda table: table,
     "pyarrow.RecordBatch": _to_batch,
-    "pandas.DataFrame": _to_pandas,
+    "pandas.DataFrame": to_pandas,
     "polars.DataFrame": _to_polars,
 }

@@ -55,7 +55,7 @@ PANDAS = {
     "nullable": pd.DataFrame({"a": pd.array([1, None], "Int64"), "b": pd.array([True, None])}),
     "categories": pd.DataFrame({"a": pd.Categorical(["x", "y"], ["y", "x"], ordered=True)}),
     "zones": pd.DataFrame({"t": pd.to_datetime([NOW, None])}),
-    "lists": pd.DataFrame({"a": [[1, 2], None]}),
+    "arrays": pd.DataFrame({"a": [np.array([1, 2]), None]}),
     "no rows": pd.DataFrame({"a": pd.array([], "float32")}),
     "empty": pd.DataFrame(),
 }
@@ -93,6 +93,99 @@ def test_a_table_comes_back_with_its_types_batches_and_metadata(name: str):
 @pytest.mark.parametrize("name", PANDAS)
 def test_a_frame_of_pandas_comes_back_with_its_index(name: str):
     pd.testing.assert_frame_equal(decode(encode(PANDAS[name])), PANDAS[name], check_freq=False)
+
+
+def objects(*values: object) -> pd.Series:
+    # One by one: NumPy would take several arrays for one.
+    found = np.empty(len(values), object)
+    for position, value in enumerate(values):
+        found[position] = value
+    return pd.Series(found, dtype=object)
+
+
+EXACT = {
+    "ints": objects(2**60 + 1, None),
+    "bools": objects(True, None),
+    "texts": objects("a", float("nan")),
+    "floats": objects(1.5, float("nan")),
+    "bytes": objects(b"a", None),
+    "dates": objects(NOW.date(), None),
+    "decimals": objects(Decimal("1.50"), None),
+    "nothing": objects(None, None),
+    "arrays": objects(np.array([1, 2]), np.array([3]), None),
+    "alike dicts": objects({"x": 1, "y": "a"}, {"x": None, "y": None}),
+    "scalars": objects(np.int64(2**60 + 1), np.int64(1)),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_python_objects_come_back_as_they_are(name: str):
+    values = EXACT[name].tolist()
+    plain = [v.item() if isinstance(v, np.generic) else v for v in values]
+    assert repr(decode(encode(pd.DataFrame({"a": EXACT[name]})))["a"].tolist()) == repr(plain)
+
+
+LOSSY = {
+    "None among texts": (objects("a", None), r"row 1, None \(NoneType\) .* nan \(float\)"),
+    "NA among texts": (objects("a", pd.NA), r"row 1, <NA> \(NAType\)"),
+    "None among floats": (objects(1.5, None), r"row 1, None .* nan"),
+    "NaN among ints": (objects(1, float("nan")), r"row 1, nan .* None"),
+    "dicts": (objects({"x": 1}, {"y": None}), r"row 0, \{'x': 1\} .* \{'x': 1, 'y': None\}"),
+    "dicts of lists": (objects({"x": [1]}), r"row 0, .* \{'x': array\(\[1\]\)\}"),
+    "lists": (objects([1, 2]), r"row 0, \[1, 2\] \(list\) .* array\(\[1, 2\]\) \(ndarray\)"),
+    "tuples": (objects((1, 2)), r"row 0, \(1, 2\) \(tuple\)"),
+    "sets": (objects({1}), r"row 0, \{1\} \(set\)"),
+    "other arrays": (objects(np.arange(2), np.arange(2.0)), r"row 0, array\(\[0, 1\]\)"),
+    "zones": (objects(NOW), r"row 0, datetime.* \(Timestamp\)"),
+    "other zones": (
+        objects(pd.Timestamp("2026-01-02", tz="Europe/Berlin"), pd.Timestamp("2026", tz="UTC")),
+        r"row 1, .*UTC.* 01:00:00",
+    ),
+    "durations": (objects(timedelta(1)), r"row 0, .* \(timedelta\) .* \(Timedelta\)"),
+    "times with a zone": (objects(NOW.timetz()), r"row 0, datetime.time"),
+    "decimals": (objects(Decimal("1.0"), Decimal("1.00")), r"row 0, Decimal\('1.0'\)"),
+    "subclasses": (objects(type("Name", (str,), {})("a")), r"row 0, 'a' \(Name\) .* 'a' \(str\)"),
+    "bytearrays": (objects(bytearray(b"a")), r"row 0, .* \(bytearray\)"),
+    "decimals of Arrow": (
+        pd.Series([Decimal("1.5"), None], dtype=pd.ArrowDtype(pa.decimal128(5, 2))),
+        r"row 1, <NA> \(NAType\) .* None",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOSSY)
+def test_python_objects_that_would_come_back_as_others_are_refused(name: str):
+    values, words = LOSSY[name]
+    with pytest.raises(CodecError, match=f"column 'a' would not come back .*{words}.*Int64.*blob"):
+        encode(pd.DataFrame({"b": range(len(values)), "a": values}))
+
+
+# Of names that pyarrow makes texts of.
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        (pd.DataFrame({"a": [1, 2]}, pd.Index(["x", None], dtype=object)), "index level 0 .* None"),
+        (
+            pd.DataFrame(
+                {"a": [1]}, pd.MultiIndex.from_tuples([(1, NOW.timetz())], names=["i", "k"])
+            ),
+            r"index level 'k' .* row 0, datetime.time",
+        ),
+        (pd.DataFrame({"a": pd.Categorical(objects(NOW))}), "categories of column 'a'"),
+        (
+            pd.DataFrame({"a": pd.Categorical(pd.DatetimeIndex([NOW]))}),
+            r"categories of column 'a' .* row 0, Timestamp\(.*tz='UTC'",
+        ),
+        (pd.DataFrame([[1, 2]], columns=[1, "a"]), "column labels"),
+        (pd.DataFrame({"a": [1]}, pd.Index(["x"], name=0)), "names of its index"),
+        (pd.DataFrame({"a": pd.Series([[1]], dtype=pd.ArrowDtype(pa.list_(pa.int8())))}), "list<"),
+    ],
+    ids=["index", "level", "categories", "zones", "labels", "names", "unreadable"],
+)
+def test_what_else_in_a_frame_of_pandas_would_change_is_refused(frame: pd.DataFrame, words: str):
+    with pytest.raises(CodecError, match=words):
+        encode(frame)
 
 
 def test_the_attributes_of_a_frame_of_pandas_come_back():
