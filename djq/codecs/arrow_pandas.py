@@ -1,7 +1,8 @@
 """Frames of pandas ↔ Arrow tables: what would not come back as it was is refused.
 
-Arrow has one type per column, so that columns of Python objects are what changes: `None` becomes
-NaN, a list an array, a dict gets the keys of all others. Those are read back and compared.
+Arrow has one type per column, so that columns of Python objects are what changes: a list becomes
+an array, a dict gets the keys of all others. Those are read back and compared. A missing value may
+come back as another one, since pandas has several (2.x keeps texts beside NaN, 3.x has a dtype).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _arrow: Any = cast("Any", pyarrow)
 
 #: Of these, lists are equal only if they hold the same.
 _PLAIN: Final = frozenset({str, bytes, bool, int, float, date, type(None)})
+#: Classes of what stands for a missing value in pandas, beside None and NaN.
+_MISSING: Final = frozenset({"NAType", "NaTType"})
 #: Of a value in a message.
 _MAX_LENGTH: Final = 60
 _ADVICE: Final = (
@@ -120,12 +123,19 @@ def _compare(place: str, values: Value, found: Value) -> None:
     if _PLAIN.issuperset(types) and types == list(map(type, after)) and before == after:
         return
     for row, (value, other) in enumerate(zip(before, after, strict=True)):
-        if _differ(value, other):
+        if _differ(value, other) and not (_is_missing(value) and _is_missing(other)):
             message = (
                 f"{place} would not come back as it is: in row {row}, "
                 f"{_shorten(value)} would become {_shorten(other)}; {_ADVICE}"
             )
             raise TypeError(message)
+
+
+def _is_missing(value: Value) -> bool:
+    """Return whether nothing is there, as pandas says it: by None, NaN, NA or NaT."""
+    if isinstance(value, float):
+        return bool(np.isnan(value))
+    return value is None or type(value).__name__ in _MISSING
 
 
 def _differ(value: Value, found: Value) -> bool:
