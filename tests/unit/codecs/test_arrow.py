@@ -180,7 +180,7 @@ def test_python_objects_that_would_come_back_as_others_are_refused(name: str):
         (pd.DataFrame({"a": [1]}, pd.Index(["x"], name=0)), "names of its index"),
         (pd.DataFrame({"a": pd.Series([[1]], dtype=pd.ArrowDtype(pa.list_(pa.int8())))}), "list<"),
     ],
-    ids=["index", "level", "categories", "zones", "labels", "names", "unreadable"],
+    ids=["level", "categories", "zones", "labels", "names", "unreadable"],
 )
 def test_what_else_in_a_frame_of_pandas_would_change_is_refused(frame: pd.DataFrame, words: str):
     with pytest.raises(CodecError, match=words):
