@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, TypeVar
 import obstore
 import pytest
 
+import djq as dj
 from djq.errors import StoreUnavailableError
+from djq.settings import load
 from djq.storage import clouds
 from djq.storage.content import FOLDER
 from djq.storage.open import open_store
 from djq.storage.transfers import ItemError, Transfers
 from tests.support.object_store_contract import paths
-from tests.support.s3 import s3_server, s3_settings
+from tests.support.s3 import closing_bucket, s3_server, s3_settings
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from djq.settings import StoreSettings
     from djq.storage.content import ContentStore
@@ -36,6 +39,8 @@ N_THREADS = 6
 SIZES = (2_000, 200_000, 200_000, 40_000_000)
 #: The server is killed when so many are through, and started again when a request has failed.
 KILL_AT = (15, 50)
+#: Inserts of so many rows, one of which takes a while; in the middle of some the server is killed.
+N_BATCHES, N_ROWS, KILLED = 10, 6, {2, 5, 8}
 
 
 @pytest.fixture
@@ -124,6 +129,53 @@ def test_every_get_is_whole_or_says_that_the_store_is_away(content: ContentStore
     for number, found in enumerate(got):
         assert found in {None, value(number)}
         assert content.get(references[number]) == value(number)
+
+
+def test_rows_are_whole_or_absent(
+    content: ContentStore,
+    s3_settings: StoreSettings,
+    database_url: str,
+    schema_name: str,
+    tmp_path: Path,
+):
+    found = load(database_url=database_url, state_dir=tmp_path, stores={"raw": s3_settings})
+    with dj.Connection(found) as connection, closing_bucket(connection):
+        schema = dj.Schema(schema_name, connection=connection)
+
+        @schema
+        class Wave(dj.Manual):
+            definition = """
+            batch : int32
+            wave  : int32
+            ---
+            samples : <hash@raw>
+            """
+
+        def insert(batch: int) -> bool:
+            rows = [(batch, i, value(20 * batch + i)) for i in range(N_ROWS)]
+            killer = threading.Timer(0.05, s3_server().kill)
+            if batch in KILLED:
+                killer.start()
+            try:
+                Wave.insert(rows)
+            except StoreUnavailableError:
+                return False
+            finally:
+                if batch in KILLED:
+                    killer.join()
+                    up(content)
+            return True
+
+        # when
+        inserted = {batch for batch in range(N_BATCHES) if insert(batch)}
+        # then: of each insert there are all rows or none, and all of a row
+        kept = Wave.to_dicts()
+        assert {(r["batch"], r["wave"]) for r in kept} == {
+            (batch, i) for batch in inserted for i in range(N_ROWS)
+        }
+        assert all(r["samples"] == value(20 * r["batch"] + r["wave"]) for r in kept)
+        assert dj.fsck(schema_name, connection=connection, verify=True).n_damages == 0
+        assert set(range(N_BATCHES)) - KILLED <= inserted < set(range(N_BATCHES))
 
 
 def test_a_large_object_is_never_mixed_of_two_servers_lives(content: ContentStore):
