@@ -40,7 +40,7 @@ SIZES = (2_000, 200_000, 200_000, 40_000_000)
 #: The server is killed when so many are through, and started again when a request has failed.
 KILL_AT = (15, 50)
 #: Inserts of so many rows, one of which takes a while; in the middle of some the server is killed.
-N_BATCHES, N_ROWS, KILLED = 10, 6, {2, 5, 8}
+N_BATCHES, N_ROWS, KILLED = 6, 6, {1, 4}
 
 
 @pytest.fixture
