@@ -47,6 +47,7 @@ from djq.orchestrator.holding import Main
 from djq.orchestrator.reservations import Reservations
 from djq.orchestrator.server import resolve_url
 from djq.orchestrator.states import Chunk
+from djq.populate.keys import wire_ids
 from djq.settings import load
 settings = load()
 reservations = Reservations.open(settings)
@@ -65,8 +66,7 @@ while True:
     if answer is None:
         continue
     body = json.loads(base64.b64decode(json.loads(answer[1])["body"]))[1]
-    ids = tuple(json.dumps(k, separators=(",", ":"), ensure_ascii=False) for k in body["keys"])
-    chunk = Chunk(body["chunk"], body["run"], body["table"], ids)
+    chunk = Chunk(body["chunk"], body["run"], body["table"], tuple(wire_ids(body["keys"])))
     held = reservations.reserve(chunk, f"null/{n % main.slots}")
     done = Released(
         chunk.table, chunk.id, chunk.run, made=held.keys, seconds=0.0002 * len(held.keys)

@@ -131,12 +131,12 @@ class Reservations:
         """Return what a holder has, which need not be there any more."""
         found: list[Reservation] = []
         for chunk, text in self.server.read_hash("chunks").items():
-            body: dict[str, Any] = json.loads(text)
+            body, ids = _body(text)
             if body.get("holder") != holder:
                 continue
             table = str(body["table"])
             states = self.server.read_hash("jobs", table)
-            parts = {key: states.get(key, "").split("|") for key in body["keys"]}
+            parts = {key: states.get(key, "").split("|") for key in ids}
             mine = {k: s[2] for k, s in parts.items() if s[:2] + s[3:] == ["r", holder, chunk]}
             if mine:
                 token = int(next(iter(mine.values())))
@@ -153,7 +153,7 @@ class Reservations:
     def chunks(self) -> list[ChunkRecord]:
         """Return all chunks in flight: their number is bounded by the schedulers."""
         records = self.server.read_hash("chunks")
-        return [_record(chunk, json.loads(text)) for chunk, text in records.items()]
+        return [_record(chunk, *_body(text)) for chunk, text in records.items()]
 
 
 def _chosen(chunk: Chunk, positions: list[int] | int) -> tuple[str, ...]:
@@ -163,7 +163,12 @@ def _chosen(chunk: Chunk, positions: list[int] | int) -> tuple[str, ...]:
     return tuple(chunk.keys[i] for i in positions)
 
 
-def _record(chunk: str, body: Mapping[str, Any]) -> ChunkRecord:
+def _body(text: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return what is kept of a chunk, and its keys; see common.lua."""
+    first, _, rest = text.partition("\n")
+    return json.loads(first), tuple(filter(None, rest.split("\n")))
+
+
+def _record(chunk: str, body: Mapping[str, Any], keys: tuple[str, ...]) -> ChunkRecord:
     main = main_of(body.get("holder", ""))
-    keys = tuple(body["keys"])
     return ChunkRecord(chunk, body["table"], body["run"], keys, "holder" in body, main)

@@ -21,7 +21,7 @@ from djq.orchestrator.states import DEFAULT_QUEUE, Chunk
 from djq.populate.chunks import make_chunk
 from djq.populate.ends import CHILD, USERS, Host, mark_signals, own_forks
 from djq.populate.failures import raisable
-from djq.populate.keys import from_key_id, key_id
+from djq.populate.keys import from_key_id, key_id, wire_ids
 from djq.populate.options import PopulateOptions
 from djq.populate.slots import SEVERAL
 from djq.populate.tenure import Tenure
@@ -66,8 +66,8 @@ def _task(
         keys: list[list[Any]],
         options: dict[str, Any] | None = None,
     ) -> str:
-        ids = tuple(json.dumps(k, separators=(",", ":"), ensure_ascii=False) for k in keys)
-        return work(cls, Chunk(chunk, run, table, ids, _queue(app)), workplace, units, options)
+        found = Chunk(chunk, run, table, tuple(wire_ids(keys)), _queue(app))
+        return work(cls, found, workplace, units, options)
 
     cls = table
     return make

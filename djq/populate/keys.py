@@ -56,7 +56,7 @@ def from_wire(heading: Heading, values: Sequence[JsonValue]) -> Key:
 
 def key_id(heading: Heading, key: Mapping[str, Value]) -> str:
     """Return the key as one short text, equal for equal keys: its wire form as compact JSON."""
-    return json.dumps(to_wire(heading, key), separators=(",", ":"), ensure_ascii=False)
+    return f"[{','.join([_text(key[name]) for name in heading.primary_key])}]"
 
 
 def from_key_id(heading: Heading, text: str) -> Key:
@@ -69,6 +69,13 @@ def key_ids(columns: Sequence[Sequence[Value]]) -> list[str]:
     if len(columns) == 1:
         return [f"[{text}]" for text in _texts(columns[0])]
     return [f"[{','.join(texts)}]" for texts in zip(*map(_texts, columns), strict=True)]
+
+
+def wire_ids(rows: Sequence[Sequence[JsonValue]]) -> list[str]:
+    """Return the ids of keys in their wire form."""
+    if not rows or not rows[0]:
+        return ["[]"] * len(rows)
+    return key_ids(list(zip(*rows, strict=True)))
 
 
 def from_key_ids(heading: Heading, ids: Sequence[str]) -> list[Key]:
@@ -92,7 +99,13 @@ def _texts(column: Sequence[Value]) -> list[str]:
             return list(map(to_text, column))
         if (convert := _TO_JSON.get(kind)) is not None:
             return [json.dumps(convert(value), ensure_ascii=False) for value in column]
-    return [json.dumps(_to_json(value), ensure_ascii=False) for value in column]
+    return list(map(_text, column))
+
+
+def _text(value: Value) -> str:
+    """Return a value as JSON's text."""
+    to_text = _TO_TEXT.get(value.__class__)
+    return json.dumps(_to_json(value), ensure_ascii=False) if to_text is None else to_text(value)
 
 
 def _to_json(value: Value) -> JsonValue:

@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from djq.definition.spec import TableSpec
     from djq.sql.sessions import Session
 
+#: Values that may be long.
+_TEXTS = (str, bytes)
+
 
 def is_large(values: Iterable[Value]) -> bool:
     """Tell whether a row with these values, as the driver gets them, makes a long statement."""
-    return sum(len(v) for v in values if isinstance(v, str | bytes)) > MAX_STATEMENT
+    return sum([len(v) for v in values if isinstance(v, _TEXTS)]) > MAX_STATEMENT
 
 
 def check_packet(
@@ -47,4 +50,4 @@ def check_packet(
 
 
 def _size(value: Value) -> int:
-    return len(value if isinstance(value, str | bytes) else str(value))
+    return len(value if isinstance(value, _TEXTS) else str(value))

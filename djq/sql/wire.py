@@ -53,6 +53,10 @@ def _datetime(text: str) -> dt.datetime | str | None:
         return converters.convert_datetime(text)
 
 
+def _datetime_literal(value: dt.datetime) -> str:
+    return f"'{value}'" if value.tzinfo is None else converters.escape_datetime(value)
+
+
 #: PyMySQL's conversions of single values → the same, but faster.
 _QUICKER: dict[Any, Callable[[str], Any]] = {
     converters.convert_date: _date,
@@ -63,7 +67,7 @@ _LITERALS: dict[type, Callable[[Any], str]] = {
     int: str,
     float: converters.escape_float,
     type(None): converters.escape_None,
-    dt.datetime: converters.escape_datetime,
+    dt.datetime: _datetime_literal,
 }
 #: These read digits from bytes.
 _FROM_BYTES = (int, float)
@@ -114,11 +118,17 @@ class QuickConnection(_Driver):
 
     def ask(self, statement: str, parameters: Sequence[Any]) -> QuickResult:
         """Send a statement; return its answer."""
-        find, escape = _LITERALS.get, self.escape
+        find, escape = _LITERALS.get, self._literal
         text = statement % tuple([find(p.__class__, escape)(p) for p in parameters])
         self.query(text)  # pyright: ignore[reportUnknownMemberType] - PyMySQL leaves types out
         found: QuickResult = self._result
         return found
+
+    def _literal(self, value: Any) -> str:  # noqa: ANN401 - what the driver accepts
+        """Return a value as SQL; words, as names and hashes are, have nothing to escape."""
+        if value.__class__ is str and value.isalnum():
+            return f"'{value}'"
+        return self.escape(value)
 
     def read_columns(self, n_columns: int) -> tuple[list[Sequence[Any]], MysqlPacket]:
         """Return the columns of an answer as bytes, and the packet behind its rows."""

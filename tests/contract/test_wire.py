@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
+from decimal import Decimal
 
 import pymysql
 import pytest
@@ -24,6 +26,12 @@ QUESTIONS = {
     "long values": "SELECT repeat('x', 250), repeat('x', 251), repeat('é', 4e4), repeat('x', 7e4)",
     "many packets": "SELECT a.n, b.n FROM ({ten}) AS a, ({ten}) AS b, ({ten}) AS c",
 }
+PARAMETERS = (
+    *(5, -1.5, None, True, b"\x00'", Decimal("1.50")),
+    *("Zoë", "plain09", "it's", "a\\'b\\", "", "%s", "\x00\n\x1a", "Zürich9"),
+    *(dt.datetime(2026, 11, 22, 1, 2, 3, 45), dt.datetime(999, 1, 1)),  # noqa: DTZ001
+    dt.datetime(2026, 11, 22, 1, 2, 3, tzinfo=dt.timezone(dt.timedelta(hours=2))),
+)
 TEN = " UNION ALL ".join(f"SELECT {i} AS n" for i in range(10))
 
 
@@ -56,6 +64,18 @@ def test_an_answer_is_that_of_pymysql(connections, name):
     answers = [ask(quick, QUESTIONS[name]) for _ in range(3)]  # from the second on it is known
 
     assert answers == [ask(driver, QUESTIONS[name])] * 3
+
+
+@pytest.mark.parametrize("mode", ["", "NO_BACKSLASH_ESCAPES"])
+def test_values_are_sent_as_pymysql_sends_them(connections, mode):
+    driver, quick = connections
+    question = f"SELECT {', '.join(['%s'] * len(PARAMETERS))}"
+    for connection in connections:
+        connection.cursor().execute(f"SET SESSION sql_mode = '{mode}'")
+    cursor = driver.cursor()
+    cursor.execute(question, PARAMETERS)
+
+    assert quick.ask(question, PARAMETERS).rows == cursor.fetchall()
 
 
 def test_an_answer_whose_columns_changed_their_types_is_that_of_pymysql(connections):

@@ -54,7 +54,7 @@ while n_wanted > #granted and n_popped < MOST and not is_alone do
 end
 local token, losses = 0, {}
 if #granted > 0 then
-  token = reserve_keys(chunk, tbl, run, holder, granted)
+  token = reserve_keys(chunk, tbl, run, holder, granted, table.concat(granted, '\n'))
   losses = states_of(name('losses', tbl), granted)
   for i = 1, #granted do losses[i] = losses[i] or '0' end
 end

@@ -4,7 +4,8 @@
 --   epoch           a random id that lasts as long as Redis remembers; a new one says that everything was forgotten
 --   token           counter behind the tokens of reservations
 --   jobs:<table>    hash key id -> "q|<chunk>" (queued) or "r|<holder>|<token>|<chunk>" (reserved); counts while the chunk is known
---   chunks          hash chunk -> {"table", "run", "at" [ms, Redis clock], "keys"}; `at` is taken anew by a reservation
+--   chunks          hash chunk -> {"table", "run", "at" [ms, Redis clock], "holder", "units"}, and behind it its key ids, one a
+--                   line: most scripts need no more than the first; `at` is taken anew by a reservation
 --   mains           set of main processes that ever beat; main:<main> the set of its holders; holder:<holder> its chunks
 --   alive:<main>    heartbeat, JSON about the process; expires
 --   pardoned        there is if everybody got a lease lately; expires
@@ -117,6 +118,7 @@ end
 local SLICE = 4000
 
 local function states_of(jobs, ids)
+  if #ids > 0 and #ids <= SLICE then return redis.call('HMGET', jobs, unpack(ids)) end
   local states = {}
   for first = 1, #ids, SLICE do
     local last = math.min(first + SLICE - 1, #ids)
@@ -150,10 +152,25 @@ local function remove(hash, ids)
   end
 end
 
--- What is known of a chunk; false if nothing is.
+-- What is known of a chunk, without its keys; false if nothing is.
 local function record_of(chunk)
   local text = redis.call('HGET', name('chunks'), chunk)
-  return text and cjson.decode(text)
+  if not text then return false end
+  local break_at = string.find(text, '\n', 1, true)
+  local record = cjson.decode(string.sub(text, 1, break_at - 1))
+  record.text = string.sub(text, break_at + 1)
+  return record
+end
+
+-- The key ids of a record.
+local function keys_of(record)
+  return lines(record.text)
+end
+
+-- Note what is known of a chunk; `text` has its key ids, one a line.
+local function note_chunk(chunk, record, text)
+  record.text = nil
+  redis.call('HSET', name('chunks'), chunk, cjson.encode(record) .. '\n' .. text)
 end
 
 local function announce_freed(record, chunk, ids, reason, losses)
@@ -164,9 +181,9 @@ end
 
 -- The keys of a record that `holder` has by `chunk`.
 local function held_keys(record, holder, chunk)
-  local states = states_of(name('jobs', record.table), record.keys)
-  local held = {}
-  for i, id in ipairs(record.keys) do
+  local ids, held = keys_of(record), {}
+  local states = states_of(name('jobs', record.table), ids)
+  for i, id in ipairs(ids) do
     local state = states[i]
     if state and holder_of(state) == holder and string.sub(state, -#chunk - 1) == '|' .. chunk then held[#held + 1] = id end
   end
@@ -185,7 +202,7 @@ local function free_chunk(holder, chunk, is_lost, reason, in_hand)
   for _, id in ipairs(mine) do
     if id == in_hand then is_known = true end
   end
-  local count = (is_known or #record.keys == 1) and 1 or 0
+  local count = (is_known or #keys_of(record) == 1) and 1 or 0
   for i, id in ipairs(mine) do
     local is_suspect = is_lost and (id == in_hand or not is_known)
     losses[i] = is_suspect and redis.call('HINCRBY', name('losses', record.table), id, count) or cjson.null
@@ -217,14 +234,13 @@ local function free_main(main, is_lost, reason)
   return n_keys
 end
 
--- Reserve keys for a holder under a new token, as chunk `chunk`. Returns the token.
-local function reserve_keys(chunk, tbl, run, holder, ids, units)
+-- Reserve keys, of which `text` has one a line, for a holder under a new token, as chunk `chunk`. Returns the token.
+local function reserve_keys(chunk, tbl, run, holder, ids, text, units)
   local token = redis.call('INCR', name('token'))
   local state = table.concat({'r', holder, string.format('%.0f', token), chunk}, '|')
   local jobs = name('jobs', tbl)
   set_all(jobs, ids, state)
-  redis.call('HSET', name('chunks'), chunk,
-    cjson.encode({table = tbl, run = run, at = now_ms(), keys = ids, holder = holder, units = units}))
+  note_chunk(chunk, {table = tbl, run = run, at = now_ms(), holder = holder, units = units}, text)
   redis.call('SADD', name('holder', holder), chunk)
   redis.call('SADD', name('main', main_of(holder)), holder)
   return token
@@ -238,13 +254,13 @@ local function free_left_over(holder, chunk)
 end
 
 -- The states of keys, as far as they count: the chunk of a state must be known. Whatever left one behind, its key is free.
+-- Keys of one chunk have one state, which is looked at once.
 local function known_states_of(jobs, ids)
   local states, is_known = states_of(jobs, ids), {}
   for i, state in ipairs(states) do
     if state then
-      local chunk = chunk_of(state)
-      if is_known[chunk] == nil then is_known[chunk] = redis.call('HEXISTS', name('chunks'), chunk) == 1 end
-      if not is_known[chunk] then states[i] = false end
+      if is_known[state] == nil then is_known[state] = redis.call('HEXISTS', name('chunks'), chunk_of(state)) == 1 end
+      if not is_known[state] then states[i] = false end
     end
   end
   return states
@@ -253,12 +269,15 @@ end
 -- The same for who would take the keys. A chunk of a dead holder is freed first and counted, as `reap` does, which comes later:
 -- a key that kills process after process would be taken uncounted, by one after the other.
 local function states_for(holder, jobs, ids)
-  local states = known_states_of(jobs, ids)
+  local states, is_taken = known_states_of(jobs, ids), {}
   for i, state in ipairs(states) do
-    local owner = state and holder_of(state)
-    if owner and owner ~= holder and not is_alive(owner) then
-      free_chunk(owner, chunk_of(state), true, ENDED)
-      states[i] = false
+    if state then
+      if is_taken[state] == nil then
+        local owner = holder_of(state)
+        is_taken[state] = not owner or owner == holder or is_alive(owner)
+        if not is_taken[state] then free_chunk(owner, chunk_of(state), true, ENDED) end
+      end
+      if not is_taken[state] then states[i] = false end
     end
   end
   return states

@@ -3,10 +3,10 @@
 local chunk, mark = ARGV[1], 'q|' .. ARGV[1]
 local record = record_of(chunk)
 if not record or record.holder then return -1 end
-local jobs = name('jobs', record.table)
-local states = states_of(jobs, record.keys)
+local jobs, ids = name('jobs', record.table), keys_of(record)
+local states = states_of(jobs, ids)
 local queued = {}
-for i, id in ipairs(record.keys) do
+for i, id in ipairs(ids) do
   if states[i] == mark then queued[#queued + 1] = id end
 end
 remove(jobs, queued)

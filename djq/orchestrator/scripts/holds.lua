@@ -8,11 +8,10 @@ if state ~= mine then
   -- Free, and Redis does not remember when we reserved: it was flushed, nobody took the key from us. Take it again.
   -- Another holder's or chunk's state means that the key moved on; free in our own epoch, that our lease had ended.
   if state or redis.call('GET', name('epoch')) == epoch then return 0 end
-  local record = record_of(chunk) or {table = tbl, run = ARGV[7], at = now_ms(), keys = {}, holder = holder}
+  local record = record_of(chunk) or {table = tbl, run = ARGV[7], at = now_ms(), text = '', holder = holder}
   if record.holder ~= holder then return 0 end
   redis.call('HSET', jobs, id, mine)
-  record.keys[#record.keys + 1] = id
-  redis.call('HSET', name('chunks'), chunk, cjson.encode(record))
+  note_chunk(chunk, record, record.text .. '\n' .. id)
   redis.call('SADD', name('holder', holder), chunk)
   redis.call('SADD', name('main', main_of(holder)), holder)
   vouch(main_of(holder), ARGV[8])

@@ -16,10 +16,9 @@ for i, id in ipairs(ids) do
     accepted[#accepted + 1] = id
   end
 end
+local is_all = #accepted == #ids
 if #accepted > 0 and not is_begun then
   set_all(jobs, accepted, 'q|' .. chunk)
-  redis.call('HSET', name('chunks'), chunk,
-    cjson.encode({table = tbl, run = run, at = now_ms(), keys = accepted}))
+  note_chunk(chunk, {table = tbl, run = run, at = now_ms()}, is_all and ARGV[5] or table.concat(accepted, '\n'))
 end
-if #accepted == #ids then return -1 end
-return positions
+return is_all and -1 or positions

@@ -2,7 +2,6 @@
 -- Settled keys (made, exists, failed, empty) will not come back, so their count of losses ends, too.
 local tbl, holder, chunk = ARGV[1], ARGV[2], ARGV[4]
 local mine = table.concat({'r', holder, ARGV[3], chunk}, '|')
-local settled = lines(ARGV[6])
 local ids = lines(ARGV[6] .. '\n' .. ARGV[7])
 local jobs = name('jobs', tbl)
 local states = states_of(jobs, ids)
@@ -11,7 +10,8 @@ for i, id in ipairs(ids) do
   if states[i] == mine then held[#held + 1] = id end
 end
 remove(jobs, held)
-remove(name('losses', tbl), settled)
+local losses = name('losses', tbl)
+if redis.call('EXISTS', losses) == 1 then remove(losses, lines(ARGV[6])) end
 -- Only if it is ours: a Redis that came back without its last second may have the chunk as queued, with its message.
 local record = record_of(chunk)
 if record and record.holder == holder then

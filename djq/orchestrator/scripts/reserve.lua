@@ -17,8 +17,9 @@ local jobs, mark = name('jobs', tbl), 'q|' .. chunk
 local states = states_for(holder, jobs, ids)
 local granted, positions, ours = {}, {}, {}
 for i, id in ipairs(ids) do
-  if states[i] == mark or is_free_for(states[i], holder) then
-    if states[i] and chunk_of(states[i]) == chunk then ours[#ours + 1] = id end
+  local is_ours = states[i] == mark
+  if is_ours or is_free_for(states[i], holder) then
+    if is_ours or (states[i] and chunk_of(states[i]) == chunk) then ours[#ours + 1] = id end
     granted[#granted + 1] = id
     positions[#positions + 1] = i - 1
   end
@@ -33,5 +34,7 @@ if short then
   announce_freed(record, chunk, ours, 'limit ' .. short)
   return {epoch, 0, {}, short}
 end
-local token = reserve_keys(chunk, tbl, run, holder, granted, units_of(wanted))
-return {epoch, token, #granted == #ids and -1 or positions, ''}
+local is_all = #granted == #ids
+local text = is_all and ARGV[8] or table.concat(granted, '\n')
+local token = reserve_keys(chunk, tbl, run, holder, granted, text, units_of(wanted))
+return {epoch, token, is_all and -1 or positions, ''}

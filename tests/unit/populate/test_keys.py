@@ -11,7 +11,15 @@ import pytest
 
 from djq.definition.attributes import Attribute, CoreType, NativeType
 from djq.definition.heading import Heading
-from djq.populate.keys import from_key_id, from_key_ids, from_wire, key_id, key_ids, to_wire
+from djq.populate.keys import (
+    from_key_id,
+    from_key_ids,
+    from_wire,
+    key_id,
+    key_ids,
+    to_wire,
+    wire_ids,
+)
 
 VALUES = [
     (CoreType("int64"), -(2**63)),
@@ -61,7 +69,21 @@ def test_ids_of_columns_are_those_of_the_single_keys(type_: CoreType, value: obj
 
     assert ids == [key_id(heading, key) for key in keys]
     assert from_key_ids(heading, ids) == keys
+    wires = [to_wire(heading, key) for key in keys]
+    assert ids == wire_ids(wires) == [compact(wire) for wire in wires]
     assert key_ids([[value]]) == [f"[{ids[0][1:-4]}]"]
+
+
+def compact(wire: list[object]) -> str:
+    return json.dumps(wire, separators=(",", ":"), ensure_ascii=False)
+
+
+def test_ids_of_messages_are_their_compact_json_whatever_stands_beside_what():
+    wires = [[1, "a", None], [2.5, "b", True], ["\u2028", 10**30, -0.0]]
+
+    assert wire_ids(wires) == [compact(wire) for wire in wires]
+    assert wire_ids([]) == []
+    assert wire_ids([[], []]) == ["[]", "[]"]
 
 
 def test_no_keys_have_no_ids():
