@@ -152,7 +152,7 @@ def read_mapping(mapping: Mapping[str, Value], heading: Heading) -> Expression:
             found.append(known[name](value))
         elif (path := _path(name, heading)) is not None:
             found.append(json_equals(path, value))
-    return both(*found)
+    return found[0] if len(found) == 1 else both(*found)
 
 
 def _path(name: str, heading: Heading) -> JsonName | None:

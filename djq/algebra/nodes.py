@@ -25,6 +25,10 @@ class Relation:
     name: TableName
     heading: Heading
 
+    def __hash__(self) -> int:
+        """Return the hash of the name, which tells tables apart: every question asks for it."""
+        return hash((self.name.schema, self.name.table))
+
 
 @dataclass(frozen=True, slots=True)
 class Restriction:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from djq.definition.attributes import Attribute, CoreType
 from djq.definition.constraints import (
@@ -79,6 +80,10 @@ class TableSpec:
 
     def __hash__(self) -> int:
         """Return the hash of the name: specs are keys of the statement caches."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
         return hash(self.name)
 
     @property

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
@@ -54,9 +55,13 @@ class Prepared:
     is_blank: bool = False
     #: The driver takes a query's values as they are, in their order.
     is_direct: bool = False
+    #: Reads a row's values, where the driver takes all of them as they are.
+    read: Callable[[Any], tuple[Value, ...]] | None = None
 
     def bind(self, values: Sequence[Value] | dict[str, Value]) -> tuple[Value, ...]:
         """Return the driver's parameters, in the order of the placeholders."""
+        if self.read is not None:
+            return self.read(values)
         if self.is_direct:
             return tuple(values)[: len(self.places)]  # a query may have values that it never reads
         return tuple([place.value(values) for place in self.places])
@@ -113,12 +118,14 @@ def prepare(
     ]
     selected = getattr(statement, "selected_columns", ())
     converters = [_result(c, dialect) for c in selected]
+    names = [p.source for p in places if isinstance(p.source, str) and p.convert is None]
     return Prepared(
         str(compiled),
         tuple(places),
         tuple((i, *c) for i, c in enumerate(converters) if c is not None),
         is_direct=bool(places)
         and all(p.source == i and p.convert is None for i, p in enumerate(places)),
+        read=itemgetter(*names) if 1 < len(names) == len(places) else None,
     )
 
 

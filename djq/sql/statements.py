@@ -75,7 +75,7 @@ class Statements:
 
     def insert(self, spec: TableSpec, duplicates: Duplicates = "refuse") -> Prepared:
         """Return the INSERT of a table, which takes rows with all of its columns."""
-        shape = ("insert", spec.name, spec, duplicates)
+        shape = ("insert", spec, duplicates)
         prepared = self._kept.get(shape)
         if prepared is None:
             columns = full_heading(spec)
@@ -89,7 +89,7 @@ class Statements:
     ) -> tuple[Prepared, list[Value]]:
         """Return the INSERT … SELECT of a query's rows, which has the table's columns by name."""
         values = Values()
-        shape = ("insert from", spec.name, spec, duplicates, shape_of(node, values))
+        shape = ("insert from", spec, duplicates, shape_of(node, values))
         prepared = self._kept.get(shape)
         if prepared is None:
             given = Compiler(self.dialect).select(Parametrizer().node(node)).subquery("given")
@@ -103,7 +103,7 @@ class Statements:
 
     def update(self, spec: TableSpec, names: tuple[str, ...]) -> Prepared:
         """Return the UPDATE of some attributes of one row, found by its key."""
-        shape = ("update", spec.name, spec, names)
+        shape = ("update", spec, names)
         prepared = self._kept.get(shape)
         if prepared is None:
             heading = full_heading(spec)

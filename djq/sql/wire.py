@@ -54,7 +54,9 @@ def _datetime(text: str) -> dt.datetime | str | None:
 
 
 def _datetime_literal(value: dt.datetime) -> str:
-    return f"'{value}'" if value.tzinfo is None else converters.escape_datetime(value)
+    return (
+        f"'{value.isoformat(' ')}'" if value.tzinfo is None else converters.escape_datetime(value)
+    )
 
 
 #: PyMySQL's conversions of single values → the same, but faster.

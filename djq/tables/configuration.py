@@ -73,6 +73,8 @@ class Configuration:
 
     def live(self, settings: Settings) -> Settings:
         """Return the settings of an open connection, with what was set here since."""
+        if not self._live:
+            return settings
         changed = {n: v for n, v in self._live.items() if n not in _OPENING}
         return settings.model_copy(update=changed) if changed else settings
 
